@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { heartbeatTimingSchema } from './heartbeat.ts';
+import { AGENT_PROTOCOL, LIMITS } from './limits.ts';
+import { instantSchema, nodeFactsSchema, nodeSchema, statsSchema, textSchema } from './node.ts';
+
+/** The path of the agents' WebSocket on a hub. */
+export const AGENT_PATH = '/agent';
+
+/** First message of a session: who this is. Sent again on a live session, it updates the node. */
+export const registerSchema = z.object({
+  type: z.literal('register'),
+  protocol: z.literal(AGENT_PROTOCOL),
+  /** A UUID of this start of the agent's process. */
+  instanceId: z.uuid(),
+  /** The interval that this node asks for: longer than the hub's own, for machines that sleep or pay by the byte. */
+  heartbeat: z.object({ intervalMs: z.number().int().positive().max(86_400_000) }).exactOptional(),
+  node: nodeFactsSchema,
+});
+export type Register = z.output<typeof registerSchema>;
+
+/** Live figures. As good as a ping for liveness; not answered. */
+export const statsMessageSchema = z.object({ type: z.literal('stats'), stats: statsSchema });
+export type StatsMessage = z.output<typeof statsMessageSchema>;
+
+/** The node is to be removed. Answered with close 1000. */
+export const deregisterSchema = z.object({
+  type: z.literal('deregister'),
+  reason: textSchema(LIMITS.textLength).exactOptional(),
+});
+export type Deregister = z.output<typeof deregisterSchema>;
+
+/** Everything that an agent sends, besides ping frames. */
+export const agentMessageSchema = z.discriminatedUnion('type', [
+  registerSchema,
+  statsMessageSchema,
+  deregisterSchema,
+]);
+export type AgentMessage = z.output<typeof agentMessageSchema>;
+/** What an agent may hand in: defaults not filled in yet. */
+export type RegisterInput = z.input<typeof registerSchema>;
+
+export const registeredSchema = z.object({
+  type: z.literal('registered'),
+  nodeId: z.string(),
+  /** The fencing token of this session: a secret between agent and hub. */
+  session: z.string(),
+  reregistered: z.boolean(),
+  createdAt: instantSchema,
+  hubTime: instantSchema,
+  heartbeat: heartbeatTimingSchema,
+  node: nodeSchema,
+});
+export type Registered = z.output<typeof registeredSchema>;
+
+/** The node's timing changes from now on. */
+export const heartbeatMessageSchema = z.object({
+  type: z.literal('heartbeat'),
+  ...heartbeatTimingSchema.shape,
+});
+export type HeartbeatMessage = z.output<typeof heartbeatMessageSchema>;
+
+/** Codes of an `error` message. */
+export const agentErrorCodeSchema = z.enum([
+  /** Not JSON, or not an object with a `type`. */
+  'bad_json',
+  'unknown_type',
+  /** A field is wrong; `path` names it. */
+  'invalid',
+  'too_large',
+  /** `stats` or `deregister` before `register`. */
+  'not_registered',
+  /** A second `register` that names another node. */
+  'identity_changed',
+  /** Too many messages of this session wait for the store. */
+  'too_many_pending',
+  /** The hub cannot reach its store now; try again. */
+  'store_away',
+]);
+export type AgentErrorCode = z.infer<typeof agentErrorCodeSchema>;
+
+/** One bad message is answered, not fatal. */
+export const agentErrorSchema = z.object({
+  type: z.literal('error'),
+  code: agentErrorCodeSchema,
+  message: z.string(),
+  path: z.string().exactOptional(),
+});
+export type AgentError = z.output<typeof agentErrorSchema>;
+
+/** Everything that the hub sends to an agent, besides pong frames. */
+export const hubMessageSchema = z.discriminatedUnion('type', [
+  registeredSchema,
+  heartbeatMessageSchema,
+  agentErrorSchema,
+]);
+export type HubMessage = z.output<typeof hubMessageSchema>;

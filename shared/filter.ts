@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { LIMITS } from './limits.ts';
+import { type FleetNode, idSchema, labelKeySchema, statusSchema, textSchema } from './node.ts';
+
+const valueSchema = textSchema(LIMITS.nameLength).min(1);
+
+/**
+ * Which nodes a client wants: every field that is given must match, a list matches any of its values. A field
+ * that is not known is refused, because a filter with a typing error would otherwise show the whole fleet.
+ */
+export const filterSchema = z.strictObject({
+  status: z.array(statusSchema).max(LIMITS.filterValues).exactOptional(),
+  kind: z.array(valueSchema).max(LIMITS.filterValues).exactOptional(),
+  location: valueSchema.exactOptional(),
+  labels: z
+    .record(labelKeySchema, textSchema(LIMITS.nameLength))
+    .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `has more than ${LIMITS.labels} labels`)
+    .exactOptional(),
+  pool: valueSchema.exactOptional(),
+  ids: z.array(idSchema).max(LIMITS.watchedIds).exactOptional(),
+  /** Substring of hostname, id or address; case does not matter. */
+  q: valueSchema.exactOptional(),
+});
+export type Filter = z.output<typeof filterSchema>;
+
+/** Compiles a filter to a predicate over nodes. */
+export function matcher(filter: Filter): (node: FleetNode) => boolean {
+  const status = filter.status && new Set<string>(filter.status);
+  const kind = filter.kind && new Set<string | undefined>(filter.kind);
+  const ids = filter.ids && new Set(filter.ids);
+  const labels = Object.entries(filter.labels ?? {});
+  const q = filter.q?.toLowerCase();
+  const { location, pool } = filter;
+  return (node) =>
+    (!status || status.has(node.status)) &&
+    (!kind || kind.has(node.kind)) &&
+    (!ids || ids.has(node.id)) &&
+    (location === undefined || node.location === location) &&
+    (pool === undefined || node.pools.includes(pool)) &&
+    labels.every(([key, value]) => Object.hasOwn(node.labels, key) && node.labels[key] === value) &&
+    (q === undefined ||
+      [node.hostname, node.id, node.address].some((text) => text?.toLowerCase().includes(q)));
+}
+
+const sorted = (values: readonly string[]): string[] => [...new Set(values)].sort();
+
+/** One text for all filters that mean the same, whatever the order of their fields and values. */
+export function filterKey(filter: Filter): string {
+  return JSON.stringify([
+    filter.status && sorted(filter.status),
+    filter.kind && sorted(filter.kind),
+    filter.location,
+    filter.labels && Object.entries(filter.labels).sort(([a], [b]) => (a < b ? -1 : 1)),
+    filter.pool,
+    filter.ids && sorted(filter.ids),
+    filter.q?.toLowerCase(),
+  ]);
+}
+
+const listKeys: ReadonlySet<string> = new Set(['status', 'kind', 'ids']);
+
+/**
+ * A filter from a query string: `status=online&status=offline&kind=gpu&label=zone=a&label=rack=b&q=web`.
+ * Lists are repeated keys or commas. Returns what `filterSchema` is then asked to accept.
+ */
+export function filterFromQuery(query: Iterable<[string, string]>): Record<string, unknown> {
+  const lists = new Map<string, string[]>();
+  const labels: Array<[string, string]> = [];
+  const single: Array<[string, string]> = [];
+  for (const [key, value] of query) {
+    if (key === 'label') {
+      const at = value.indexOf('=');
+      labels.push(at < 0 ? [value, ''] : [value.slice(0, at), value.slice(at + 1)]);
+    } else if (listKeys.has(key)) {
+      lists.set(key, [...(lists.get(key) ?? []), ...value.split(',')]);
+    } else {
+      single.push([key, value]);
+    }
+  }
+  return {
+    ...Object.fromEntries(single),
+    ...lists,
+    ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
+  };
+}

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { LIMITS } from './limits.ts';
+
+const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+/** True where a string has no half of a surrogate pair, so that it survives UTF-8 as it is. */
+export function isWellFormed(text: string): boolean {
+  return !loneSurrogate.test(text);
+}
+
+/** Where and why a value cannot be stored as JSON. */
+export interface JsonFault {
+  path: PropertyKey[];
+  why: string;
+}
+
+/**
+ * The first fault of a value that was parsed from JSON, or undefined. It walks without recursion: a frame of
+ * 64 KiB can nest tens of thousands deep, which would overflow the stack of a naive walk.
+ */
+export function findJsonFault(value: unknown, maxDepth: number = LIMITS.jsonDepth): JsonFault | undefined {
+  const waiting: Array<{ value: unknown; path: PropertyKey[] }> = [{ value, path: [] }];
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const { value: current, path } = next;
+    if (path.length > maxDepth) return { path: [], why: `nests deeper than ${maxDepth} levels` };
+    if (typeof current === 'string' && !isWellFormed(current))
+      return { path, why: 'has half a surrogate pair' };
+    if (typeof current !== 'object' || current === null) continue;
+    for (const [key, child] of Object.entries(current)) {
+      if (key === '__proto__') return { path, why: 'has a key named __proto__' };
+      if (!isWellFormed(key)) return { path, why: 'has a key with half a surrogate pair' };
+      waiting.push({ value: child, path: [...path, key] });
+    }
+  }
+  return undefined;
+}
+
+/** Bytes of a value as JSON in UTF-8. */
+export function jsonBytes(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).length;
+}
+
+/**
+ * Puts a guard before a schema: the raw value must be storable JSON of at most so many bytes. It must come
+ * first, because objects that zod rebuilds have already lost a key such as `__proto__` without a word.
+ */
+export function boundedJson<T extends z.ZodType>(schema: T, maxBytes: number) {
+  return z
+    .unknown()
+    .check((context) => {
+      const fault = findJsonFault(context.value);
+      if (fault) {
+        context.issues.push({ code: 'custom', message: fault.why, path: fault.path, input: context.value });
+      } else if (context.value !== undefined && jsonBytes(context.value) > maxBytes) {
+        context.issues.push({
+          code: 'custom',
+          message: `is larger than ${maxBytes} bytes`,
+          input: context.value,
+        });
+      }
+    })
+    .pipe(schema);
+}

@@ -1,0 +1,203 @@
+import { z } from 'zod';
+import { heartbeatTimingSchema } from './heartbeat.ts';
+import { boundedJson, isWellFormed } from './json.ts';
+import { LIMITS } from './limits.ts';
+
+/** The four statuses of a node. Removal is not one: the record goes. */
+export const statusSchema = z.enum(['online', 'degraded', 'unreachable', 'offline']);
+export type Status = z.infer<typeof statusSchema>;
+export const STATUSES = statusSchema.options;
+
+/**
+ * Why something changed. `superseded`: registered again while another instance of its agent still beat, often
+ * a cloned machine. `connection_lost`: its socket closed without a goodbye. `hub_lost`: its heartbeat ended
+ * together with the lease of the hub that held it. `store_restored`: the store lost writes, a hub put them back.
+ */
+export const reasonSchema = z.enum([
+  'registered',
+  'reconnected',
+  'superseded',
+  'condition_failed',
+  'condition_cleared',
+  'connection_lost',
+  'hub_lost',
+  'agent_stopped',
+  'heartbeat_timeout',
+  'deregistered',
+  'removed_by_operator',
+  'store_restored',
+]);
+export type Reason = z.infer<typeof reasonSchema>;
+
+const hasControlCharacter = (text: string): boolean => {
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code < 0x20 || code === 0x7f) return true;
+  }
+  return false;
+};
+
+/** Text of a bounded length, without control characters and without half surrogate pairs. */
+export const textSchema = (maxLength: number) =>
+  z
+    .string()
+    .max(maxLength)
+    .refine((text) => !hasControlCharacter(text), 'has control characters')
+    .refine(isWellFormed, 'has half a surrogate pair');
+
+const nameSchema = textSchema(LIMITS.nameLength).min(1);
+
+/** Ids of nodes, pools and conditions: a letter or digit, then letters, digits and `._:-`. */
+export const idSchema = z
+  .string()
+  .max(LIMITS.nameLength)
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._:-]*$/,
+    'must be letters, digits and ._:- and begin with a letter or digit',
+  );
+
+/** Label keys: as ids, and `/` too. */
+export const labelKeySchema = z
+  .string()
+  .max(LIMITS.nameLength)
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._:/-]*$/,
+    'must be letters, digits and ._:/- and begin with a letter or digit',
+  );
+
+export const labelsSchema = z
+  .record(labelKeySchema, textSchema(LIMITS.nameLength))
+  .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `has more than ${LIMITS.labels} labels`);
+
+const freeObjectSchema = z.record(z.string(), z.unknown());
+
+const factFields = {
+  machineId: nameSchema.exactOptional(),
+  hostname: nameSchema,
+  kind: nameSchema.exactOptional(),
+  address: nameSchema.exactOptional(),
+  location: nameSchema.exactOptional(),
+  labels: labelsSchema.default({}),
+  roles: z.array(nameSchema).max(LIMITS.roles).default([]),
+  pools: z.array(nameSchema).max(LIMITS.pools).default([]),
+  capabilities: z.unknown().exactOptional(),
+  cpu: freeObjectSchema.exactOptional(),
+  memory: freeObjectSchema.exactOptional(),
+  capacity: freeObjectSchema.exactOptional(),
+  metadata: freeObjectSchema.exactOptional(),
+  agent: z.object({ name: nameSchema, version: nameSchema }).exactOptional(),
+};
+
+/** What an agent says of its machine. Unknown fields are dropped, so that new agents and old hubs get along. */
+export const nodeFactsSchema = boundedJson(
+  z.object({ nodeId: idSchema.exactOptional(), ...factFields }),
+  LIMITS.nodeBytes,
+);
+export type NodeFacts = z.output<typeof nodeFactsSchema>;
+
+const numberOrNull = z.number().nonnegative().nullable().exactOptional();
+
+/** A health check of the machine that its agent made: `fail` makes the node `degraded`. */
+export const conditionSchema = z.object({
+  type: idSchema,
+  status: z.enum(['ok', 'warn', 'fail']),
+  message: textSchema(LIMITS.textLength).exactOptional(),
+});
+export type Condition = z.infer<typeof conditionSchema>;
+
+/** Live figures of a machine. A figure that could not be read is null or absent. */
+export const statsSchema = z.object({
+  cpuPercent: numberOrNull,
+  memoryUsedMib: numberOrNull,
+  memoryTotalMib: numberOrNull,
+  memoryPercent: numberOrNull,
+  diskPercent: numberOrNull,
+  uptimeSeconds: numberOrNull,
+  pools: z
+    .array(z.object({ poolId: nameSchema, ready: z.boolean(), slotsFree: z.number().int().nonnegative() }))
+    .max(LIMITS.pools)
+    .exactOptional(),
+  conditions: z.array(conditionSchema).max(LIMITS.conditions).exactOptional(),
+  metrics: z
+    .record(labelKeySchema, z.number().nullable())
+    .refine(
+      (metrics) => Object.keys(metrics).length <= LIMITS.metrics,
+      `has more than ${LIMITS.metrics} metrics`,
+    )
+    .exactOptional(),
+  at: z.string().max(64).exactOptional(),
+});
+export type NodeStats = z.infer<typeof statsSchema>;
+
+/** An instant: ISO 8601 with milliseconds, UTC. */
+export const instantSchema = z.iso.datetime({ precision: 3 });
+
+/** What a status rests on. */
+export const evidenceSchema = z.object({
+  lastHeartbeatAt: instantSchema.exactOptional(),
+  hubId: z.string().exactOptional(),
+  closeCode: z.number().int().exactOptional(),
+  detail: z.string().exactOptional(),
+});
+export type Evidence = z.infer<typeof evidenceSchema>;
+
+export const connectionSchema = z.object({
+  hubId: z.string(),
+  transport: z.enum(['websocket', 'http']),
+  remoteAddress: z.string(),
+  since: instantSchema,
+});
+export type Connection = z.infer<typeof connectionSchema>;
+
+/** The node that clients see: dashboards, the API, the `registered` reply, `event.node`. */
+export const nodeSchema = z.object({
+  id: idSchema,
+  /** The node's version: 1, 2, 3 …, one more with each event. */
+  seq: z.number().int().positive(),
+  ...factFields,
+  status: statusSchema,
+  reason: reasonSchema,
+  statusSince: instantSchema,
+  conditions: z.array(conditionSchema),
+  evidence: evidenceSchema,
+  heartbeat: heartbeatTimingSchema,
+  connection: connectionSchema.nullable(),
+  createdAt: instantSchema,
+  registeredAt: instantSchema,
+});
+export type FleetNode = z.output<typeof nodeSchema>;
+
+/** The row of a list. */
+export const nodeSummarySchema = z.object({
+  id: idSchema,
+  seq: z.number().int().positive(),
+  hostname: nameSchema,
+  kind: nameSchema.exactOptional(),
+  location: nameSchema.exactOptional(),
+  labels: labelsSchema,
+  pools: z.array(nameSchema),
+  address: nameSchema.exactOptional(),
+  status: statusSchema,
+  reason: reasonSchema,
+  statusSince: instantSchema,
+  hubId: z.string().exactOptional(),
+});
+export type NodeSummary = z.infer<typeof nodeSummarySchema>;
+
+/** The row of a list for one node. */
+export function summarize(node: FleetNode): NodeSummary {
+  return {
+    id: node.id,
+    seq: node.seq,
+    hostname: node.hostname,
+    ...(node.kind !== undefined && { kind: node.kind }),
+    ...(node.location !== undefined && { location: node.location }),
+    labels: node.labels,
+    pools: node.pools,
+    ...(node.address !== undefined && { address: node.address }),
+    status: node.status,
+    reason: node.reason,
+    statusSince: node.statusSince,
+    ...(node.connection && { hubId: node.connection.hubId }),
+  };
+}
