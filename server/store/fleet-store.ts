@@ -1,0 +1,248 @@
+import type { FleetEvent, FleetNode, NodeStats } from '../../shared/index.ts';
+
+/**
+ * The store of the fleet: records, heartbeats, and one event log, cut into shards by node id. It compares,
+ * writes and appends; what is to be written is decided elsewhere, so that its implementations cannot drift.
+ * Every implementation passes the same contract suite.
+ *
+ * A shard has a data set, named by an epoch. `attach` adopts the data set that is there (and makes one where
+ * there is none); after that every verb answers `epoch` (or throws `LostDataError`) once the data set is
+ * another one, because the shard has then lost its data.
+ *
+ * Every verb may throw `StoreAwayError`: the outcome is then unknown, and a write may still have happened.
+ */
+export interface FleetStore {
+  readonly shards: number;
+  shardOf(id: string): number;
+
+  /** Connects and checks that the store can be used: wrong versions or another key format throw `StoreRefusedError`. */
+  open(): Promise<void>;
+  /** Ends every connection and timer. Calling it twice is harmless. */
+  close(): Promise<void>;
+
+  /** Adopts the shard's data set, making one where there is none. */
+  attach(shard: number): Promise<void>;
+
+  read(id: string): Promise<Stored>;
+
+  /**
+   * All or nothing: where the stored version is `change.expected` (and, where asked, no heartbeat is left),
+   * writes the record or the tombstone, appends the event, and sets or clears the heartbeat. A change that
+   * the store already holds (same `changeId`) is `done`, which makes a retry after an unknown outcome safe.
+   */
+  commit(change: Change): Promise<CommitOutcome>;
+
+  /** Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some. */
+  beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer>;
+
+  /** When these nodes last beat, and their last stats. A node without a heartbeat is absent. */
+  stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>>;
+
+  /**
+   * The shard's records in pages, and the position of the log before the first of them was read: what
+   * changes meanwhile comes again from there. A record may come twice.
+   */
+  snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }>;
+
+  /** What happened after a position, who fell silent, and the store's time: the hub's one look at a shard. */
+  tick(shard: number, request: TickRequest): Promise<TickAnswer>;
+
+  /** Calls back when a shard may have something new: a hint, late or lost at any time. Returns its end. */
+  onBell(listener: (shard: number) => void): () => void;
+
+  /** The log of one shard after `after` up to and with `upTo`, oldest first, at most `limit` entries; or a gap. */
+  replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'>;
+
+  /** The newest events of one node or of the fleet, newest first, as far as the log reaches. */
+  history(request: { id?: string; limit: number }): Promise<FleetEvent[]>;
+
+  /**
+   * Puts back one record or tombstone that the shard may have lost. Absent: written, flagged `restored`, with
+   * an `updated`/`store_restored` event. Stored, still flagged and of a lower version: replaced likewise. The
+   * same change, or a newer tombstone: left alone. Anything else is answered, to be merged by a commit.
+   */
+  restore(shard: number, lost: ReadonlyArray<LostNode>): Promise<NotRestored[]>;
+
+  /** Holds or renews this hub's lease for so long. */
+  renewLease(lease: HubLease, ttlMs: number): Promise<void>;
+  dropLease(hubId: string): Promise<void>;
+  /** Every hub that holds a lease. */
+  leases(): Promise<HubLease[]>;
+}
+
+/** What the store holds of a node. `node.seq` is its version. */
+export interface NodeRecord {
+  node: FleetNode;
+  /** The fencing token of the registration that speaks for this node. A secret between agent and hub. */
+  session: string;
+  /** The version that this registration made. */
+  sessionSeq: number;
+  /** The start of the agent's process that registered. */
+  instanceId: string;
+  /** Names the change that made this version. */
+  changeId: string;
+}
+
+/** What is left of a removed node for 24 h, so that its versions go on if it comes back. */
+export interface Tombstone {
+  id: string;
+  version: number;
+}
+
+export type Stored =
+  | { kind: 'nothing' }
+  | { kind: 'node'; record: NodeRecord; restored: boolean }
+  | { kind: 'gone'; tombstone: Tombstone };
+
+/** The version that a commit must expect over what is stored. */
+export function versionOf(stored: Stored): number {
+  if (stored.kind === 'node') return stored.record.node.seq;
+  return stored.kind === 'gone' ? stored.tombstone.version : 0;
+}
+
+export interface Change {
+  id: string;
+  /** The stored version that it was decided on; 0 where there was nothing. */
+  expected: number;
+  /** The record after the change; its event carries the version. */
+  record: NodeRecord;
+  event: FleetEvent;
+  /** Removed: the record goes, a tombstone stays. */
+  removed: boolean;
+  /** Only where the node's heartbeat is gone, else `still-beating`. */
+  onlyIfSilent: boolean;
+  /** `set`: as long as the record's timeout; `clear`: gone at once. */
+  heartbeat: 'keep' | 'set' | 'clear';
+  /** When to look at the node's heartbeat next: in so many milliseconds, or never. */
+  look: 'keep' | 'never' | { afterMs: number };
+}
+
+export type CommitOutcome = 'done' | 'conflict' | 'still-beating' | 'epoch';
+
+/** A heartbeat that waits to be written. */
+export interface Beat {
+  id: string;
+  session: string;
+  /** How long the heartbeat still counts: the node's timeout less its age. Positive. */
+  ttlMs: number;
+  /** The newest stats, as JSON. */
+  stats?: string;
+}
+
+/** Why a beat was not taken: who the store says speaks for the node. */
+export type RefusedBeat = { id: string; session: string } & (
+  | { by: 'session'; storedSession: string; storedSessionSeq: number; storedVersion: number }
+  | { by: 'tombstone'; storedVersion: number }
+  | { by: 'nothing' }
+);
+
+export type BeatAnswer =
+  | 'epoch'
+  | {
+      refused: RefusedBeat[];
+      /** Nodes that beat although their record calls them `unreachable` or `offline`. */
+      returned: string[];
+    };
+
+export interface LastBeat {
+  /** Milliseconds since the epoch, by the store's clock. */
+  at: number;
+  stats: NodeStats;
+}
+
+/** A place in the log of one shard. `at` is `<ms>-<n>`, ordered numerically. */
+export interface Position {
+  epoch: string;
+  at: string;
+}
+
+const splitPosition = (at: string): [number, number] => {
+  const dash = at.indexOf('-');
+  return [Number(at.slice(0, dash)), Number(at.slice(dash + 1))];
+};
+
+/** Negative, zero or positive as `a` is before, at or after `b`. */
+export function comparePositions(a: string, b: string): number {
+  const [aMs, aN] = splitPosition(a);
+  const [bMs, bN] = splitPosition(b);
+  return aMs - bMs || aN - bN;
+}
+
+/** One entry of the log: the event, and what the hubs need beside it. It never leaves them. */
+export interface LogEntry {
+  at: string;
+  event: FleetEvent;
+  session: string;
+  sessionSeq: number;
+  instanceId: string;
+  changeId: string;
+}
+
+export interface TickRequest {
+  after: Position;
+  /** At most so many log entries. */
+  limit: number;
+  /** How many overdue nodes to look at, after skipping the first `skip`; 0 looks at none. */
+  look: { skip: number; limit: number };
+}
+
+export type TickAnswer =
+  /** The data set is another one: everything in it was lost. */
+  | { kind: 'epoch' }
+  /** The position's own entry is gone: trimmed because the reader was slow, or lost with the log's tail. */
+  | { kind: 'gap'; cause: 'trimmed' | 'lost' }
+  | {
+      kind: 'news';
+      entries: LogEntry[];
+      silent: SilentNode[];
+      /** How many overdue nodes it looked at, and how many of them beat (and were put off). */
+      looked: number;
+      putOff: number;
+      /** The store's time, milliseconds since the epoch. */
+      now: number;
+    };
+
+/** A node whose deadline passed and whose heartbeat is gone. */
+export interface SilentNode {
+  record: NodeRecord;
+  /** When it was due, milliseconds since the epoch by the store's clock. */
+  dueAt: number;
+}
+
+export type LostNode =
+  | { kind: 'node'; record: NodeRecord; event: FleetEvent }
+  | { kind: 'gone'; tombstone: Tombstone };
+
+/** A node that is stored otherwise than the hub knows it. */
+export interface NotRestored {
+  lost: LostNode;
+  stored: Stored;
+}
+
+export interface HubLease {
+  hubId: string;
+  address: string;
+  sessions: number;
+  version: string;
+}
+
+/** The store cannot be reached, or did not answer in time: the outcome is unknown. */
+export class StoreAwayError extends Error {
+  override name = 'StoreAwayError';
+}
+
+/** The shard's data set is another one than was attached. */
+export class LostDataError extends Error {
+  override name = 'LostDataError';
+}
+
+/** The store must not be used as it is (its version, its key format). The message says why. */
+export class StoreRefusedError extends Error {
+  override name = 'StoreRefusedError';
+}
+
+/** How long a tombstone stays. */
+export const TOMBSTONE_MS = 24 * 3_600_000;
+
+/** About how many events each shard's log keeps: more than a fleet of 50,000 makes when it all reconnects. */
+export const LOG_ENTRIES_PER_SHARD = 5_000;

@@ -1,0 +1,231 @@
+import type { NodeStats } from '../../../shared/index.ts';
+import {
+  type Beat,
+  type BeatAnswer,
+  type Change,
+  type CommitOutcome,
+  LOG_ENTRIES_PER_SHARD,
+  type LogEntry,
+  type LostNode,
+  type NodeRecord,
+  type NotRestored,
+  type Position,
+  type RefusedBeat,
+  type SilentNode,
+  type Stored,
+  type TickAnswer,
+  type TickRequest,
+  TOMBSTONE_MS,
+  versionOf,
+} from '../fleet-store.ts';
+
+interface Heartbeat {
+  until: number;
+  stats: string | undefined;
+}
+
+/** One data set of one shard, in memory. Every method runs to its end at once, so nothing can come between. */
+export class MemoryShard {
+  readonly #nodes = new Map<string, { record: NodeRecord; restored: boolean }>();
+  readonly #gone = new Map<string, { version: number; until: number }>();
+  readonly #beats = new Map<string, Heartbeat>();
+  readonly #due = new Map<string, number>();
+  #earliestDue = Number.POSITIVE_INFINITY;
+  /** Entry `n` of the log stands at index `n - #firstN`. */
+  #log: LogEntry[] = [];
+  #firstN = 1;
+
+  constructor(
+    readonly epoch: string,
+    private readonly now: () => number,
+  ) {}
+
+  read(id: string): Stored {
+    const held = this.#nodes.get(id);
+    if (held) return { kind: 'node', ...held };
+    const gone = this.#gone.get(id);
+    if (gone && gone.until > this.now()) return { kind: 'gone', tombstone: { id, version: gone.version } };
+    return { kind: 'nothing' };
+  }
+
+  commit(change: Change): CommitOutcome {
+    const stored = this.read(change.id);
+    if (stored.kind === 'node' && stored.record.changeId === change.record.changeId) return 'done';
+    if (versionOf(stored) !== change.expected) return 'conflict';
+    if (change.onlyIfSilent && this.#liveBeat(change.id)) return 'still-beating';
+    if (change.removed) this.#bury(change.id, change.event.seq);
+    else this.#write(change.record, false);
+    this.#append(change.record, change.event);
+    this.#setHeartbeat(change);
+    return 'done';
+  }
+
+  #setHeartbeat({ id, heartbeat, look, record }: Change): void {
+    if (heartbeat === 'clear') this.#beats.delete(id);
+    if (heartbeat === 'set') {
+      this.#beats.set(id, {
+        until: this.now() + record.node.heartbeat.timeoutMs,
+        stats: this.#beats.get(id)?.stats,
+      });
+    }
+    if (look === 'keep' || !this.#nodes.has(id)) return;
+    this.#lookAt(id, look === 'never' ? Number.POSITIVE_INFINITY : this.now() + look.afterMs);
+  }
+
+  beat(beats: readonly Beat[]): Exclude<BeatAnswer, 'epoch'> {
+    const refused: RefusedBeat[] = [];
+    const returned: string[] = [];
+    for (const { id, session, ttlMs, stats } of beats) {
+      const stored = this.read(id);
+      if (stored.kind === 'node' && stored.record.session === session) {
+        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? this.#beats.get(id)?.stats });
+        const { status } = stored.record.node;
+        if (status === 'unreachable' || status === 'offline') returned.push(id);
+      } else if (stored.kind === 'node') {
+        const { session: storedSession, sessionSeq: storedSessionSeq, node } = stored.record;
+        refused.push({
+          id,
+          session,
+          by: 'session',
+          storedSession,
+          storedSessionSeq,
+          storedVersion: node.seq,
+        });
+      } else if (stored.kind === 'gone') {
+        refused.push({ id, session, by: 'tombstone', storedVersion: stored.tombstone.version });
+      } else {
+        refused.push({ id, session, by: 'nothing' });
+      }
+    }
+    return { refused, returned };
+  }
+
+  lastBeat(id: string, timeoutMs: number): { at: number; stats: NodeStats } | undefined {
+    const beat = this.#liveBeat(id);
+    return (
+      beat && { at: beat.until - timeoutMs, stats: beat.stats === undefined ? {} : JSON.parse(beat.stats) }
+    );
+  }
+
+  position(): Position {
+    return { epoch: this.epoch, at: `${this.#lastN()}-0` };
+  }
+
+  records(): NodeRecord[] {
+    return [...this.#nodes.values()].map(({ record }) => record);
+  }
+
+  tick({ after, limit, look }: TickRequest): TickAnswer {
+    const entries = this.entriesAfter(after, limit);
+    if (!Array.isArray(entries)) return { kind: 'gap', cause: entries };
+    const overdue = look.limit > 0 ? this.#overdue().slice(look.skip, look.skip + look.limit) : [];
+    const silent: SilentNode[] = [];
+    for (const { id, dueAt } of overdue) {
+      const beat = this.#liveBeat(id);
+      const held = this.#nodes.get(id);
+      if (beat) this.#lookAt(id, beat.until);
+      else if (held) silent.push({ record: held.record, dueAt });
+    }
+    const looked = overdue.length;
+    return { kind: 'news', entries, silent, looked, putOff: looked - silent.length, now: this.now() };
+  }
+
+  /** Log entries after a position; or why it cannot be told what came after it. */
+  entriesAfter(after: Position, limit: number): LogEntry[] | 'trimmed' | 'lost' {
+    const n = Number.parseInt(after.at, 10);
+    if (n > this.#lastN()) return 'lost';
+    if (n < this.#firstN - 1) return 'trimmed';
+    const from = n + 1 - this.#firstN;
+    return this.#log.slice(from, from + limit);
+  }
+
+  newestFirst(): LogEntry[] {
+    return this.#log.toReversed();
+  }
+
+  restore(lost: LostNode): NotRestored | undefined {
+    return lost.kind === 'gone' ? this.#restoreTombstone(lost) : this.#restoreNode(lost);
+  }
+
+  #restoreNode(lost: Extract<LostNode, { kind: 'node' }>): NotRestored | undefined {
+    const { record, event } = lost;
+    const { id, seq } = record.node;
+    const stored = this.read(id);
+    if (stored.kind === 'gone' && stored.tombstone.version >= seq) return undefined;
+    if (stored.kind === 'node') {
+      if (stored.record.changeId === record.changeId) return undefined;
+      if (!stored.restored) return { lost, stored };
+      if (stored.record.node.seq >= seq) return undefined;
+    }
+    this.#write(record, true);
+    this.#append(record, event);
+    this.#lookAt(
+      id,
+      record.node.status === 'offline'
+        ? Number.POSITIVE_INFINITY
+        : this.now() + record.node.heartbeat.timeoutMs,
+    );
+    return undefined;
+  }
+
+  #restoreTombstone(lost: Extract<LostNode, { kind: 'gone' }>): NotRestored | undefined {
+    const { id, version } = lost.tombstone;
+    const stored = this.read(id);
+    if (stored.kind === 'node' && stored.record.node.seq <= version) return { lost, stored };
+    if (stored.kind !== 'node' && versionOf(stored) < version) this.#bury(id, version);
+    return undefined;
+  }
+
+  #write(record: NodeRecord, restored: boolean): void {
+    this.#nodes.set(record.node.id, { record, restored });
+    this.#gone.delete(record.node.id);
+  }
+
+  #bury(id: string, version: number): void {
+    this.#nodes.delete(id);
+    this.#due.delete(id);
+    this.#beats.delete(id);
+    this.#gone.set(id, { version, until: this.now() + TOMBSTONE_MS });
+    for (const [buried, { until }] of this.#gone) {
+      if (until > this.now()) break;
+      this.#gone.delete(buried);
+    }
+  }
+
+  #append({ session, sessionSeq, instanceId, changeId }: NodeRecord, event: LogEntry['event']): void {
+    const at = `${this.#lastN() + 1}-0`;
+    this.#log.push({ at, event, session, sessionSeq, instanceId, changeId });
+    if (this.#log.length < 2 * LOG_ENTRIES_PER_SHARD) return;
+    this.#firstN += this.#log.length - LOG_ENTRIES_PER_SHARD;
+    this.#log = this.#log.slice(-LOG_ENTRIES_PER_SHARD);
+  }
+
+  #lastN(): number {
+    return this.#firstN + this.#log.length - 1;
+  }
+
+  #liveBeat(id: string): Heartbeat | undefined {
+    const beat = this.#beats.get(id);
+    if (!beat || beat.until > this.now()) return beat;
+    this.#beats.delete(id);
+    return undefined;
+  }
+
+  #lookAt(id: string, at: number): void {
+    this.#due.set(id, at);
+    this.#earliestDue = Math.min(this.#earliestDue, at);
+  }
+
+  #overdue(): Array<{ id: string; dueAt: number }> {
+    const now = this.now();
+    if (this.#earliestDue > now) return [];
+    const overdue: Array<{ id: string; dueAt: number }> = [];
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const [id, dueAt] of this.#due) {
+      if (dueAt <= now) overdue.push({ id, dueAt });
+      if (dueAt < earliest) earliest = dueAt;
+    }
+    this.#earliestDue = earliest;
+    return overdue.sort((a, b) => a.dueAt - b.dueAt);
+  }
+}

@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto';
+import type { FleetEvent } from '../../../shared/index.ts';
+import type { Clock } from '../../clock.ts';
+import {
+  type Beat,
+  type BeatAnswer,
+  type Change,
+  type CommitOutcome,
+  type FleetStore,
+  type HubLease,
+  type LastBeat,
+  type LogEntry,
+  LostDataError,
+  type LostNode,
+  type NodeRecord,
+  type NotRestored,
+  type Position,
+  type Stored,
+  type TickAnswer,
+  type TickRequest,
+} from '../fleet-store.ts';
+import { shardOf } from '../shards.ts';
+import { MemoryShard } from './memory-shard.ts';
+
+/** What a memory store keeps: the part that a Redis server would be. Several stores may share one in tests. */
+export class MemoryFleet {
+  readonly shards: MemoryShard[];
+  readonly leases = new Map<string, { lease: HubLease; until: number }>();
+  readonly bells = new Set<(shard: number) => void>();
+
+  constructor(
+    readonly clock: Clock,
+    shards = 1,
+  ) {
+    this.shards = Array.from({ length: shards }, () => this.#emptyShard());
+  }
+
+  /** Loses all data of one shard, as an emptied Redis does. */
+  empty(shard: number): void {
+    this.shards[shard] = this.#emptyShard();
+  }
+
+  ring(shard: number): void {
+    for (const listener of this.bells) listener(shard);
+  }
+
+  #emptyShard(): MemoryShard {
+    return new MemoryShard(randomBytes(6).toString('base64url'), () => this.clock.now());
+  }
+}
+
+/** The embedded store: one hub, nothing to install. */
+export class MemoryStore implements FleetStore {
+  readonly shards: number;
+  readonly #fleet: MemoryFleet;
+  readonly #epochs = new Map<number, string>();
+  readonly #bells = new Set<() => void>();
+
+  constructor(fleet: MemoryFleet) {
+    this.#fleet = fleet;
+    this.shards = fleet.shards.length;
+  }
+
+  shardOf(id: string): number {
+    return shardOf(id, this.shards);
+  }
+
+  async open(): Promise<void> {}
+
+  async close(): Promise<void> {
+    for (const end of this.#bells) end();
+  }
+
+  async attach(shard: number): Promise<void> {
+    this.#epochs.set(shard, this.#shard(shard).epoch);
+  }
+
+  async read(id: string): Promise<Stored> {
+    return this.#attached(this.shardOf(id)).read(id);
+  }
+
+  async commit(change: Change): Promise<CommitOutcome> {
+    const shard = this.shardOf(change.id);
+    const data = this.#shard(shard);
+    if (data.epoch !== this.#epochs.get(shard)) return 'epoch';
+    const outcome = data.commit(change);
+    if (outcome === 'done') this.#fleet.ring(shard);
+    return outcome;
+  }
+
+  async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
+    const data = this.#shard(shard);
+    return data.epoch === this.#epochs.get(shard) ? data.beat(beats) : 'epoch';
+  }
+
+  async stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>> {
+    const found = new Map<string, LastBeat>();
+    for (const { id, timeoutMs } of nodes) {
+      const beat = this.#shard(this.shardOf(id)).lastBeat(id, timeoutMs);
+      if (beat) found.set(id, beat);
+    }
+    return found;
+  }
+
+  async snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
+    const data = this.#attached(shard);
+    const records = data.records();
+    async function* pages(): AsyncGenerator<NodeRecord[]> {
+      yield records;
+    }
+    return { position: data.position(), pages: pages() };
+  }
+
+  async tick(shard: number, request: TickRequest): Promise<TickAnswer> {
+    const data = this.#shard(shard);
+    const epoch = this.#epochs.get(shard);
+    if (data.epoch !== epoch || request.after.epoch !== epoch) return { kind: 'epoch' };
+    return data.tick(request);
+  }
+
+  onBell(listener: (shard: number) => void): () => void {
+    this.#fleet.bells.add(listener);
+    const end = () => {
+      this.#fleet.bells.delete(listener);
+      this.#bells.delete(end);
+    };
+    this.#bells.add(end);
+    return end;
+  }
+
+  async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
+    const data = this.#shard(shard);
+    if (data.epoch !== after.epoch || data.epoch !== upTo.epoch) return 'gap';
+    const last = Number.parseInt(upTo.at, 10);
+    const entries = data.entriesAfter(after, Math.min(limit, last - Number.parseInt(after.at, 10)));
+    return Array.isArray(entries) ? entries : 'gap';
+  }
+
+  async history({ id, limit }: { id?: string; limit: number }): Promise<FleetEvent[]> {
+    const shards = id === undefined ? this.#fleet.shards : [this.#shard(this.shardOf(id))];
+    return shards
+      .flatMap((data) => data.newestFirst().map(({ event }) => event))
+      .filter((event) => id === undefined || event.nodeId === id)
+      .sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0))
+      .slice(0, limit);
+  }
+
+  async restore(shard: number, lost: readonly LostNode[]): Promise<NotRestored[]> {
+    const data = this.#attached(shard);
+    const unmerged = lost.map((node) => data.restore(node)).filter((answer) => answer !== undefined);
+    this.#fleet.ring(shard);
+    return unmerged;
+  }
+
+  async renewLease(lease: HubLease, ttlMs: number): Promise<void> {
+    this.#fleet.leases.set(lease.hubId, { lease, until: this.#fleet.clock.now() + ttlMs });
+  }
+
+  async dropLease(hubId: string): Promise<void> {
+    this.#fleet.leases.delete(hubId);
+  }
+
+  async leases(): Promise<HubLease[]> {
+    const now = this.#fleet.clock.now();
+    for (const [hubId, { until }] of this.#fleet.leases) if (until <= now) this.#fleet.leases.delete(hubId);
+    return [...this.#fleet.leases.values()].map(({ lease }) => lease);
+  }
+
+  #shard(shard: number): MemoryShard {
+    const data = this.#fleet.shards[shard];
+    if (!data) throw new RangeError(`there is no shard ${shard}`);
+    return data;
+  }
+
+  #attached(shard: number): MemoryShard {
+    const data = this.#shard(shard);
+    if (data.epoch !== this.#epochs.get(shard)) throw new LostDataError(`shard ${shard} lost its data`);
+    return data;
+  }
+}
