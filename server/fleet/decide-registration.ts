@@ -1,0 +1,93 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Connection, FleetNode, HeartbeatTiming, NodeFacts, Reason } from '../../shared/index.ts';
+import { instant } from '../clock.ts';
+import type { Change, NodeRecord, Stored } from '../store/fleet-store.ts';
+import { changeOf, contactStatus, type Stamp } from './transition.ts';
+
+/** What a registering agent said, and what the hub adds. */
+export interface Registration {
+  id: string;
+  session: string;
+  instanceId: string;
+  facts: NodeFacts;
+  timing: HeartbeatTiming;
+  connection: Connection;
+}
+
+/**
+ * A registration always wins: the newest session speaks for the node. A known node keeps its `createdAt` and
+ * its failing conditions; a removed one goes on at its old version with a new `createdAt`.
+ */
+export function decideRegistration(stored: Stored, registration: Registration, stamp: Stamp): Change {
+  const { session, instanceId } = registration;
+  const at = instant(stamp.now);
+  const old = stored.kind === 'node' ? stored.record : undefined;
+  const reason = old ? returnReason(old, instanceId) : 'registered';
+  const conditions = old?.node.conditions ?? [];
+  const status = contactStatus(conditions);
+  const node: FleetNode = {
+    ...nodeFrom(registration),
+    seq: 1,
+    status,
+    reason,
+    statusSince: old?.node.status === status ? old.node.statusSince : at,
+    conditions,
+    evidence: { lastHeartbeatAt: at, hubId: registration.connection.hubId },
+    heartbeat: registration.timing,
+    connection: registration.connection,
+    createdAt: old?.node.createdAt ?? at,
+    registeredAt: at,
+  };
+  const change = changeOf(
+    stored,
+    { node, session, instanceId, sessionSeq: 0 },
+    {
+      type: old ? 'reregistered' : 'registered',
+      from: old?.node.status ?? null,
+      to: status,
+      reason,
+      evidence: node.evidence,
+    },
+    { heartbeat: 'set', look: { afterMs: registration.timing.timeoutMs } },
+    stamp,
+  );
+  return { ...change, record: { ...change.record, sessionSeq: change.event.seq } };
+}
+
+function returnReason(old: NodeRecord, instanceId: string): Reason {
+  const stillBeat = old.node.status === 'online' || old.node.status === 'degraded';
+  return stillBeat && old.instanceId !== instanceId ? 'superseded' : 'reconnected';
+}
+
+function nodeFrom({ id, facts }: Registration): Pick<FleetNode, 'id'> & Omit<NodeFacts, 'nodeId'> {
+  const { nodeId: _, ...rest } = facts;
+  return { id, ...rest };
+}
+
+/** A second `register` on a live session: the node's facts, and its timing, are replaced where they differ. */
+export function decideUpdate(stored: Stored, registration: Registration, stamp: Stamp): Change | undefined {
+  if (stored.kind !== 'node' || stored.record.session !== registration.session) return undefined;
+  const { record } = stored;
+  const { seq, status, reason, statusSince, conditions, evidence, connection, createdAt, registeredAt } =
+    record.node;
+  const kept = {
+    seq,
+    status,
+    reason,
+    statusSince,
+    conditions,
+    evidence,
+    connection,
+    createdAt,
+    registeredAt,
+  };
+  const node: FleetNode = { ...nodeFrom(registration), ...kept, heartbeat: registration.timing };
+  if (isDeepStrictEqual(node, record.node)) return undefined;
+  return changeOf(
+    stored,
+    { ...record, node },
+    { type: 'updated', from: status, to: status, reason: 'registered', evidence },
+    { heartbeat: 'keep', look: 'keep' },
+    stamp,
+  );
+}

@@ -1,0 +1,106 @@
+import type { FleetEvent } from '../../shared/index.ts';
+import { instant } from '../clock.ts';
+import {
+  type Change,
+  type LostNode,
+  type NodeRecord,
+  type NotRestored,
+  type Stored,
+  versionOf,
+} from '../store/fleet-store.ts';
+import { changeOf, type Stamp } from './transition.ts';
+
+/** A record as it is put back into a store that lost it: as it was, at its own version. */
+export function lostNode(record: NodeRecord, now: number): LostNode {
+  const { node } = record;
+  const event: FleetEvent = {
+    seq: node.seq,
+    type: 'updated',
+    nodeId: node.id,
+    at: instant(now),
+    from: node.status,
+    to: node.status,
+    reason: 'store_restored',
+    evidence: node.evidence,
+    node,
+  };
+  return { kind: 'node', record, event };
+}
+
+/**
+ * A node that a hub knows otherwise than the store, after the store lost writes. The newest registration
+ * speaks for it, and of one registration the later version; the version goes above both, so that no
+ * subscriber's `seq` goes back; the older `createdAt` stays.
+ */
+export function decideMerge({ lost, stored }: NotRestored, stamp: Stamp): Change | undefined {
+  if (stored.kind !== 'node') return undefined;
+  if (lost.kind === 'gone') return mergeTombstone(lost.tombstone.version, stored, stamp);
+  const ours = lost.record;
+  const theirs = stored.record;
+  if (ours.changeId === theirs.changeId) return undefined;
+  const createdAt = earlier(ours.node.createdAt, theirs.node.createdAt);
+  const oursWins = isNewer(ours, theirs);
+  if (!oursWins && theirs.node.seq > ours.node.seq && theirs.node.createdAt === createdAt) return undefined;
+  const winner = oursWins ? ours : theirs;
+  return restoredChange(
+    stored,
+    { ...winner, node: { ...winner.node, createdAt } },
+    ours.node.seq,
+    oursWins,
+    stamp,
+  );
+}
+
+function mergeTombstone(
+  version: number,
+  stored: Extract<Stored, { kind: 'node' }>,
+  stamp: Stamp,
+): Change | undefined {
+  const { record } = stored;
+  if (record.node.seq > version) return undefined;
+  if (!stored.restored) return restoredChange(stored, record, version, false, stamp);
+  // Put back by a hub that had not seen the removal.
+  const { status, evidence } = record.node;
+  const change = changeOf(
+    stored,
+    record,
+    { type: 'removed', from: status, to: null, reason: 'store_restored', evidence },
+    { heartbeat: 'clear', look: 'never', removed: true },
+    stamp,
+  );
+  return { ...change, event: { ...change.event, seq: version + 1 } };
+}
+
+function restoredChange(
+  stored: Stored,
+  winner: NodeRecord,
+  atLeast: number,
+  lookAgain: boolean,
+  stamp: Stamp,
+): Change {
+  const { status, evidence, heartbeat } = winner.node;
+  const look = status === 'offline' ? 'never' : { afterMs: heartbeat.timeoutMs };
+  const change = changeOf(
+    stored,
+    winner,
+    { type: 'updated', from: status, to: status, reason: 'store_restored', evidence },
+    { heartbeat: 'keep', look: lookAgain ? look : 'keep' },
+    stamp,
+  );
+  const seq = Math.max(versionOf(stored), atLeast) + 1;
+  const node = { ...change.record.node, seq };
+  // The session takes the new version as its own, so that an older session still fences itself off.
+  return {
+    ...change,
+    record: { ...change.record, node, sessionSeq: seq },
+    event: { ...change.event, seq, node },
+  };
+}
+
+const earlier = (a: string, b: string): string => (a < b ? a : b);
+
+function isNewer(ours: NodeRecord, theirs: NodeRecord): boolean {
+  if (ours.node.registeredAt !== theirs.node.registeredAt)
+    return ours.node.registeredAt > theirs.node.registeredAt;
+  return ours.node.seq > theirs.node.seq;
+}

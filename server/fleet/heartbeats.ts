@@ -1,0 +1,75 @@
+import type { Beat, BeatAnswer, FleetStore } from '../store/fleet-store.ts';
+import type { LiveSession } from './sessions.ts';
+
+/**
+ * Heartbeats that wait to be written: of each live session the newest time and the newest stats, so that it
+ * is bounded by the number of sessions however long the store is away. A heartbeat writes two fields and
+ * touches one array.
+ */
+export class Heartbeats {
+  readonly #waiting: LiveSession[][];
+
+  constructor(shards: number) {
+    this.#waiting = Array.from({ length: shards }, () => []);
+  }
+
+  /** Notes a heartbeat, with stats as JSON where it brought some. */
+  note(session: LiveSession, now: number, stats?: string): void {
+    session.lastBeatAt = now;
+    if (stats !== undefined) session.waitingStats = stats;
+    if (session.beatWaits) return;
+    session.beatWaits = true;
+    this.#waiting[session.shard]?.push(session);
+  }
+
+  /** Forgets what waits of a session: after its close, an earlier heartbeat must not refresh the node. */
+  drop(session: LiveSession): void {
+    session.beatWaits = false;
+    session.waitingStats = undefined;
+  }
+
+  /** Writes what waits of a shard. What could not be written waits on, merged with what came meanwhile. */
+  async flush(store: FleetStore, shard: number, now: number): Promise<BeatAnswer | undefined> {
+    const taken = this.#waiting[shard];
+    if (!taken || taken.length === 0) return undefined;
+    this.#waiting[shard] = [];
+    const sessions: LiveSession[] = [];
+    const beats: Beat[] = [];
+    for (const session of taken) {
+      const beat = takeBeat(session, now);
+      if (!beat) continue;
+      sessions.push(session);
+      beats.push(beat);
+    }
+    if (beats.length === 0) return undefined;
+    try {
+      const answer = await store.beat(shard, beats);
+      if (answer === 'epoch') this.#putBack(shard, sessions, beats);
+      return answer;
+    } catch (error) {
+      this.#putBack(shard, sessions, beats);
+      throw error;
+    }
+  }
+
+  #putBack(shard: number, sessions: readonly LiveSession[], beats: readonly Beat[]): void {
+    for (const [index, session] of sessions.entries()) {
+      if (session.ended) continue;
+      session.waitingStats ??= beats[index]?.stats;
+      if (session.beatWaits) continue;
+      session.beatWaits = true;
+      this.#waiting[shard]?.push(session);
+    }
+  }
+}
+
+/** The waiting heartbeat of a session, or nothing where it closed or is too old to count. */
+function takeBeat(session: LiveSession, now: number): Beat | undefined {
+  if (!session.beatWaits || session.ended) return undefined;
+  session.beatWaits = false;
+  const stats = session.waitingStats;
+  session.waitingStats = undefined;
+  const ttlMs = session.timing.timeoutMs - Math.max(0, now - session.lastBeatAt);
+  if (ttlMs <= 0) return undefined;
+  return { id: session.nodeId, session: session.session, ttlMs, ...(stats !== undefined && { stats }) };
+}

@@ -1,0 +1,59 @@
+import type { CloseCode, Connection, HeartbeatTiming } from '../../shared/index.ts';
+import type { NodeRecord } from '../store/fleet-store.ts';
+
+/**
+ * A registered agent whose socket this hub holds. One object for the life of the session; the hot path only
+ * writes its fields.
+ */
+export interface LiveSession {
+  readonly nodeId: string;
+  readonly session: string;
+  readonly instanceId: string;
+  readonly shard: number;
+  readonly connection: Connection;
+  /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
+  readonly end: (code: CloseCode) => void;
+  timing: HeartbeatTiming;
+  /** The newest record that is known to carry this session. */
+  record: NodeRecord;
+  /** Hub time of the newest heartbeat. */
+  lastBeatAt: number;
+  /** A heartbeat waits to be written. */
+  beatWaits: boolean;
+  /** The newest stats that wait to be written, as JSON. */
+  waitingStats: string | undefined;
+  /** The conditions in the record were reported by an earlier instance of the agent. */
+  conditionsInherited: boolean;
+  ended: boolean;
+}
+
+/** The live sessions of this hub, one per node. */
+export class Sessions {
+  readonly #byNode = new Map<string, LiveSession>();
+
+  get size(): number {
+    return this.#byNode.size;
+  }
+
+  get(nodeId: string): LiveSession | undefined {
+    return this.#byNode.get(nodeId);
+  }
+
+  /** Makes this the node's session, and returns the one that it replaces. */
+  attach(session: LiveSession): LiveSession | undefined {
+    const older = this.#byNode.get(session.nodeId);
+    if (older) older.ended = true;
+    this.#byNode.set(session.nodeId, session);
+    return older;
+  }
+
+  /** The session is over. One that was replaced meanwhile leaves its successor alone. */
+  detach(session: LiveSession): void {
+    session.ended = true;
+    if (this.#byNode.get(session.nodeId) === session) this.#byNode.delete(session.nodeId);
+  }
+
+  *ofShard(shard: number): IterableIterator<LiveSession> {
+    for (const session of this.#byNode.values()) if (session.shard === shard) yield session;
+  }
+}
