@@ -1,0 +1,78 @@
+/** Milliseconds. */
+export const BACKOFF = {
+  /** The first retry waits up to this long, each further one up to twice the one before (seed 000: 1 s). */
+  baseMs: 1_000,
+  /** No ordinary retry waits longer (seed 000: 60 s). */
+  capMs: 60_000,
+  /** A session that lasted this long was a success: the next retry starts from the base again. */
+  stableMs: 60_000,
+  /** After a hub said that it restarts, everyone on it returns spread over this long. */
+  spreadMs: 5_000,
+  /** No hub can send an agent away for longer than this. */
+  longestWaitMs: 600_000,
+} as const;
+
+/**
+ * Until the node's timeout has passed since its last sign of life, no delay is longer than this share of the
+ * timeout: with an uncapped backoff a hub that is down for 10 s would cost one agent in nine its status.
+ */
+const SHARE_OF_TIMEOUT = 6;
+
+/**
+ * The most that a retry may wait now: a sixth of the timeout while the hub may still take the node for online,
+ * afterwards no limit.
+ */
+export function retryCeilingMs(nowMs: number, lastAliveMs: number | undefined, timeoutMs: number): number {
+  if (lastAliveMs === undefined || nowMs >= lastAliveMs + timeoutMs) return Number.POSITIVE_INFINITY;
+  return timeoutMs / SHARE_OF_TIMEOUT;
+}
+
+/** Exponential backoff with full jitter: a delay is anywhere from 0 to the step, the first one too. */
+export class Backoff {
+  readonly #random: () => number;
+  #failures = 0;
+
+  constructor(random: () => number) {
+    this.#random = random;
+  }
+
+  /** Retries since the last reset. */
+  get failures(): number {
+    return this.#failures;
+  }
+
+  reset(): void {
+    this.#failures = 0;
+  }
+
+  /** The delay before the next retry, at most `ceilingMs`. */
+  next(ceilingMs: number): number {
+    const step = Math.min(BACKOFF.capMs, BACKOFF.baseMs * 2 ** Math.min(this.#failures, 16));
+    this.#failures += 1;
+    return this.#random() * Math.min(step, ceilingMs);
+  }
+
+  /** A delay within the spread, for those who were all told to return at the same moment. */
+  spread(ceilingMs: number): number {
+    return this.#random() * Math.min(BACKOFF.spreadMs, ceilingMs);
+  }
+
+  /** What the hub asked for and up to half as much again, so that those it sent away do not return as one. */
+  wait(retryAfterMs: number): number {
+    return Math.min(retryAfterMs, BACKOFF.longestWaitMs) * (1 + this.#random() / 2);
+  }
+
+  /** For what would fail the same way again: the upper half of the cap. Later retries stay at the cap too. */
+  longest(): number {
+    this.#failures = 16;
+    return BACKOFF.capMs * (0.5 + this.#random() / 2);
+  }
+}
+
+/** A `Retry-After` header (RFC 9110, 10.2.3: seconds, or an HTTP date) in milliseconds from now. */
+export function readRetryAfterHeader(value: string | undefined, wallMs: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - wallMs);
+}

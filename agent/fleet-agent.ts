@@ -1,0 +1,440 @@
+import { EventEmitter } from 'node:events';
+import {
+  AGENT_PROTOCOL,
+  type AgentError,
+  CLOSE,
+  type HeartbeatTiming,
+  type HubMessage,
+  type NodeFacts,
+  type NodeStats,
+  type Registered,
+  type RegisterInput,
+} from '../shared/index.ts';
+import type { AgentState, FleetAgentEvents, SessionEnd } from './agent-events.ts';
+import {
+  type AgentConfig,
+  type AgentNode,
+  checkNode,
+  checkOptions,
+  type FleetAgentOptions,
+} from './agent-options.ts';
+import { BACKOFF, Backoff, retryCeilingMs } from './backoff.ts';
+import { type Deferred, deferred } from './deferred.ts';
+import { Deregistration, deregisterMessage } from './deregistration.ts';
+import { logEnd } from './end-log.ts';
+import { FleetAgentError } from './errors.ts';
+import { Heartbeat, type HeartbeatListener } from './heartbeat.ts';
+import { HubConnection, type HubConnectionListener } from './hub-connection.ts';
+import { HubUrls } from './hub-urls.ts';
+import { shortSession } from './log.ts';
+import { delayBefore, describeEnd, type Ended, type NextStep, nextStep } from './next-step.ts';
+import { onWake } from './sleep-watch.ts';
+import { StatsReporter, statsMessage } from './stats-reporter.ts';
+
+/** What the agent is doing; each phase holds only what is valid in it. */
+type Phase =
+  | { name: 'idle' }
+  | { name: 'waiting'; next: NextStep; cancel: () => void }
+  | { name: 'connecting'; connection: HubConnection }
+  | { name: 'live'; connection: HubConnection; heartbeat: Heartbeat; sinceMs: number };
+
+/** However short the node's timeout, a connection attempt gets this long: TCP, TLS and a busy hub. */
+const SHORTEST_HANDSHAKE_MS = 1_000;
+
+/**
+ * One node's agent: it registers with a hub, beats, and returns after every loss, for ever, until it is stopped
+ * or its node is removed. It throws out of no timer and no socket, holds no queue (only the latest stats count),
+ * and leaves neither timer nor socket behind once it is stopped.
+ *
+ *     const agent = new FleetAgent({ hubUrl: 'ws://127.0.0.1:8080/agent', node: { hostname: 'web-1' } });
+ *     agent.on('state', ({ to, why }) => console.log(to, why));
+ *     await agent.start();
+ *     await agent.stop();
+ */
+export class FleetAgent extends EventEmitter<FleetAgentEvents> {
+  readonly #config: AgentConfig;
+  readonly #urls: HubUrls;
+  readonly #backoff: Backoff;
+  readonly #reporter: StatsReporter | undefined;
+  readonly #first: Deferred<Registered> = deferred();
+  #node: NodeFacts;
+  #state: AgentState = 'not-started';
+  #phase: Phase = { name: 'idle' };
+  #hub = '';
+  #reply: Registered | undefined;
+  #timing: HeartbeatTiming | undefined;
+  #lastAliveMs: number | undefined;
+  #unsentStats: NodeStats | undefined;
+  #leaving: Deregistration | undefined;
+  #stopping: Promise<void> | undefined;
+  #unwatch: (() => void) | undefined;
+
+  /** Throws a `FleetAgentError` `invalid_options` that names what is wrong. Connects nowhere yet. */
+  constructor(options: FleetAgentOptions) {
+    super();
+    const config = checkOptions(options);
+    this.#config = config;
+    this.#node = config.node;
+    this.#urls = new HubUrls(config.hubUrls, config.random);
+    this.#backoff = new Backoff(config.random);
+    if (config.stats) {
+      this.#reporter = new StatsReporter({
+        provider: config.stats,
+        timeoutMs: config.statsTimeoutMs,
+        clock: config.clock,
+        logger: config.logger,
+        send: (stats) => void this.#sendStats(stats),
+      });
+    }
+  }
+
+  get state(): AgentState {
+    return this.#state;
+  }
+
+  /** The node's id, from the first registration on; before it, the id that was asked for, if any. */
+  get nodeId(): string | undefined {
+    return this.#reply?.nodeId ?? this.#node.nodeId;
+  }
+
+  /** The hub's last reply. `session` in it is a secret between agent and hub. */
+  get registered(): Registered | undefined {
+    return this.#reply;
+  }
+
+  /** The UUID of this agent's start. */
+  get instanceId(): string {
+    return this.#config.instanceId;
+  }
+
+  /**
+   * Begins, and resolves with the hub's reply to the first registration, however long that takes. It rejects
+   * only when the agent ends before: `stopped` after `stop()`, `removed` where the hub said so. Who does not
+   * await it loses nothing. Further calls return the same promise; a stopped agent cannot be started again.
+   */
+  start(): Promise<Registered> {
+    if (this.#state === 'not-started' && this.#stopping === undefined) {
+      this.#unwatch = onWake(this.#config.clock, () => this.#woke());
+      this.#enter('registering', 'started');
+      this.#connect();
+    }
+    return this.#first.promise;
+  }
+
+  /**
+   * Ends the agent with a goodbye, so that the hub shows the node as offline at once (`agent_stopped`), and
+   * resolves when nothing runs any more: after `stopTimeoutMs` the connection is cut. May be called twice.
+   */
+  stop(): Promise<void> {
+    this.#stopping ??= Promise.resolve().then(() => this.#stop());
+    return this.#stopping;
+  }
+
+  /**
+   * Has the hub remove this node, and ends the agent. Resolves when the hub confirmed it. Rejects with
+   * `not_registered` where there is no session now, and with `deregister_failed` where the session ended
+   * otherwise or `deregisterTimeoutMs` passed; the agent is stopped in each case. `reason` is free text of at most
+   * 1,024 characters for the node's history; a longer one throws.
+   */
+  deregister(reason?: string): Promise<void> {
+    return this.#deregister(deregisterMessage(reason));
+  }
+
+  /**
+   * Sends stats now, besides the provider's. False where there is no session: then they are kept, only the
+   * latest, and sent after the next registration. Stats over 8 KiB are dropped with a warning.
+   */
+  reportStats(stats: NodeStats): boolean {
+    if (this.#stopping !== undefined) return false;
+    if (this.#sendStats(stats)) return true;
+    this.#unsentStats = stats;
+    return false;
+  }
+
+  /**
+   * Replaces what the agent says of its machine, now and at each later registration. The node must stay the
+   * same one: its id cannot change. Throws `invalid_options` like the constructor.
+   */
+  update(node: AgentNode): void {
+    this.#node = checkNode(node);
+    if (this.#phase.name === 'live') this.#sendRegister();
+  }
+
+  /** What names this agent in logs. */
+  get #ids(): { nodeId?: string; session?: string; hub?: string } {
+    const { nodeId } = this;
+    return {
+      ...(nodeId !== undefined && { nodeId }),
+      ...(this.#reply && { session: shortSession(this.#reply.session) }),
+      ...(this.#hub !== '' && { hub: this.#hub }),
+    };
+  }
+
+  #enter(to: AgentState, why: string): void {
+    const from = this.#state;
+    if (from === to) return;
+    this.#state = to;
+    this.emit('state', { from, to, why });
+  }
+
+  #connect(): void {
+    const { clock, handshakeTimeoutMs, registerTimeoutMs, logger, token, localAddress } = this.#config;
+    const url = this.#urls.next();
+    this.#hub = new URL(url).host;
+    logger.info({ ...this.#ids, hostname: this.#node.hostname }, 'Registering with the hub');
+    // While the node may still be online, a hub that hangs must not eat the time for trying another.
+    const longestMs = Math.max(SHORTEST_HANDSHAKE_MS, this.#ceilingMs());
+    const connection = new HubConnection(
+      {
+        url,
+        ...(token !== undefined && { token }),
+        ...(localAddress !== undefined && { localAddress }),
+        handshakeTimeoutMs: Math.min(handshakeTimeoutMs, longestMs),
+        registerTimeoutMs,
+        clock,
+        logger,
+      },
+      this.#connectionListener,
+    );
+    this.#phase = { name: 'connecting', connection };
+  }
+
+  readonly #connectionListener: HubConnectionListener = {
+    opened: () => this.#sendRegister(),
+    message: (message) => this.#onMessage(message),
+    pong: () => this.#onPong(),
+    ended: (how) => this.#ended(how),
+  };
+
+  #sendRegister(): void {
+    if (this.#phase.name !== 'connecting' && this.#phase.name !== 'live') return;
+    const { instanceId, askedIntervalMs } = this.#config;
+    const register: RegisterInput = {
+      type: 'register',
+      protocol: AGENT_PROTOCOL,
+      instanceId,
+      ...(askedIntervalMs !== undefined && { heartbeat: { intervalMs: askedIntervalMs } }),
+      node: this.#node,
+    };
+    this.#phase.connection.send(JSON.stringify(register));
+  }
+
+  #onMessage(message: HubMessage): void {
+    switch (message.type) {
+      case 'registered':
+        this.#onRegistered(message);
+        break;
+      case 'heartbeat':
+        this.#retime(message);
+        break;
+      case 'error':
+        this.#onError(message);
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #onRegistered(reply: Registered): void {
+    this.#reply = reply;
+    this.#retime(reply.heartbeat);
+    if (this.#phase.name === 'connecting') this.#goLive(this.#phase.connection, reply);
+    this.#first.resolve(reply);
+    this.emit('registered', reply);
+    const stats = this.#unsentStats;
+    this.#unsentStats = undefined;
+    if (stats !== undefined) this.reportStats(stats);
+  }
+
+  #goLive(connection: HubConnection, reply: Registered): void {
+    const { clock, logger, random } = this.#config;
+    connection.settle();
+    const sinceMs = clock.nowMs();
+    this.#lastAliveMs = sinceMs;
+    const heartbeat = new Heartbeat(reply.heartbeat, clock, random, this.#heartbeatListener);
+    this.#phase = { name: 'live', connection, heartbeat, sinceMs };
+    const what = reply.reregistered
+      ? 'Re-registered with the hub (reconnected after restart)'
+      : 'Successfully registered with the hub (first time)';
+    logger.info({ ...this.#ids, hostname: this.#node.hostname }, what);
+    this.#enter('registered', reply.reregistered ? 're-registered' : 'registered for the first time');
+  }
+
+  #retime({ intervalMs, timeoutMs }: HeartbeatTiming): void {
+    if (this.#timing?.intervalMs === intervalMs && this.#timing.timeoutMs === timeoutMs) return;
+    const timing = { intervalMs, timeoutMs };
+    this.#timing = timing;
+    if (this.#phase.name === 'live') {
+      this.#phase.heartbeat.retime(timing);
+      this.#config.logger.info({ ...this.#ids, ...timing }, 'The hub changed the heartbeat timing');
+    }
+    this.emit('timing', timing);
+  }
+
+  #onError(error: AgentError): void {
+    const { code, path, message: problem } = error;
+    const fields = { ...this.#ids, code, problem, ...(path !== undefined && { path }) };
+    this.#config.logger.warn(fields, 'The hub reported an error');
+    if (code === 'store_away') this.#leaving?.storeAway();
+    const phase = this.#phase;
+    if (phase.name === 'connecting') {
+      phase.connection.abandon();
+      this.#ended({ kind: 'rejected', code, message: problem });
+    }
+    this.emit('hubError', error);
+  }
+
+  readonly #heartbeatListener: HeartbeatListener = {
+    beat: () => {
+      this.#ping();
+      this.#config.logger.debug(this.#ids, 'Heartbeat sent');
+      this.#reporter?.collect();
+    },
+    missed: (misses) => {
+      this.#ping();
+      this.#config.logger.warn({ ...this.#ids, misses }, 'Heartbeat missed, will retry');
+      this.emit('missed', misses);
+    },
+    lost: (misses) => {
+      const why = `Too many missed heartbeats (${misses}), attempting re-registration`;
+      this.#config.logger.warn({ ...this.#ids, misses }, why);
+      this.#cut({ kind: 'silent' });
+      this.emit('missed', misses);
+    },
+  };
+
+  #ping(): void {
+    if (this.#phase.name === 'live') this.#phase.connection.ping();
+  }
+
+  #onPong(): void {
+    if (this.#phase.name !== 'live') return;
+    this.#lastAliveMs = this.#config.clock.nowMs();
+    const roundTripMs = this.#phase.heartbeat.pong();
+    const fields = { ...this.#ids, roundTripMs: Math.round(roundTripMs) };
+    this.#config.logger.debug(fields, 'Heartbeat acknowledged');
+    this.#enter('heartbeating', 'the hub answered a heartbeat');
+    this.emit('heartbeat', roundTripMs);
+  }
+
+  /** False where there is no session to send them on. */
+  #sendStats(stats: NodeStats): boolean {
+    if (this.#phase.name !== 'live') return false;
+    const message = statsMessage(stats, this.#config.logger);
+    if (message === undefined) return true;
+    if (!this.#phase.connection.send(message)) return false;
+    this.#config.logger.debug(this.#ids, 'Stats sent');
+    return true;
+  }
+
+  /** The most that the agent's own delays may be now. */
+  #ceilingMs(): number {
+    return retryCeilingMs(this.#config.clock.nowMs(), this.#lastAliveMs, this.#timing?.timeoutMs ?? 0);
+  }
+
+  /** Cuts the connection, for the agent's own reasons. */
+  #cut(how: Ended): void {
+    if (this.#phase.name === 'connecting' || this.#phase.name === 'live') this.#phase.connection.abandon();
+    this.#ended(how);
+  }
+
+  #ended(how: Ended): void {
+    if (this.#stopping !== undefined) return;
+    this.#leavePhase();
+    if (this.#leaving) {
+      this.#leaving.sessionEnded(how);
+      return;
+    }
+    const next = nextStep(how);
+    const retryInMs = delayBefore(next, how, this.#backoff, this.#ceilingMs());
+    const end: SessionEnd = {
+      ...(how.kind === 'closed' && { code: how.code }),
+      ...(how.kind === 'refused' && { status: how.status }),
+      reason: describeEnd(how),
+      next,
+      retryInMs,
+    };
+    logEnd(this.#config.logger, this.#ids, end, this.#reply !== undefined);
+    if (retryInMs === null) this.#removed(end);
+    else this.#retry(end, retryInMs);
+  }
+
+  #retry(end: SessionEnd, retryInMs: number): void {
+    const cancel = this.#config.clock.after(retryInMs, () => this.#connect());
+    this.#phase = { name: 'waiting', next: end.next, cancel };
+    if (this.#reply) this.#enter('re-registering', end.reason);
+    this.emit('closed', end);
+    if (end.code === CLOSE.superseded.code) this.emit('superseded');
+  }
+
+  #removed(end: SessionEnd): void {
+    this.#first.reject(new FleetAgentError('removed', 'the hub said that this node was removed'));
+    this.#stopping = Promise.resolve();
+    this.#finish(end.reason);
+    this.emit('closed', end);
+    this.emit('removed');
+  }
+
+  /** Stops the timers of a phase, and remembers whether its session was worth something. */
+  #leavePhase(): void {
+    this.#reporter?.cancel();
+    const phase = this.#phase;
+    if (phase.name === 'live') {
+      phase.heartbeat.stop();
+      if (this.#config.clock.nowMs() - phase.sinceMs >= BACKOFF.stableMs) this.#backoff.reset();
+    } else if (phase.name === 'waiting') {
+      phase.cancel();
+    }
+    this.#phase = { name: 'idle' };
+  }
+
+  #woke(): void {
+    const phase = this.#phase;
+    if (this.#stopping !== undefined) return;
+    if (phase.name === 'waiting') {
+      // Who was told to wait, waits: only the agent's own backoff is cut short.
+      if (phase.next !== 'reconnect' && phase.next !== 'reconnect-spread') return;
+      this.#leavePhase();
+      this.#connect();
+    } else if (phase.name === 'connecting' || phase.name === 'live') {
+      this.#config.logger.warn(this.#ids, 'The clock jumped: this machine slept; reconnecting');
+      this.#cut({ kind: 'slept' });
+    }
+  }
+
+  async #deregister(message: string): Promise<void> {
+    const { clock, deregisterTimeoutMs, logger } = this.#config;
+    const phase = this.#phase;
+    if (this.#leaving === undefined && (phase.name !== 'live' || this.#stopping !== undefined)) {
+      await this.stop();
+      throw new FleetAgentError('not_registered', 'there is no session to deregister');
+    }
+    this.#leaving ??= new Deregistration(clock, deregisterTimeoutMs, () => {
+      if (phase.name === 'live') phase.connection.send(message);
+    });
+    try {
+      await this.#leaving.done;
+      logger.info(this.#ids, 'Deregistered from the hub');
+    } finally {
+      await this.stop();
+    }
+  }
+
+  async #stop(): Promise<void> {
+    const phase = this.#phase;
+    this.#leavePhase();
+    this.#first.reject(new FleetAgentError('stopped', 'the agent was stopped before it had registered'));
+    this.#leaving?.fail('the agent was stopped');
+    if (phase.name === 'connecting' || phase.name === 'live') {
+      await phase.connection.close(1000, 'agent stopped', this.#config.stopTimeoutMs);
+    }
+    this.#finish('stopped');
+    this.#config.logger.info(this.#ids, 'Agent stopped');
+  }
+
+  #finish(why: string): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.#enter('stopped', why);
+  }
+}

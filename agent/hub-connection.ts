@@ -1,0 +1,186 @@
+import type { IncomingMessage } from 'node:http';
+import { type ClientOptions, type RawData, WebSocket } from 'ws';
+import { type HubMessage, hubMessageSchema } from '../shared/index.ts';
+import { readRetryAfterHeader } from './backoff.ts';
+import type { AgentClock } from './clock.ts';
+import type { AgentLogger } from './log.ts';
+import type { Ended } from './next-step.ts';
+
+/** The largest message taken from a hub: a `registered` reply repeats a node of up to 32 KiB, escaped. */
+const MAX_PAYLOAD_BYTES = 256 * 1024;
+/** Above this a peer reads nothing any more; stats are dropped rather than queued. */
+const MAX_BUFFERED_BYTES = 64 * 1024;
+/** After a closing handshake the hub ends the connection; it gets this long. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+export interface HubConnectionOptions {
+  url: string;
+  token?: string;
+  localAddress?: string;
+  /** From the first packet to the WebSocket being open. */
+  handshakeTimeoutMs: number;
+  /** From there to `settle()`. */
+  registerTimeoutMs: number;
+  clock: AgentClock;
+  logger: AgentLogger;
+}
+
+/** `ended` comes exactly once, unless the connection was abandoned or closed by its owner: then never. */
+export interface HubConnectionListener {
+  opened(): void;
+  message(message: HubMessage): void;
+  pong(): void;
+  ended(how: Ended): void;
+}
+
+const knownTypes: ReadonlySet<string> = new Set(
+  hubMessageSchema.options.map((option) => option.shape.type.value),
+);
+
+function socketOptions(options: HubConnectionOptions): ClientOptions & { localAddress?: string } {
+  return {
+    perMessageDeflate: false,
+    maxPayload: MAX_PAYLOAD_BYTES,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    ...(options.token !== undefined && { headers: { authorization: `Bearer ${options.token}` } }),
+    ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+  };
+}
+
+/** One WebSocket to one hub, from the connection attempt to its end, with a deadline for every wait. */
+export class HubConnection {
+  readonly #options: HubConnectionOptions;
+  readonly #socket: WebSocket;
+  #listener: HubConnectionListener | undefined;
+  #cancelDeadline: (() => void) | undefined;
+  #failure: Ended | undefined;
+
+  constructor(options: HubConnectionOptions, listener: HubConnectionListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#socket = new WebSocket(options.url, socketOptions(options));
+    this.#listen();
+    this.#cancelDeadline = options.clock.after(options.handshakeTimeoutMs, () =>
+      this.#fail({ kind: 'failed', message: 'the hub did not answer the connection attempt in time' }),
+    );
+  }
+
+  /** The registration was answered: no deadline waits any more. */
+  settle(): void {
+    this.#cancelDeadline?.();
+    this.#cancelDeadline = undefined;
+  }
+
+  /** Sends a text frame. False where the socket is not open, or too much waits in it already. */
+  send(text: string): boolean {
+    if (this.#socket.readyState !== WebSocket.OPEN) return false;
+    if (this.#socket.bufferedAmount > MAX_BUFFERED_BYTES) return false;
+    this.#socket.send(text);
+    return true;
+  }
+
+  ping(): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
+  }
+
+  /** Cuts the connection without a goodbye. */
+  abandon(): void {
+    this.settle();
+    this.#listener = undefined;
+    this.#socket.terminate();
+  }
+
+  /**
+   * Says goodbye with a Close frame, and resolves when the connection is gone: after `deadlineMs` it is cut.
+   * A connection that is not open yet is cut at once.
+   */
+  close(code: number, reason: string, deadlineMs: number): Promise<void> {
+    this.settle();
+    this.#listener = undefined;
+    if (this.#socket.readyState === WebSocket.CLOSED) return Promise.resolve();
+    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    if (this.#socket.readyState === WebSocket.CONNECTING) {
+      this.#socket.terminate();
+      return closed;
+    }
+    this.#socket.close(code, reason);
+    const cancel = this.#options.clock.after(deadlineMs, () => this.#socket.terminate());
+    return closed.finally(cancel);
+  }
+
+  #listen(): void {
+    const socket = this.#socket;
+    // ws emits `close` after each `error`; the error is only the better explanation.
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#failure ??= { kind: 'failed', message: error.message || error.code || 'connection failed' };
+    });
+    socket.on('unexpected-response', (_request, response) => this.#refused(response));
+    socket.on('open', () => this.#opened());
+    socket.on('message', (data, isBinary) => this.#message(data, isBinary));
+    socket.on('pong', () => this.#listener?.pong());
+    socket.on('close', (code, reason) => {
+      // A close frame says more than the error that may follow it.
+      const failure = code === 1006 ? this.#failure : undefined;
+      this.#end(failure ?? { kind: 'closed', code, reason: reason.toString('utf8') });
+    });
+  }
+
+  #opened(): void {
+    const { clock, registerTimeoutMs } = this.#options;
+    this.settle();
+    this.#cancelDeadline = clock.after(registerTimeoutMs, () => this.#fail({ kind: 'unanswered' }));
+    this.#listener?.opened();
+  }
+
+  #refused(response: IncomingMessage): void {
+    const retryAfterMs = readRetryAfterHeader(response.headers['retry-after'], this.#options.clock.wallMs());
+    this.#fail({
+      kind: 'refused',
+      status: response.statusCode ?? 0,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    });
+  }
+
+  #message(data: RawData, isBinary: boolean): void {
+    const message = isBinary ? undefined : this.#read(data.toString());
+    if (message !== undefined) this.#listener?.message(message);
+  }
+
+  /** A message of a newer hub is passed over, a broken one is logged by what is wrong, never by its body. */
+  #read(text: string): HubMessage | undefined {
+    const { logger } = this.#options;
+    let raw: unknown;
+    try {
+      raw = JSON.parse(text);
+    } catch {
+      logger.warn({}, 'The hub sent a message that is not JSON');
+      return undefined;
+    }
+    const type = typeof raw === 'object' && raw !== null && 'type' in raw ? raw.type : undefined;
+    if (typeof type === 'string' && !knownTypes.has(type)) {
+      logger.debug(
+        { type: type.slice(0, 64) },
+        'The hub sent a message of a type that this agent does not know',
+      );
+      return undefined;
+    }
+    const parsed = hubMessageSchema.safeParse(raw);
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues;
+    logger.warn({ path: issue?.path.join('.'), problem: issue?.message }, 'The hub sent a wrong message');
+    return undefined;
+  }
+
+  #fail(how: Ended): void {
+    const listener = this.#listener;
+    this.abandon();
+    listener?.ended(how);
+  }
+
+  #end(how: Ended): void {
+    this.settle();
+    const listener = this.#listener;
+    this.#listener = undefined;
+    listener?.ended(how);
+  }
+}
