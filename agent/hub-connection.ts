@@ -10,8 +10,8 @@ import type { Ended } from './next-step.ts';
 const MAX_PAYLOAD_BYTES = 256 * 1024;
 /** Above this a peer reads nothing any more; stats are dropped rather than queued. */
 const MAX_BUFFERED_BYTES = 64 * 1024;
-/** After a closing handshake the hub ends the connection; it gets this long. */
-const CLOSE_TIMEOUT_MS = 5_000;
+/** After its Close frame was answered a hub ends the connection; it gets this long, not ws' own 30 s. */
+const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface HubConnectionOptions {
   url: string;
@@ -37,7 +37,10 @@ const knownTypes: ReadonlySet<string> = new Set(
   hubMessageSchema.options.map((option) => option.shape.type.value),
 );
 
-function socketOptions(options: HubConnectionOptions): ClientOptions & { localAddress?: string } {
+/** Options that ws and node:http take, and the types of `ClientOptions` lack. */
+type SocketOptions = ClientOptions & { localAddress?: string; closeTimeout?: number };
+
+function socketOptions(options: HubConnectionOptions): SocketOptions {
   return {
     perMessageDeflate: false,
     maxPayload: MAX_PAYLOAD_BYTES,
