@@ -114,8 +114,18 @@ function disconnected(record: NodeRecord): NodeRecord {
   return { ...record, node: { ...record.node, connection: null } };
 }
 
-const sameConditions = (a: readonly Condition[], b: readonly Condition[]): boolean =>
-  JSON.stringify(a) === JSON.stringify(b);
+const byType = (a: Condition, b: Condition): number => (a.type < b.type ? -1 : a.type > b.type ? 1 : 0);
+
+/** True where two reports say the same; the order in which they say it does not matter. */
+export function sameConditions(a: readonly Condition[], b: readonly Condition[]): boolean {
+  if (a.length !== b.length) return false;
+  const key = ({ type, status, message }: Condition): string => JSON.stringify([type, status, message]);
+  const others = b.toSorted(byType);
+  return a.toSorted(byType).every((condition, index) => {
+    const other = others[index];
+    return other !== undefined && key(condition) === key(other);
+  });
+}
 
 /** The conditions that an agent reported: a failing one degrades a node that is in contact, its end heals it. */
 export function decideConditions(
@@ -125,7 +135,7 @@ export function decideConditions(
 ): Change | undefined {
   if (stored.kind !== 'node' || stored.record.session !== reported.session) return undefined;
   const { record } = stored;
-  const conditions = reported.conditions.toSorted((a, b) => (a.type < b.type ? -1 : a.type > b.type ? 1 : 0));
+  const conditions = reported.conditions.toSorted(byType);
   if (sameConditions(conditions, record.node.conditions)) return undefined;
   const { status, evidence } = record.node;
   const reason = contactStatus(conditions) === 'degraded' ? 'condition_failed' : 'condition_cleared';

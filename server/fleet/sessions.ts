@@ -24,6 +24,8 @@ export interface LiveSession {
   waitingStats: string | undefined;
   /** The conditions in the record were reported by an earlier instance of the agent. */
   conditionsInherited: boolean;
+  /** Its agent asked to be removed: the removal that follows is not to be answered as somebody else's. */
+  leaving: boolean;
   ended: boolean;
 }
 

@@ -1,0 +1,285 @@
+import { WebSocket } from 'ws';
+import {
+  type AgentErrorCode,
+  busyReason,
+  CLOSE,
+  type CloseCode,
+  type Deregister,
+  GOODBYE_CODES,
+  type HubMessage,
+  LIMITS,
+  type Register,
+} from '../../shared/index.ts';
+import type { Clock } from '../clock.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { LiveSession } from '../fleet/sessions.ts';
+import type { Log } from '../log.ts';
+import { type BadMessage, decodeAgentMessage } from './decode.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+/** What all agent sockets of a hub share. */
+export interface AgentSocketContext {
+  fleet: Fleet;
+  clock: Clock;
+  log: Log;
+}
+
+/** How a socket closed, where its agent began it. */
+interface Ending {
+  goodbye: boolean;
+  code: number;
+  detail?: string;
+}
+
+type State =
+  | { kind: 'awaiting registration'; since: number }
+  | { kind: 'registering' }
+  | { kind: 'live'; session: LiveSession }
+  /** `ending` is absent where the hub began the close: that says nothing of the node. */
+  | { kind: 'closed'; ending?: Ending };
+
+/** Messages of one session that may wait for the store at a time. */
+const PENDING_MESSAGES = 8;
+
+/** How long an agent waits before it tries again where the hub is busy: 1 s to 3 s, so that they come spread out. */
+export function retryAfterMs(): number {
+  return 1_000 + Math.random() * 2_000;
+}
+
+/** The socket of one agent, from the upgrade to the close. Its state says which messages it may send. */
+export class AgentSocket extends WebSocket {
+  remoteAddress = '';
+  lastReceivedAt = 0;
+  #state: State = { kind: 'closed' };
+  #context: AgentSocketContext | undefined;
+  #frames: TokenBucket | undefined;
+  #errors: TokenBucket | undefined;
+  #pending = 0;
+  #work: Promise<void> | undefined;
+
+  /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
+  begin(context: AgentSocketContext, remoteAddress: string): void {
+    const now = context.clock.now();
+    this.#context = context;
+    this.remoteAddress = remoteAddress;
+    this.lastReceivedAt = now;
+    this.#state = { kind: 'awaiting registration', since: now };
+    this.#frames = new TokenBucket(LIMITS.framesPerSecond, LIMITS.framesBurst, now);
+    this.on('error', onError);
+    this.on('message', onMessage);
+    this.on('ping', onPing);
+    this.on('close', onClose);
+  }
+
+  get live(): boolean {
+    return this.#state.kind === 'live';
+  }
+
+  /** Ends sockets that did not register in time, or from which nothing came for longer than their node may be silent. */
+  checkDeadline(now: number): void {
+    const state = this.#state;
+    if (state.kind === 'awaiting registration') {
+      if (now - state.since > LIMITS.registerWithinMs) this.end(CLOSE.unregistered);
+    } else if (state.kind === 'live') {
+      const { timeoutMs, intervalMs } = state.session.timing;
+      if (now - this.lastReceivedAt <= timeoutMs + intervalMs) return;
+      this.#context?.log.info(
+        { nodeId: state.session.nodeId },
+        'Nothing came from this agent for too long; ending its socket',
+      );
+      this.#closeState();
+      this.terminate();
+    }
+  }
+
+  /** The hub closes. The node's status is left to its heartbeat. */
+  end(code: CloseCode, reason: string = code.reason): void {
+    this.#closeState();
+    this.close(code.code, reason);
+  }
+
+  #closeState(ending?: Ending): void {
+    const state = this.#state;
+    if (state.kind === 'closed') return;
+    this.#state = { kind: 'closed', ...(ending && { ending }) };
+    if (state.kind === 'live') this.#sessionOver(state.session, ending);
+  }
+
+  #sessionOver(session: LiveSession, ending: Ending | undefined): void {
+    const registrar = this.#context?.fleet.registrar;
+    if (!ending) registrar?.forget(session);
+    else this.#logged(registrar?.closed(session, ending));
+  }
+
+  /** For `onClose`: the close has happened, whoever began it. */
+  closed(code: number, reason: Buffer): void {
+    const detail = reason.length > 0 ? reason.toString() : undefined;
+    this.#closeState({ goodbye: GOODBYE_CODES.has(code), code, ...(detail && { detail }) });
+  }
+
+  /** For `onError`: the agent broke the WebSocket protocol, and ws ends the socket. */
+  broken(error: Error): void {
+    this.#context?.log.info(
+      { remoteAddress: this.remoteAddress, why: error.message },
+      'An agent broke the WebSocket protocol',
+    );
+    this.#closeState();
+  }
+
+  pinged(): void {
+    const now = this.#now();
+    if (!this.#admits(now) || this.#state.kind !== 'live') return;
+    this.#context?.fleet.heartbeat(this.#state.session);
+  }
+
+  #now(): number {
+    return this.#context?.clock.now() ?? 0;
+  }
+
+  /** Counts a frame; one too many ends the session. */
+  #admits(now: number): boolean {
+    if (this.readyState !== WebSocket.OPEN || this.#state.kind === 'closed') return false;
+    this.lastReceivedAt = now;
+    if (this.#frames?.take(now)) return true;
+    this.end(CLOSE.protocol, `more than ${LIMITS.framesPerSecond} frames a second`);
+    return false;
+  }
+
+  received(data: Buffer, isBinary: boolean): void {
+    const now = this.#now();
+    if (!this.#admits(now)) return;
+    if (isBinary) {
+      this.end(CLOSE.protocol, 'messages are text frames');
+      return;
+    }
+    const message = decodeAgentMessage(data);
+    switch (message.type) {
+      case 'bad':
+        this.#refuse(message, now);
+        break;
+      case 'stats':
+        if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
+        else
+          this.#context?.fleet.registrar.stats(
+            this.#state.session,
+            message.stats,
+            JSON.stringify(message.stats),
+          );
+        break;
+      case 'register':
+        this.#register(message, now);
+        break;
+      case 'deregister':
+        if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
+        else this.#inTurn(now, (session) => this.#deregister(session, message));
+        break;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #register(message: Register, now: number): void {
+    if (this.#state.kind === 'awaiting registration') {
+      this.#state = { kind: 'registering' };
+      this.#logged(this.#firstRegister(message));
+    } else {
+      this.#inTurn(now, (session) => this.#update(session, message));
+    }
+  }
+
+  async #firstRegister(message: Register): Promise<void> {
+    const link = { remoteAddress: this.remoteAddress, end: (code: CloseCode) => this.end(code) };
+    const outcome = await this.#context?.fleet.registrar.register(message, link);
+    if (outcome?.kind !== 'registered') {
+      this.end(CLOSE.busy, busyReason(retryAfterMs()));
+      return;
+    }
+    const { session, reply } = outcome;
+    if (this.#state.kind === 'closed') {
+      // Gone while the store was asked: the node was registered all the same, and its end is told now.
+      this.#sessionOver(session, this.#state.ending);
+      return;
+    }
+    this.#state = { kind: 'live', session };
+    if (session.ended) this.end(CLOSE.superseded);
+    else this.#send(reply);
+  }
+
+  async #update(session: LiveSession, message: Register): Promise<void> {
+    const outcome = await this.#context?.fleet.registrar.update(session, message);
+    if (outcome?.kind === 'updated') this.#send(outcome.reply);
+    else if (outcome?.kind === 'identity-changed')
+      this.#sendError('identity_changed', 'this session is of another node', 'node.nodeId');
+    else this.#sendError('store_away', 'the hub cannot write now; try again');
+  }
+
+  async #deregister(session: LiveSession, message: Deregister): Promise<void> {
+    const outcome = await this.#context?.fleet.registrar.deregister(session, message.reason);
+    if (outcome === 'busy') this.#sendError('store_away', 'the hub cannot write now; try again');
+    else this.end({ code: 1000, name: 'deregistered', reason: 'deregistered', agent: 'stop' });
+  }
+
+  /** Messages that wait for the store are taken one after the other. */
+  #inTurn(now: number, run: (session: LiveSession) => Promise<void>): void {
+    if (this.#pending >= PENDING_MESSAGES) {
+      this.#refuse({ code: 'too_many_pending', message: 'too many messages wait for an answer' }, now);
+      return;
+    }
+    this.#pending += 1;
+    const turn = (this.#work ?? Promise.resolve()).then(async () => {
+      if (this.#state.kind === 'live') await run(this.#state.session);
+    });
+    this.#work = turn
+      .catch(() => {})
+      .finally(() => {
+        this.#pending -= 1;
+        if (this.#pending === 0) this.#work = undefined;
+      });
+    this.#logged(turn);
+  }
+
+  /** Answers a bad message. A flood of them ends the session. */
+  #refuse({ code, message, path }: Omit<BadMessage, 'type'>, now: number): void {
+    this.#errors ??= new TokenBucket(LIMITS.errorsPerSecond, LIMITS.errorsBurst, now);
+    if (this.#errors.take(now)) this.#sendError(code, message, path);
+    else this.end(CLOSE.protocol, 'too many bad messages');
+  }
+
+  #sendError(code: AgentErrorCode, message: string, path?: string): void {
+    this.#send({ type: 'error', code, message, ...(path !== undefined && { path }) });
+  }
+
+  /** Replies are few, but a peer that never reads must not make the hub grow. */
+  #send(message: HubMessage): void {
+    if (this.readyState !== WebSocket.OPEN) return;
+    if (this.bufferedAmount <= 4 * LIMITS.frameBytes) {
+      this.send(JSON.stringify(message));
+      return;
+    }
+    this.#closeState();
+    this.terminate();
+  }
+
+  #logged(work: Promise<unknown> | undefined): void {
+    work?.catch((error: unknown) => {
+      this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
+      this.end(CLOSE.busy, busyReason(retryAfterMs()));
+    });
+  }
+}
+
+const notRegistered = { code: 'not_registered', message: 'register first' } as const;
+
+// One set of handlers for all sockets: `this` is the socket.
+function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
+  if (this instanceof AgentSocket && Buffer.isBuffer(data)) this.received(data, isBinary);
+}
+function onPing(this: WebSocket): void {
+  if (this instanceof AgentSocket) this.pinged();
+}
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  if (this instanceof AgentSocket) this.closed(code, reason);
+}
+function onError(this: WebSocket, error: Error): void {
+  if (this instanceof AgentSocket) this.broken(error);
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import {
+  type AgentErrorCode,
+  type Deregister,
+  deregisterSchema,
+  LIMITS,
+  type Register,
+  registerSchema,
+  type StatsMessage,
+  statsMessageSchema,
+} from '../../shared/index.ts';
+
+export interface BadMessage {
+  type: 'bad';
+  code: AgentErrorCode;
+  message: string;
+  path?: string;
+}
+
+export type Decoded = Register | StatsMessage | Deregister | BadMessage;
+
+/** The envelope `{"type":"stats","stats":…}` around the stats themselves. */
+const STATS_ENVELOPE_BYTES = 64;
+
+const typed = z.object({ type: z.string() });
+/** Stats are the hot message: their schema is compiled. */
+const stats = z.compile(statsMessageSchema, { strict: true });
+
+/** Reads one text frame of an agent. It never throws. */
+export function decodeAgentMessage(frame: Buffer): Decoded {
+  let value: unknown;
+  try {
+    value = JSON.parse(frame.toString());
+  } catch {
+    return { type: 'bad', code: 'bad_json', message: 'the frame is not JSON' };
+  }
+  const envelope = typed.safeParse(value);
+  if (!envelope.success)
+    return { type: 'bad', code: 'bad_json', message: 'a message is an object with a "type"' };
+  switch (envelope.data.type) {
+    case 'stats':
+      if (frame.length > LIMITS.statsBytes + STATS_ENVELOPE_BYTES) {
+        return {
+          type: 'bad',
+          code: 'too_large',
+          message: `stats are at most ${LIMITS.statsBytes} bytes`,
+          path: 'stats',
+        };
+      }
+      return read(stats, value);
+    case 'register':
+      return read(registerSchema, value);
+    case 'deregister':
+      return read(deregisterSchema, value);
+    default:
+      return {
+        type: 'bad',
+        code: 'unknown_type',
+        message: `there is no message of type ${JSON.stringify(envelope.data.type.slice(0, 64))}`,
+        path: 'type',
+      };
+  }
+}
+
+interface Reader<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: z.ZodError };
+}
+
+function read<T>(schema: Reader<T>, value: unknown): T | BadMessage {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  return {
+    type: 'bad',
+    code: 'invalid',
+    message: (issue?.message ?? 'the message is not valid').slice(0, 256),
+    ...(issue && issue.path.length > 0 && { path: issue.path.join('.').slice(0, 256) }),
+  };
+}

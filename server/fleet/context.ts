@@ -1,0 +1,40 @@
+import type { HeartbeatTiming } from '../../shared/index.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import type { FleetStore, Stored } from '../store/fleet-store.ts';
+import type { Heartbeats } from './heartbeats.ts';
+import type { Presence } from './presence.ts';
+import type { Sessions } from './sessions.ts';
+import type { View } from './view.ts';
+
+/** What every part of a hub's fleet works with. */
+export interface FleetContext {
+  readonly hubId: string;
+  readonly timing: HeartbeatTiming;
+  readonly store: FleetStore;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly view: View;
+  readonly sessions: Sessions;
+  readonly heartbeats: Heartbeats;
+  readonly presence: Presence;
+  /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
+  readonly storeNow: () => number;
+  /** Whether the node's shard can be written to now. */
+  readonly usable: (nodeId: string) => boolean;
+  /** A write to the node's shard failed: look at it at once. */
+  readonly doubt: (nodeId: string) => void;
+}
+
+/** The newest that this hub knows of a node without asking the store. */
+export function bestKnown({ view, sessions }: FleetContext, id: string): Stored {
+  const seen = view.get(id);
+  const own = sessions.get(id)?.record;
+  const record = own && (!seen || own.node.seq > seen.node.seq) ? own : seen;
+  if (record) return { kind: 'node', record, restored: false };
+  const version = view.goneAt(id);
+  return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };
+}
+
+/** How long a reply that reports a write waits for this hub's own view to show it. */
+export const VIEW_WAIT_MS = 1_000;

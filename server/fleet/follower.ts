@@ -1,0 +1,264 @@
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import {
+  type FleetStore,
+  type LogEntry,
+  LostDataError,
+  type LostNode,
+  type Position,
+  type SilentNode,
+  StoreAwayError,
+  type TickAnswer,
+} from '../store/fleet-store.ts';
+import type { View } from './view.ts';
+
+/** Log entries that one look takes at most: about 5 ms of work, so that heartbeats are served in between. */
+const ENTRIES_PER_TICK = 500;
+/** Overdue nodes that one look examines at most. */
+const OVERDUE_PER_TICK = 200;
+/** Lost records that are put back in one call. */
+const RESTORE_PAGE = 200;
+/** A look that took longer than this, or came later, means that something stalled. */
+export const STALL_MS = 1_000;
+
+/** What the follower asks of the hub around it. */
+export interface FollowerDuties {
+  /** What this hub knows of the shard, when the store lost data: to be put back. */
+  lost: (shard: number, viewWasLive: boolean) => LostNode[];
+  /** Merges what the store holds otherwise than we knew. */
+  merge: (unmerged: Awaited<ReturnType<FleetStore['restore']>>) => Promise<void>;
+  /** Writes the heartbeats that waited while the store was away, then the closes. */
+  recovered: (shard: number) => Promise<void>;
+  /** An event was applied to the view. */
+  followed: (entry: LogEntry) => void;
+  /** Judges silent nodes and returns how many it left as they were. */
+  judge: (silent: SilentNode[], storeSince: number) => Promise<number>;
+  /** The store's time was seen: milliseconds since the epoch. */
+  time: (storeNow: number) => void;
+  /** The shard came within reach, or went out of it. */
+  reach: (shard: number, reachable: boolean) => void;
+}
+
+type Phase =
+  /** The view of this shard is to be loaded. */
+  | { kind: 'loading'; why: string }
+  | { kind: 'following'; position: Position; caughtUp: boolean }
+  /** The store lost data of this shard; what we know is to be put back. */
+  | { kind: 'lost'; why: string; waiting: LostNode[] };
+
+/**
+ * One hub's one look at one shard: it follows the log into the view, finds silent nodes, and notices that
+ * the store went away, came back, or lost data. A look at a time, every tick and at every bell.
+ */
+export class Follower {
+  readonly shard: number;
+  /** Since when the store has been seen without a break: nobody is judged by an older silence. */
+  storeSince = Number.POSITIVE_INFINITY;
+  #phase: Phase = { kind: 'loading', why: 'start' };
+  #reachable = false;
+  #skip = 0;
+  #running: Promise<void> | undefined;
+  #again = false;
+  #ended = false;
+
+  readonly #store: FleetStore;
+  readonly #view: View;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #duties: FollowerDuties;
+  /** The shortest timeout that any node of this hub has: before the store was seen for so long, nobody is due. */
+  readonly #shortestTimeoutMs: number;
+
+  constructor(
+    shard: number,
+    parts: { store: FleetStore; view: View; clock: Clock; log: Log; shortestTimeoutMs: number },
+    duties: FollowerDuties,
+  ) {
+    this.shard = shard;
+    this.#store = parts.store;
+    this.#view = parts.view;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.#shortestTimeoutMs = parts.shortestTimeoutMs;
+    this.#duties = duties;
+  }
+
+  /** The shard can be written to: it is in reach and nothing has to be put back or loaded first. */
+  get usable(): boolean {
+    return this.#reachable && this.#phase.kind === 'following';
+  }
+
+  get reachable(): boolean {
+    return this.#reachable;
+  }
+
+  /** Looks now, or again as soon as the look that is under way has ended. */
+  wake(): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    if (this.#running) {
+      this.#again = true;
+      return this.#running;
+    }
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Ends after the look that is under way. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.#running;
+  }
+
+  /** The hub itself stalled: what it heard of the store before says nothing of now. */
+  stalled(): void {
+    if (this.storeSince !== Number.POSITIVE_INFINITY) this.storeSince = this.#clock.now();
+  }
+
+  /** A write failed or found another data set: look at once. */
+  doubt(): void {
+    this.stalled();
+    void this.wake();
+  }
+
+  async #run(): Promise<void> {
+    do {
+      this.#again = false;
+      try {
+        await this.#look();
+      } catch (error) {
+        this.#failed(error);
+        return;
+      }
+    } while (this.#again && !this.#ended);
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof LostDataError) {
+      this.#loses('its data set was replaced');
+      return;
+    }
+    this.storeSince = Number.POSITIVE_INFINITY;
+    if (!(error instanceof StoreAwayError)) {
+      this.#log.error({ err: error, shard: this.shard }, 'A look at the store failed');
+    }
+    this.#reach(false);
+  }
+
+  #reach(reachable: boolean): void {
+    if (this.#reachable === reachable) return;
+    this.#reachable = reachable;
+    this.#duties.reach(this.shard, reachable);
+  }
+
+  async #look(): Promise<void> {
+    const phase = this.#phase;
+    switch (phase.kind) {
+      case 'loading':
+        return this.#load(phase.why);
+      case 'lost':
+        return this.#restore(phase);
+      case 'following':
+        return this.#follow(phase);
+      default:
+        return phase satisfies never;
+    }
+  }
+
+  async #load(why: string): Promise<void> {
+    await this.#store.attach(this.shard);
+    const { position, pages } = await this.#store.snapshot(this.shard);
+    const records = [];
+    for await (const page of pages) records.push(...page);
+    this.#view.load(this.shard, records, position, why);
+    this.#phase = { kind: 'following', position, caughtUp: false };
+    this.#again = true;
+    await this.#becomeReachable();
+  }
+
+  async #becomeReachable(): Promise<void> {
+    if (this.storeSince === Number.POSITIVE_INFINITY) this.storeSince = this.#clock.now();
+    await this.#duties.recovered(this.shard);
+    this.#reach(true);
+  }
+
+  async #restore(phase: Extract<Phase, { kind: 'lost' }>): Promise<void> {
+    await this.#store.attach(this.shard);
+    // From the start at each try: what was put back before may have been lost again, and doing it twice is harmless.
+    for (let from = 0; from < phase.waiting.length; from += RESTORE_PAGE) {
+      const page = phase.waiting.slice(from, from + RESTORE_PAGE);
+      await this.#duties.merge(await this.#store.restore(this.shard, page));
+    }
+    const { why, waiting } = phase;
+    this.#log.warn({ shard: this.shard, restored: waiting.length, why }, 'Put back what the store had lost');
+    this.#phase = { kind: 'loading', why: `the store lost data: ${phase.why}` };
+    this.#again = true;
+  }
+
+  async #follow(phase: Extract<Phase, { kind: 'following' }>): Promise<void> {
+    const startedAt = this.#clock.now();
+    const mayJudge = phase.caughtUp && startedAt - this.storeSince >= this.#shortestTimeoutMs;
+    const answer = await this.#store.tick(this.shard, {
+      after: phase.position,
+      limit: ENTRIES_PER_TICK,
+      look: { skip: this.#skip, limit: mayJudge ? OVERDUE_PER_TICK : 0 },
+    });
+    if (this.#clock.now() - startedAt > STALL_MS) this.stalled();
+    switch (answer.kind) {
+      case 'epoch':
+        this.#loses('its data set was replaced');
+        break;
+      case 'gap':
+        if (answer.cause === 'lost') this.#loses('the end of its log is gone');
+        else this.#reload('the log was trimmed before it was read');
+        break;
+      case 'news':
+        await this.#take(phase, answer);
+        break;
+      default:
+        return answer satisfies never;
+    }
+  }
+
+  async #take(phase: Extract<Phase, { kind: 'following' }>, news: Extract<TickAnswer, { kind: 'news' }>) {
+    this.#duties.time(news.now);
+    if (!this.#reachable) await this.#becomeReachable();
+    for (const entry of news.entries) {
+      if (this.#view.apply(this.shard, entry, phase.caughtUp) === 'hole') {
+        this.#reload(`version ${entry.event.seq} of ${entry.event.nodeId} came without the one before`);
+        return;
+      }
+      phase.position = { ...phase.position, at: entry.at };
+      this.#view.advance(this.shard, phase.position);
+      this.#duties.followed(entry);
+    }
+    phase.caughtUp = news.entries.length < ENTRIES_PER_TICK;
+    if (!phase.caughtUp) this.#again = true;
+    if (news.looked > 0) await this.#judge(news);
+  }
+
+  async #judge(news: Extract<TickAnswer, { kind: 'news' }>): Promise<void> {
+    const left = news.silent.length > 0 ? await this.#duties.judge(news.silent, this.storeSince) : 0;
+    const more = news.looked >= OVERDUE_PER_TICK;
+    // Those that may not be judged yet stay at the front: step over them, or they would hide the others.
+    this.#skip = more ? this.#skip + left : 0;
+    if (more) this.#again = true;
+  }
+
+  #reload(why: string): void {
+    this.#log.warn({ shard: this.shard, why }, 'Lost the thread of the log; loading the shard again');
+    this.storeSince = Number.POSITIVE_INFINITY;
+    this.#phase = { kind: 'loading', why };
+    this.#again = true;
+  }
+
+  #loses(why: string): void {
+    if (this.#phase.kind === 'lost') return;
+    this.storeSince = Number.POSITIVE_INFINITY;
+    const viewWasLive = this.#phase.kind === 'following';
+    this.#phase = { kind: 'lost', why, waiting: this.#duties.lost(this.shard, viewWasLive) };
+    this.#again = true;
+    void this.wake();
+  }
+}

@@ -1,0 +1,158 @@
+import { CLOSE, type CloseCode } from '../../shared/index.ts';
+import { shortSession } from '../log.ts';
+import type {
+  BeatAnswer,
+  LogEntry,
+  LostNode,
+  NodeRecord,
+  NotRestored,
+  RefusedBeat,
+  SilentNode,
+} from '../store/fleet-store.ts';
+import type { FleetContext } from './context.ts';
+import { decideReturn, decideSilence } from './decide-liveness.ts';
+import { decideMerge, lostNode } from './decide-restore.ts';
+import type { LiveSession } from './sessions.ts';
+import { settle } from './settle.ts';
+
+/** Heartbeats wait in a hub for up to this long before they are written. */
+export const FLUSH_INTERVAL_MS = 100;
+
+/** Guards the fleet's liveness: who is silent, who came back, whose session is over, and what the store lost. */
+export class Guardian {
+  readonly #context: FleetContext;
+
+  constructor(context: FleetContext) {
+    this.#context = context;
+  }
+
+  /** What the store said of written heartbeats: nodes that came back, and sessions that it does not know. */
+  async answered(shard: number, answer: BeatAnswer | undefined): Promise<void> {
+    if (!answer || answer === 'epoch') return;
+    const toRestore: LostNode[] = [];
+    for (const refused of answer.refused) {
+      const lost = this.#refused(refused);
+      if (lost) toRestore.push(lost);
+    }
+    if (toRestore.length > 0) await this.merge(await this.#context.store.restore(shard, toRestore));
+    await Promise.all(answer.returned.map((id) => this.#returned(id)));
+  }
+
+  /** Ends a session that the store says is over; else the store lost it, and it is to be put back. */
+  #refused(refused: RefusedBeat): LostNode | undefined {
+    const session = this.#context.sessions.get(refused.id);
+    if (!session || session.leaving || session.session !== refused.session) return undefined;
+    const { sessionSeq } = session.record;
+    if (refused.by === 'session' && refused.storedSessionSeq >= sessionSeq)
+      return this.#end(session, CLOSE.superseded);
+    if (refused.by === 'tombstone' && refused.storedVersion >= sessionSeq)
+      return this.#end(session, CLOSE.removed);
+    this.#context.log.warn(
+      { nodeId: refused.id },
+      'The store lost the session of a connected node; putting it back',
+    );
+    return lostNode(session.record, this.#context.storeNow());
+  }
+
+  #end(session: LiveSession, code: CloseCode): undefined {
+    const { nodeId } = session;
+    this.#context.log.info(
+      { nodeId, session: shortSession(session.session), code: code.code },
+      `Session ended: ${code.reason}`,
+    );
+    this.#context.heartbeats.drop(session);
+    this.#context.sessions.detach(session);
+    session.end(code);
+  }
+
+  async #returned(id: string): Promise<void> {
+    const { sessions, store, storeNow, clock, log } = this.#context;
+    const session = sessions.get(id);
+    if (!session || session.ended) return;
+    const at = session.lastBeatAt + (storeNow() - clock.now());
+    const beat = { session: session.session, at, connection: session.connection };
+    const settled = await settle(store, id, storeNow, (stored, stamp) => decideReturn(stored, beat, stamp));
+    if (settled.kind !== 'done') return;
+    session.record = settled.change.record;
+    log.info({ nodeId: id, to: settled.change.event.to }, 'Node is back: its heartbeats resumed');
+  }
+
+  /** An event of the log: it ends a session here that it supersedes or removes. */
+  followed(entry: LogEntry): void {
+    const { event } = entry;
+    const session = this.#context.sessions.get(event.nodeId);
+    if (!session || session.leaving) return;
+    const { session: token, sessionSeq, instanceId, changeId } = entry;
+    if (event.type !== 'removed' && token === session.session) {
+      if (event.seq <= session.record.node.seq) return;
+      session.record = { node: event.node, session: token, sessionSeq, instanceId, changeId };
+      session.timing = event.node.heartbeat;
+    } else if (event.seq > session.record.sessionSeq) {
+      this.#end(session, event.type === 'removed' ? CLOSE.removed : CLOSE.superseded);
+    }
+  }
+
+  /** Judges silent nodes, and returns how many may not be judged yet. */
+  async judge(silent: readonly SilentNode[], storeSince: number): Promise<number> {
+    const now = this.#context.clock.now();
+    const due = silent.filter(
+      (node) => now - storeSince >= node.record.node.heartbeat.timeoutMs && !this.#beatWaits(node),
+    );
+    if (due.length === 0) return silent.length;
+    const hubs = await this.#context.presence.holders();
+    const judged = await Promise.all(due.map((node) => this.#judge(node, hubs)));
+    return silent.length - judged.filter(Boolean).length;
+  }
+
+  /** A heartbeat of this node came in time but waits to be written, here or on the hub that holds its socket. */
+  #beatWaits({ record, dueAt }: SilentNode): boolean {
+    const { clock, hubId, sessions, storeNow } = this.#context;
+    const { id, connection, heartbeat } = record.node;
+    if (connection?.transport !== 'websocket') return false;
+    if (connection.hubId !== hubId) return storeNow() - dueAt < FLUSH_INTERVAL_MS;
+    const session = sessions.get(id);
+    return session !== undefined && !session.ended && clock.now() - session.lastBeatAt < heartbeat.timeoutMs;
+  }
+
+  /** A conflict is not decided again: the next look brings the node with its new deadline. */
+  async #judge(node: SilentNode, hubs: ReadonlySet<string>): Promise<boolean> {
+    const { store, storeNow, log } = this.#context;
+    const { id, connection } = node.record.node;
+    const hubIsGone = connection !== null && !hubs.has(connection.hubId);
+    const change = decideSilence(node, hubIsGone, { now: storeNow(), changeId: crypto.randomUUID() });
+    if (!change) return false;
+    const outcome = await store.commit(change);
+    if (outcome !== 'done') return outcome === 'conflict';
+    const { to, reason } = change.event;
+    log.warn({ nodeId: id, to, reason }, `Node missed heartbeat, marking as ${String(to).toUpperCase()}`);
+    return true;
+  }
+
+  /** What this hub can put back into a shard: all it knows where its view was live, else its own sessions. */
+  lost(shard: number, viewWasLive: boolean): LostNode[] {
+    const { view, sessions, storeNow } = this.#context;
+    const records = new Map<string, NodeRecord>();
+    if (viewWasLive) for (const record of view.recordsOf(shard)) records.set(record.node.id, record);
+    for (const { nodeId, record } of sessions.ofShard(shard)) {
+      const seen = records.get(nodeId);
+      if (!seen || record.node.seq > seen.node.seq) records.set(nodeId, record);
+    }
+    const now = storeNow();
+    const tombstones = viewWasLive ? view.tombstonesOf(shard) : [];
+    return [
+      ...tombstones.map((tombstone): LostNode => ({ kind: 'gone', tombstone })),
+      ...Array.from(records.values(), (record) => lostNode(record, now)),
+    ];
+  }
+
+  /** Merges nodes that the store holds otherwise than this hub knew them. */
+  async merge(unmerged: readonly NotRestored[]): Promise<void> {
+    const { store, storeNow } = this.#context;
+    await Promise.all(
+      unmerged.map(({ lost, stored }) => {
+        const id = lost.kind === 'node' ? lost.record.node.id : lost.tombstone.id;
+        return settle(store, id, storeNow, (now, stamp) => decideMerge({ lost, stored: now }, stamp), stored);
+      }),
+    );
+  }
+}

@@ -1,0 +1,237 @@
+import { randomUUID } from 'node:crypto';
+import {
+  agreeTiming,
+  CLOSE,
+  type CloseCode,
+  type Connection,
+  type NodeStats,
+  type Register,
+  type Registered,
+} from '../../shared/index.ts';
+import { instant } from '../clock.ts';
+import { shortSession } from '../log.ts';
+import { type Change, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import { ConditionReports } from './condition-reports.ts';
+import { bestKnown, type FleetContext, VIEW_WAIT_MS } from './context.ts';
+import { type Closing, decideClose } from './decide-liveness.ts';
+import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
+import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
+import { nodeIdOf } from './identity.ts';
+import type { LiveSession } from './sessions.ts';
+import { type Decide, type Settled, settle } from './settle.ts';
+
+/** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
+const WAITING_CLOSES = 100_000;
+
+/** The socket of an agent, as far as the fleet needs to know it. */
+export interface Link {
+  remoteAddress: string;
+  end: (code: CloseCode) => void;
+}
+
+export type RegisterOutcome =
+  | { kind: 'registered'; session: LiveSession; reply: Registered }
+  | { kind: 'busy' };
+export type UpdateOutcome =
+  | { kind: 'updated'; reply: Registered }
+  | { kind: 'identity-changed' }
+  | { kind: 'busy' };
+export type RemovalOutcome = 'removed' | 'nothing' | 'busy';
+
+/** What agents ask of the fleet: to be registered, updated, noted as gone, and removed. */
+export class Registrar {
+  readonly #context: FleetContext;
+  readonly #conditions: ConditionReports;
+  /** The newest close of each node that could not be written. */
+  readonly #waitingCloses = new Map<string, Closing>();
+
+  constructor(context: FleetContext) {
+    this.#context = context;
+    this.#conditions = new ConditionReports(context);
+  }
+
+  /** Registers an agent over its socket. The newest registration wins; an older session here is closed. */
+  async register(message: Register, link: Link): Promise<RegisterOutcome> {
+    const { clock, log, sessions, view } = this.#context;
+    const registration = this.#registration(message, randomUUID(), {
+      hubId: this.#context.hubId,
+      transport: 'websocket',
+      remoteAddress: link.remoteAddress,
+      since: instant(this.#context.storeNow()),
+    });
+    const { id, facts } = registration;
+    log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
+    const settled = await this.#settle(id, (stored, stamp) =>
+      decideRegistration(stored, registration, stamp),
+    );
+    if (settled?.kind !== 'done') return { kind: 'busy' };
+    const { record, event } = settled.change;
+    const session: LiveSession = {
+      nodeId: id,
+      session: record.session,
+      instanceId: record.instanceId,
+      shard: this.#context.store.shardOf(id),
+      connection: registration.connection,
+      end: link.end,
+      timing: registration.timing,
+      record,
+      lastBeatAt: clock.now(),
+      beatWaits: false,
+      waitingStats: undefined,
+      conditionsInherited: record.node.conditions.length > 0,
+      leaving: false,
+      ended: false,
+    };
+    sessions.attach(session)?.end(CLOSE.superseded);
+    log.info(
+      { nodeId: id, session: shortSession(record.session), hostname: facts.hostname, reason: event.reason },
+      event.type === 'registered'
+        ? 'Node registered successfully'
+        : 'Node re-registered (reconnected after restart)',
+    );
+    await view.waitFor(id, event.seq, VIEW_WAIT_MS);
+    return { kind: 'registered', session, reply: this.#reply(settled.change, event.type === 'reregistered') };
+  }
+
+  /** A second `register` on a live session: updates the node's facts and timing. */
+  async update(session: LiveSession, message: Register): Promise<UpdateOutcome> {
+    const registration = this.#registration(message, session.session, session.connection);
+    if (registration.id !== session.nodeId) return { kind: 'identity-changed' };
+    const settled = await this.#settle(session.nodeId, (stored, stamp) =>
+      decideUpdate(stored, registration, stamp),
+    );
+    if (!settled || (settled.kind !== 'done' && settled.kind !== 'nothing')) return { kind: 'busy' };
+    session.timing = registration.timing;
+    if (settled.kind === 'nothing')
+      return { kind: 'updated', reply: this.#reply({ record: session.record }, true) };
+    if (!session.ended) session.record = settled.change.record;
+    this.#context.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
+    await this.#context.view.waitFor(session.nodeId, settled.change.event.seq, VIEW_WAIT_MS);
+    return { kind: 'updated', reply: this.#reply(settled.change, true) };
+  }
+
+  /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
+  stats(session: LiveSession, stats: NodeStats, json: string): void {
+    this.#context.heartbeats.note(session, this.#context.clock.now(), json);
+    // What an earlier instance reported lasts until this one's first word on its health.
+    const conditions = stats.conditions ?? (session.conditionsInherited ? [] : undefined);
+    session.conditionsInherited = false;
+    if (conditions) this.#conditions.report(session, conditions);
+  }
+
+  /** The agent's socket closed, and not because of this hub. */
+  async closed(session: LiveSession, how: Omit<Closing, 'session' | 'lastHeartbeatAt'>): Promise<void> {
+    this.forget(session);
+    const { clock, storeNow } = this.#context;
+    const lastHeartbeatAt = session.lastBeatAt + (storeNow() - clock.now());
+    await this.#writeClose(session.nodeId, { ...how, session: session.session, lastHeartbeatAt }, session);
+  }
+
+  /** The session is over here; nothing is written. */
+  forget(session: LiveSession): void {
+    this.#context.heartbeats.drop(session);
+    this.#context.sessions.detach(session);
+  }
+
+  /** Writes the closes that waited while the shard was out of reach. Throws where it still is. */
+  async writeWaitingCloses(shard: number): Promise<void> {
+    const { store } = this.#context;
+    const due = [...this.#waitingCloses].filter(([id]) => store.shardOf(id) === shard);
+    await Promise.all(
+      due.map(async ([id, closing]) => {
+        await this.#commitClose(id, closing);
+        if (this.#waitingCloses.get(id) === closing) this.#waitingCloses.delete(id);
+      }),
+    );
+  }
+
+  /** The agent asks to be removed. */
+  async deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome> {
+    session.leaving = true;
+    this.#context.heartbeats.drop(session);
+    const ask = { reason: 'deregistered', session: session.session, ...(detail && { detail }) } as const;
+    const outcome = await this.remove(session.nodeId, ask);
+    session.leaving = outcome !== 'busy';
+    return outcome;
+  }
+
+  /** Removes a node: its record goes, and whoever holds its socket closes it. */
+  async remove(id: string, ask: RemovalAsk): Promise<RemovalOutcome> {
+    const settled = await this.#settle(id, (stored, stamp) => decideRemoval(stored, ask, stamp));
+    if (!settled) return 'busy';
+    if (settled.kind === 'nothing') return 'nothing';
+    if (settled.kind !== 'done') return 'busy';
+    this.#context.log.info({ nodeId: id, reason: ask.reason, detail: ask.detail }, 'Node removed');
+    await this.#context.view.waitFor(id, settled.change.event.seq, VIEW_WAIT_MS);
+    return 'removed';
+  }
+
+  async #writeClose(id: string, closing: Closing, session: LiveSession): Promise<void> {
+    try {
+      if (!this.#context.usable(id)) throw new StoreAwayError('the store is out of reach');
+      await this.#commitClose(id, closing, session);
+    } catch (error) {
+      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
+      this.#context.doubt(id);
+      this.#waitingCloses.delete(id);
+      if (this.#waitingCloses.size < WAITING_CLOSES) this.#waitingCloses.set(id, closing);
+    }
+  }
+
+  async #commitClose(id: string, closing: Closing, session?: LiveSession): Promise<void> {
+    const { store, storeNow, log, view } = this.#context;
+    const seen = view.get(id);
+    const own = session?.record;
+    const record = own && (!seen || own.node.seq > seen.node.seq) ? own : seen;
+    const settled = await settle(
+      store,
+      id,
+      storeNow,
+      (stored, stamp) => decideClose(stored, closing, stamp),
+      record && { kind: 'node', record, restored: false },
+    );
+    if (settled.kind !== 'done') return;
+    const { to, reason } = settled.change.event;
+    log.info(
+      { nodeId: id, session: shortSession(closing.session), to, reason, code: closing.code },
+      'Node connection ended',
+    );
+  }
+
+  async #settle(id: string, decide: Decide): Promise<Settled | undefined> {
+    const { store, storeNow, usable, doubt } = this.#context;
+    if (!usable(id)) return undefined;
+    try {
+      return await settle(store, id, storeNow, decide, bestKnown(this.#context, id));
+    } catch (error) {
+      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
+      doubt(id);
+      return undefined;
+    }
+  }
+
+  #registration(message: Register, session: string, connection: Connection): Registration {
+    return {
+      id: nodeIdOf(message.node),
+      session,
+      instanceId: message.instanceId,
+      facts: message.node,
+      timing: agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
+      connection,
+    };
+  }
+
+  #reply({ record }: Pick<Change, 'record'>, reregistered: boolean): Registered {
+    const { node, session } = record;
+    return {
+      type: 'registered',
+      nodeId: node.id,
+      session,
+      reregistered,
+      createdAt: node.createdAt,
+      hubTime: instant(this.#context.storeNow()),
+      heartbeat: node.heartbeat,
+      node,
+    };
+  }
+}

@@ -1,0 +1,13 @@
+--[[
+Adopts a shard's data set; where there is none, names a new one.
+
+KEYS  1 epoch
+ARGV  1 the name for a new data set
+Returns the name of the data set.
+]]
+local epoch = redis.call('GET', KEYS[1])
+if epoch then
+  return epoch
+end
+redis.call('SET', KEYS[1], ARGV[1])
+return ARGV[1]

@@ -1,0 +1,81 @@
+--[[
+Puts back nodes and tombstones that the shard may have lost. The stored facts win where they are not
+themselves restored ones: then the two must be merged, and what is stored is answered.
+
+KEYS  1 epoch  2 deadlines  3 events
+ARGV  1 the attached epoch
+      2 what the shard's keys begin with; node and gone keys are made of it and the ids
+      3 about how many entries the log keeps
+      4 how long a tombstone stays, ms
+      5 the doorbell's channel  6 the shard's number
+      then for each: 'node', id, version, changeId, session, sessionSeq, instanceId, status,
+                       ms until the next look ('never' for an offline node), record (JSON), event (JSON)
+                  or 'gone', id, version
+Returns {'epoch'} where the data set is another one, else those to be merged, as
+        {place in the list (from 0), session, sessionSeq, changeId, restored ('1' or '0'), record}
+]]
+local deadlines_key, events_key, prefix = KEYS[2], KEYS[3], ARGV[2]
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return { 'epoch' }
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local written = false
+
+local function stored_node(key)
+  return redis.call('HMGET', key, 'session', 'sessionSeq', 'changeId', 'restored', 'record')
+end
+
+-- True where the node must be merged.
+local function restore_node(at)
+  local id, version, change_id = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local key, gone_key = prefix .. 'node:' .. id, prefix .. 'gone:' .. id
+  local stored = redis.call('HMGET', key, 'version', 'changeId', 'restored')
+  if stored[1] then
+    if stored[2] == change_id then return false end
+    if stored[3] ~= '1' then return true end
+    if tonumber(stored[1]) >= tonumber(version) then return false end
+  else
+    local gone = redis.call('GET', gone_key)
+    if gone and tonumber(gone) >= tonumber(version) then return false end
+  end
+  redis.call('HSET', key, 'version', version, 'session', ARGV[at + 4], 'sessionSeq', ARGV[at + 5],
+    'status', ARGV[at + 7], 'changeId', change_id, 'restored', '1', 'record', ARGV[at + 9])
+  redis.call('DEL', gone_key)
+  local look = ARGV[at + 8]
+  redis.call('ZADD', deadlines_key, look == 'never' and '+inf' or now + look, id)
+  redis.call('XADD', events_key, 'MAXLEN', '~', ARGV[3], '*', 'nodeId', id, 'event', ARGV[at + 10],
+    'session', ARGV[at + 4], 'sessionSeq', ARGV[at + 5], 'instanceId', ARGV[at + 6], 'changeId', change_id)
+  written = true
+  return false
+end
+
+-- True where a node stands that the tombstone says was removed.
+local function restore_tombstone(at)
+  local id, version = ARGV[at + 1], ARGV[at + 2]
+  local gone_key = prefix .. 'gone:' .. id
+  local stored = redis.call('HGET', prefix .. 'node:' .. id, 'version')
+  if stored then return tonumber(stored) <= tonumber(version) end
+  local gone = redis.call('GET', gone_key)
+  if not gone or tonumber(gone) < tonumber(version) then
+    redis.call('SET', gone_key, version, 'PX', ARGV[4])
+  end
+  return false
+end
+
+local unmerged, place, at = {}, 0, 7
+while at <= #ARGV do
+  local is_node = ARGV[at] == 'node'
+  local must_merge
+  if is_node then must_merge = restore_node(at) else must_merge = restore_tombstone(at) end
+  if must_merge then
+    local stored = stored_node(prefix .. 'node:' .. ARGV[at + 1])
+    unmerged[#unmerged + 1] = { tostring(place), stored[1], stored[2], stored[3], stored[4], stored[5] }
+  end
+  at = at + (is_node and 11 or 3)
+  place = place + 1
+end
+if written then
+  redis.pcall('PUBLISH', ARGV[5], ARGV[6])
+end
+return unmerged

@@ -1,0 +1,21 @@
+--[[
+The last stats of some nodes of one shard, and how long their heartbeats still count.
+
+KEYS  1 epoch
+ARGV  1 the attached epoch
+      2 what the shard's keys begin with; beat keys are made of it and the ids
+      then the ids
+Returns {'epoch'} where the data set is another one, else
+        {now (ms), then for each id: ms left ('-2' without a heartbeat), stats (JSON; '' without any)}
+]]
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  return { 'epoch' }
+end
+local time = redis.call('TIME')
+local answer = { string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000)) }
+for at = 3, #ARGV do
+  local beat_key = ARGV[2] .. 'beat:' .. ARGV[at]
+  answer[#answer + 1] = tostring(redis.call('PTTL', beat_key))
+  answer[#answer + 1] = redis.call('GET', beat_key) or ''
+end
+return answer

@@ -1,0 +1,180 @@
+import { Cluster } from 'ioredis';
+import type { Clock } from '../../clock.ts';
+import { StoreAwayError, StoreRefusedError } from '../fleet-store.ts';
+import { makeClient, makeSubscriber, type RedisClient } from './redis-client.ts';
+import { describeTarget, type RedisTarget } from './redis-url.ts';
+
+/** As much of a pino logger as the store needs. */
+export interface StoreLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+}
+
+export interface LinkOptions {
+  target: RedisTarget;
+  /** The doorbell's channel. */
+  channel: string;
+  clock: Clock;
+  logger?: StoreLogger;
+  /** A command without an answer for so long has failed. */
+  commandTimeoutMs: number;
+  /** How long `open` waits for the first connection. */
+  openWithinMs: number;
+}
+
+/** What a call is about: a shard, or the whole fleet. Parts of a Cluster can be away on their own. */
+export type Part = number | 'fleet';
+
+/** Errors of a connection that trying again does not mend. */
+const REFUSALS =
+  /WRONGPASS|NOAUTH|NOPERM|invalid username-password|DB index is out of range|cluster support disabled/;
+
+/** The connections to Redis: one for commands, one for the doorbell. Every failure of theirs is a `StoreAwayError`. */
+export class RedisLink {
+  readonly #options: LinkOptions;
+  readonly #client: RedisClient;
+  readonly #subscriber: RedisClient;
+  readonly #away = new Set<Part>();
+  readonly #listeners = new Set<(payload: string) => void>();
+  #lastError: Error | undefined;
+  #mayNotListen = false;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#client = makeClient(options.target, options.commandTimeoutMs);
+    this.#subscriber = makeSubscriber(options.target, this.#client, options.commandTimeoutMs);
+    for (const client of new Set([this.#client, this.#subscriber])) {
+      client.on('error', (error: Error) => this.#remember(error));
+      client.on('node error', (error: Error) => this.#remember(error));
+    }
+    this.#subscriber.on('message', (_channel: string, payload: string) => {
+      for (const listener of this.#listeners) listener(payload);
+    });
+  }
+
+  /** Waits for the first connection. Throws `StoreAwayError` where none comes, `StoreRefusedError` where it is refused. */
+  async open(): Promise<void> {
+    const name = describeTarget(this.#options.target);
+    const late = () =>
+      new StoreAwayError(`${name} cannot be reached: ${this.#lastError?.message ?? 'no answer'}`, {
+        cause: this.#lastError,
+      });
+    try {
+      await this.#within(late, (fail) => {
+        const whenRefused = (error: Error) => {
+          if (REFUSALS.test(error.message))
+            fail(new StoreRefusedError(`${name} refuses us: ${error.message}`, { cause: error }));
+        };
+        this.#client.on('error', whenRefused);
+        this.#client.on('node error', whenRefused);
+        return this.#connect();
+      });
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** Sends one command or script call about a part of the fleet. */
+  async run<T>(part: Part, send: (client: RedisClient) => Promise<T>): Promise<T> {
+    if (this.#client.status !== 'ready')
+      throw this.#failed(part, this.#lastError ?? new Error('there is no connection'));
+    let reply: T;
+    try {
+      reply = await send(this.#client);
+    } catch (error) {
+      throw this.#failed(part, error);
+    }
+    if (this.#away.delete(part) && this.#away.size === 0)
+      this.#options.logger?.info({}, 'Redis is back');
+    return reply;
+  }
+
+  /** Sends several commands about one shard at once; on a Cluster their keys lie on one node. */
+  async pipeline(
+    part: Part,
+    build: (pipeline: ReturnType<RedisClient['pipeline']>) => void,
+  ): Promise<unknown[]> {
+    return this.run(part, async (client) => {
+      const pipeline = client.pipeline();
+      build(pipeline);
+      const answers = (await pipeline.exec()) ?? [];
+      return answers.map(([error, reply]) => {
+        if (error) throw error;
+        return reply;
+      });
+    });
+  }
+
+  /** Runs one command on every server that holds data. */
+  async onEveryMaster<T>(send: (client: RedisClient) => Promise<T>): Promise<T[]> {
+    return this.run('fleet', (client) =>
+      Promise.all((client instanceof Cluster ? client.nodes('master') : [client]).map(send)),
+    );
+  }
+
+  /** Calls back with every ring of the doorbell. Returns its end. */
+  onBell(listener: (payload: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Ends the connections. What is under way fails. Calling it twice is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.all([...new Set([this.#client, this.#subscriber])].map(end)).then(() => {
+      this.#listeners.clear();
+    });
+    return this.#closing;
+  }
+
+  async #connect(): Promise<void> {
+    const subscribed = new Promise<void>((resolve) => {
+      this.#subscriber.on('ready', () => void this.#subscribe().then(resolve));
+    });
+    const ready = new Promise<void>((resolve) => this.#client.once('ready', resolve));
+    // The first attempt may fail: the clients go on trying, and the deadline judges.
+    for (const client of new Set([this.#client, this.#subscriber])) client.connect().catch(() => {});
+    await Promise.all([ready, subscribed]);
+  }
+
+  /** The doorbell is a convenience: without it, news wait for the next tick. */
+  async #subscribe(): Promise<void> {
+    try {
+      await this.#subscriber.subscribe(this.#options.channel);
+    } catch (error) {
+      if (this.#mayNotListen || this.#closing) return;
+      this.#mayNotListen = REFUSALS.test(String(error));
+      this.#options.logger?.warn({ err: error }, 'the doorbell does not ring: changes wait for the next tick');
+    }
+  }
+
+  async #within<T>(late: () => Error, work: (fail: (error: Error) => void) => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const cancel = this.#options.clock.after(this.#options.openWithinMs, () => reject(late()));
+      work(reject).then(resolve, reject).finally(cancel);
+    });
+  }
+
+  #remember(error: Error): void {
+    // A Cluster's "all nodes failed" says less than the error of the last of them.
+    const inner = 'lastNodeError' in error ? error.lastNodeError : undefined;
+    this.#lastError = inner instanceof Error ? inner : error;
+  }
+
+  #failed(part: Part, cause: unknown): StoreAwayError {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    if (this.#away.size === 0 && !this.#closing)
+      this.#options.logger?.warn({ err: cause }, 'Redis is away');
+    this.#away.add(part);
+    return new StoreAwayError(`Redis is away: ${message}`, { cause });
+  }
+}
+
+/** Disconnects a client and waits until its sockets are gone; the library bounds that wait where one is open. */
+async function end(client: RedisClient): Promise<void> {
+  const wasOpen = client.status === 'ready' || client.status === 'connect';
+  const ended = new Promise<void>((resolve) => client.once('end', resolve));
+  client.disconnect();
+  if (wasOpen) await ended;
+}

@@ -1,0 +1,118 @@
+import { type FleetEvent, type FleetNode, type NodeStats, statsSchema } from '../../../shared/index.ts';
+import type { LogEntry, NodeRecord, Stored } from '../fleet-store.ts';
+
+/*
+ * What scripts and commands answer, made into what the store promises. Records, events and stats were checked
+ * when they came in; here only what would break us is looked at, because every hub reads every event.
+ */
+
+const unexpected = (what: string): TypeError => new TypeError(`Redis holds something else than ${what}`);
+
+export function asList(reply: unknown): unknown[] {
+  if (!Array.isArray(reply)) throw unexpected('a list');
+  return reply;
+}
+
+export function asText(reply: unknown): string {
+  if (typeof reply !== 'string') throw unexpected('a text');
+  return reply;
+}
+
+export function asNumber(reply: unknown): number {
+  const number = typeof reply === 'number' ? reply : Number(asText(reply));
+  if (Number.isNaN(number)) throw unexpected('a number');
+  return number;
+}
+
+const parseJson = (text: unknown): unknown => JSON.parse(asText(text));
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+function isNode(value: unknown): value is FleetNode {
+  return (
+    isObject(value) &&
+    'id' in value &&
+    typeof value.id === 'string' &&
+    'seq' in value &&
+    typeof value.seq === 'number' &&
+    'status' in value &&
+    typeof value.status === 'string' &&
+    'heartbeat' in value &&
+    isObject(value.heartbeat)
+  );
+}
+
+function isEvent(value: unknown): value is FleetEvent {
+  return (
+    isObject(value) &&
+    'seq' in value &&
+    typeof value.seq === 'number' &&
+    'nodeId' in value &&
+    typeof value.nodeId === 'string' &&
+    'at' in value &&
+    typeof value.at === 'string' &&
+    'node' in value &&
+    isNode(value.node)
+  );
+}
+
+/** The `record` field of a node's hash: what clients see of the node, flat, and `instanceId`. */
+export function recordText({ node, instanceId }: NodeRecord): string {
+  return JSON.stringify({ ...node, instanceId });
+}
+
+/** A record from the fields session, sessionSeq, changeId, record. */
+export function toRecord(session: unknown, sessionSeq: unknown, changeId: unknown, record: unknown): NodeRecord {
+  const parsed = parseJson(record);
+  if (!isObject(parsed) || !('instanceId' in parsed)) throw unexpected('a record');
+  const { instanceId, ...node } = parsed;
+  if (!isNode(node)) throw unexpected('a record');
+  return {
+    node,
+    session: asText(session),
+    sessionSeq: asNumber(sessionSeq),
+    instanceId: asText(instanceId),
+    changeId: asText(changeId),
+  };
+}
+
+/** A stored node from the fields session, sessionSeq, changeId, restored, record. */
+export function toStoredNode(fields: readonly unknown[]): Extract<Stored, { kind: 'node' }> {
+  const [session, sessionSeq, changeId, restored, record] = fields;
+  return { kind: 'node', record: toRecord(session, sessionSeq, changeId, record), restored: restored === '1' };
+}
+
+/** An entry of a stream as XRANGE gives it: its id and a flat list of fields. */
+export interface RawEntry {
+  at: string;
+  field(name: string): unknown;
+}
+
+export function toRawEntry(reply: unknown): RawEntry {
+  const [at, flat] = asList(reply);
+  const fields = asList(flat);
+  return { at: asText(at), field: (name) => fields[fields.indexOf(name) + 1] };
+}
+
+export function toEvent(entry: RawEntry): FleetEvent {
+  const event = parseJson(entry.field('event'));
+  if (!isEvent(event)) throw unexpected('an event');
+  return event;
+}
+
+export function toLogEntry(reply: unknown): LogEntry {
+  const entry = toRawEntry(reply);
+  return {
+    at: entry.at,
+    event: toEvent(entry),
+    session: asText(entry.field('session')),
+    sessionSeq: asNumber(entry.field('sessionSeq')),
+    instanceId: asText(entry.field('instanceId')),
+    changeId: asText(entry.field('changeId')),
+  };
+}
+
+/** The last stats; none before the first. */
+export function toStats(text: string): NodeStats {
+  return text === '' ? {} : statsSchema.parse(JSON.parse(text));
+}

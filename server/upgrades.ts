@@ -1,0 +1,36 @@
+import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/** Takes over a socket that asked to be upgraded. */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+
+/** Answers an upgrade with a plain HTTP response and ends the socket. */
+export function refuseUpgrade(
+  socket: Duplex,
+  status: number,
+  message: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = JSON.stringify({ error: STATUS_CODES[status] ?? 'Error', message });
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`,
+    'Connection: close',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
+  socket.once('finish', () => socket.destroy());
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Routes upgrades by path, exactly; an unknown path gets 404. */
+export function routeUpgrades(server: Server, routes: Readonly<Record<string, UpgradeHandler>>): void {
+  server.on('upgrade', (request, socket, head) => {
+    // Until a handler has its own, an error of the raw socket would end the process.
+    socket.on('error', () => socket.destroy());
+    const path = (request.url ?? '').split('?', 1)[0]?.replace(/\/$/, '') ?? '';
+    const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+    if (route) route(request, socket, head);
+    else refuseUpgrade(socket, 404, 'there is no socket at this path');
+  });
+}
