@@ -14,7 +14,7 @@ export interface CpuFacts {
  * hundred flags, and the record of a node travels with each of its events.
  */
 const notable =
-  /^(?:vmx|svm|ept|npt|hypervisor|aes|pclmulqdq|vaes|sha_ni|sse4_1|sse4_2|avx|avx2|avx_vnni|avx512\w+|amx_\w+|fma|f16c|bmi2|gfni|sgx\w*|sev\w*|tdx\w*|asimd\w*|sve\w*|sme\w*|neon|sha[123]|sha512|crc32|atomics|bf16|i8mm)$/;
+  /^(?:vmx|svm|ept|npt|hypervisor|aes|pclmulqdq|vaes|sha_ni|sse4_1|sse4_2|avx|avx2|avx_vnni|avx512\w+|amx_\w+|fma|f16c|bmi2|gfni|sgx\w*|sev\w*|tdx\w*|asimd\w*|sve2?|sme2?|neon|sha[123]|sha512|crc32|atomics|bf16|i8mm)$/;
 
 const notableOf = (flags: string): string[] => [
   ...new Set(flags.split(/\s+/).filter((flag) => notable.test(flag))),

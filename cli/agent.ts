@@ -1,0 +1,164 @@
+import { Command } from 'commander';
+import {
+  type AgentSettings,
+  createMachineAgent,
+  type FleetAgent,
+  FleetAgentError,
+  readAgentSettings,
+  SettingsError,
+  type SettingsSources,
+} from '../agent/index.ts';
+import { createLogger } from './agent-log.ts';
+import { UsageError } from './usage-error.ts';
+
+const more = `
+Every flag has an environment variable, and a key in a YAML file; flags win over variables, they over the file:
+  HUB_URL, NODE_ID, NODE_HOSTNAME, NODE_LABELS=zone=a,rack=b, NODE_KIND, NODE_LOCATION, NODE_ROLES, NODE_POOLS,
+  NODE_ADDRESS, NODE_PORT, HEARTBEAT_INTERVAL, DEREGISTER_ON_EXIT, LOG_LEVEL, AGENT_CONFIG=/etc/rollcall/agent.yaml
+Only as variables or in the file:
+  AGENT_TOKEN or AGENT_TOKEN_FILE          what the hub lets agents in with; never a flag, which others could see
+  NODE_CAPABILITIES='{"gpuCount":2}'       JSON, or a comma list of words
+  NODE_CAPACITY=maxServers=20              a JSON object or key=value pairs; NODE_METADATA likewise
+
+The file's keys are hubUrl, token, tokenFile, nodeId, hostname, labels, kind, location, roles, pools, capabilities,
+capacity, metadata, address, port, heartbeatInterval, deregisterOnExit and logLevel.
+
+SIGTERM and SIGINT say goodbye to the hub, which then shows this node as offline; a second one ends at once.
+
+Examples:
+  $ rollcall agent                                         this machine, at the hub on 127.0.0.1:8080
+  $ rollcall agent --hub https://hub.example --label zone=eu-1 --label rack=r42
+  $ rollcall agent --hub ws://hub-1:8080,ws://hub-2:8080   whichever answers
+  $ rollcall agent --node-id demo-2 --kind edge            a second node on the same machine
+  $ AGENT_TOKEN_FILE=/run/secrets/agent rollcall agent --config /etc/rollcall/agent.yaml --deregister-on-exit
+`;
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+/** What commander makes of the flags. */
+interface Flags {
+  hub?: string[];
+  nodeId?: string;
+  hostname?: string;
+  label?: string[];
+  kind?: string;
+  location?: string;
+  role?: string[];
+  pool?: string[];
+  address?: string;
+  port?: string;
+  interval?: string;
+  config?: string;
+  deregisterOnExit?: boolean;
+  logLevel?: string;
+}
+
+/** `rollcall agent`: the agent of this machine, until a signal ends it or an operator removes its node. */
+export function agentCommand(): Command {
+  // A command that is added to another does not inherit its exitOverride; without it, usage errors exit 1.
+  const command = new Command('agent')
+    .exitOverride()
+    .description('Keep this machine registered with a hub, and report its figures.')
+    .option(
+      '--hub <url>',
+      'the hub, ws(s)://host:port/agent or http(s)://host; repeat it for several (default: ws://127.0.0.1:8080/agent)',
+      collect,
+    )
+    .option('--node-id <id>', 'the id of this node (default: follows from the hostname)')
+    .option('--hostname <name>', "the node's hostname (default: this machine's)")
+    .option('--label <key=value>', 'a label; repeat it for several', collect)
+    .option('--kind <kind>', 'what kind of machine this is, such as hypervisor, gpu or edge')
+    .option('--location <place>', 'where it stands')
+    .option('--role <role>', 'a role; repeat it for several', collect)
+    .option('--pool <pool>', 'a pool it belongs to; repeat it for several', collect)
+    .option('--address <address>', 'where it is reached (default: its first outward IPv4 address)')
+    .option('--port <port>', 'a port to append to the detected address')
+    .option(
+      '--interval <duration>',
+      "the heartbeat interval to ask for, 30s or 30, at most 10m (default: the hub's)",
+    )
+    .option('--config <file>', 'a YAML file with settings')
+    .option('--deregister-on-exit', 'have the hub remove this node when the agent ends')
+    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
+    .addHelpText('after', more);
+  return command.action(async (flags: Flags) => {
+    await runAgent(settingsOf(flags), command.parent?.version());
+  });
+}
+
+function settingsOf(flags: Flags): AgentSettings {
+  const { hub, label, role, pool, interval, ...same } = flags;
+  const given: NonNullable<SettingsSources['flags']> = {
+    ...same,
+    hubUrl: hub?.join(','),
+    labels: label,
+    roles: role,
+    pools: pool,
+    heartbeatInterval: interval,
+  };
+  try {
+    return readAgentSettings({ flags: given, env: process.env });
+  } catch (error) {
+    if (error instanceof SettingsError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+/** Resolves when the agent has ended, by a signal or because its node was removed. */
+async function runAgent(settings: AgentSettings, version: string | undefined): Promise<void> {
+  const { hubUrl, token, port, heartbeatInterval, deregisterOnExit, logLevel, ...node } = settings;
+  const logger = await createLogger(logLevel);
+  const agent = await createMachineAgent({
+    hubUrl,
+    node,
+    logger,
+    ...(token !== undefined && { token }),
+    ...(port !== undefined && { port }),
+    ...(heartbeatInterval !== undefined && { intervalMs: heartbeatInterval }),
+    ...(version !== undefined && { version }),
+  }).catch((error: unknown) => {
+    if (error instanceof FleetAgentError) throw new UsageError(error.message);
+    throw error;
+  });
+  await new Promise<void>((resolve) => {
+    const stopListening = onStopSignal((signal) => {
+      logger.info({ signal }, 'Stopping');
+      void endAgent(agent, deregisterOnExit, (problem) => logger.warn({ problem }, 'Not deregistered'));
+    });
+    agent.on('state', ({ to }) => {
+      if (to !== 'stopped') return;
+      stopListening();
+      resolve();
+    });
+    void agent.start().catch(() => {});
+  });
+}
+
+async function endAgent(
+  agent: FleetAgent,
+  deregister: boolean,
+  complain: (problem: string) => void,
+): Promise<void> {
+  if (deregister) {
+    await agent.deregister('agent exits').catch((error: unknown) => {
+      complain(error instanceof Error ? error.message : String(error));
+    });
+  }
+  await agent.stop();
+}
+
+/** The first SIGTERM or SIGINT is handed on; a second one ends the process at once, with the shell's exit code. */
+function onStopSignal(stop: (signal: string) => void): () => void {
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
+    stopping = true;
+    stop(signal);
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return () => {
+    process.off('SIGTERM', onSignal);
+    process.off('SIGINT', onSignal);
+  };
+}
