@@ -35,7 +35,7 @@ export interface FleetStore {
   /** Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some. */
   beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer>;
 
-  /** When these nodes last beat, and their last stats. A node without a heartbeat is absent. */
+  /** When these nodes last beat, and their last stats. A node without a heartbeat is absent, and so is one whose shard lost its data. */
   stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>>;
 
   /**
@@ -160,6 +160,11 @@ const splitPosition = (at: string): [number, number] => {
   const dash = at.indexOf('-');
   return [Number(at.slice(0, dash)), Number(at.slice(dash + 1))];
 };
+
+/** False for a text that is no place in any log, such as a client may send. */
+export function isPosition(at: string): boolean {
+  return /^\d{1,15}-\d{1,15}$/.test(at);
+}
 
 /** Negative, zero or positive as `a` is before, at or after `b`. */
 export function comparePositions(a: string, b: string): number {

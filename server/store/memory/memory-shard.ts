@@ -4,6 +4,7 @@ import {
   type BeatAnswer,
   type Change,
   type CommitOutcome,
+  isPosition,
   LOG_ENTRIES_PER_SHARD,
   type LogEntry,
   type LostNode,
@@ -38,6 +39,7 @@ export class MemoryShard {
   constructor(
     readonly epoch: string,
     private readonly now: () => number,
+    private readonly logEntries: number = LOG_ENTRIES_PER_SHARD,
   ) {}
 
   read(id: string): Stored {
@@ -54,9 +56,11 @@ export class MemoryShard {
     if (versionOf(stored) !== change.expected) return 'conflict';
     if (change.onlyIfSilent && this.#liveBeat(change.id)) return 'still-beating';
     if (change.removed) this.#bury(change.id, change.event.seq);
-    else this.#write(change.record, false);
+    else {
+      this.#write(change.record, false);
+      this.#setHeartbeat(change);
+    }
     this.#append(change.record, change.event);
-    this.#setHeartbeat(change);
     return 'done';
   }
 
@@ -65,10 +69,10 @@ export class MemoryShard {
     if (heartbeat === 'set') {
       this.#beats.set(id, {
         until: this.now() + record.node.heartbeat.timeoutMs,
-        stats: this.#beats.get(id)?.stats,
+        stats: this.#liveBeat(id)?.stats,
       });
     }
-    if (look === 'keep' || !this.#nodes.has(id)) return;
+    if (look === 'keep') return;
     this.#lookAt(id, look === 'never' ? Number.POSITIVE_INFINITY : this.now() + look.afterMs);
   }
 
@@ -78,7 +82,7 @@ export class MemoryShard {
     for (const { id, session, ttlMs, stats } of beats) {
       const stored = this.read(id);
       if (stored.kind === 'node' && stored.record.session === session) {
-        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? this.#beats.get(id)?.stats });
+        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? this.#liveBeat(id)?.stats });
         const { status } = stored.record.node;
         if (status === 'unreachable' || status === 'offline') returned.push(id);
       } else if (stored.kind === 'node') {
@@ -132,7 +136,7 @@ export class MemoryShard {
 
   /** Log entries after a position; or why it cannot be told what came after it. */
   entriesAfter(after: Position, limit: number): LogEntry[] | 'trimmed' | 'lost' {
-    const n = Number.parseInt(after.at, 10);
+    const n = isPosition(after.at) ? Number.parseInt(after.at, 10) : Number.POSITIVE_INFINITY;
     if (n > this.#lastN()) return 'lost';
     if (n < this.#firstN - 1) return 'trimmed';
     const from = n + 1 - this.#firstN;
@@ -195,9 +199,9 @@ export class MemoryShard {
   #append({ session, sessionSeq, instanceId, changeId }: NodeRecord, event: LogEntry['event']): void {
     const at = `${this.#lastN() + 1}-0`;
     this.#log.push({ at, event, session, sessionSeq, instanceId, changeId });
-    if (this.#log.length < 2 * LOG_ENTRIES_PER_SHARD) return;
-    this.#firstN += this.#log.length - LOG_ENTRIES_PER_SHARD;
-    this.#log = this.#log.slice(-LOG_ENTRIES_PER_SHARD);
+    if (this.#log.length < 2 * this.logEntries) return;
+    this.#firstN += this.#log.length - this.logEntries;
+    this.#log = this.#log.slice(-this.logEntries);
   }
 
   #lastN(): number {

@@ -6,9 +6,11 @@ import {
   type BeatAnswer,
   type Change,
   type CommitOutcome,
+  comparePositions,
   type FleetStore,
   type HubLease,
   type LastBeat,
+  LOG_ENTRIES_PER_SHARD,
   type LogEntry,
   LostDataError,
   type LostNode,
@@ -31,6 +33,8 @@ export class MemoryFleet {
   constructor(
     readonly clock: Clock,
     shards = 1,
+    /** About how many entries each shard's log keeps. */
+    private readonly logEntries: number = LOG_ENTRIES_PER_SHARD,
   ) {
     this.shards = Array.from({ length: shards }, () => this.#emptyShard());
   }
@@ -45,7 +49,8 @@ export class MemoryFleet {
   }
 
   #emptyShard(): MemoryShard {
-    return new MemoryShard(randomBytes(6).toString('base64url'), () => this.clock.now());
+    const epoch = randomBytes(6).toString('base64url');
+    return new MemoryShard(epoch, () => this.clock.now(), this.logEntries);
   }
 }
 
@@ -96,7 +101,9 @@ export class MemoryStore implements FleetStore {
   async stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>> {
     const found = new Map<string, LastBeat>();
     for (const { id, timeoutMs } of nodes) {
-      const beat = this.#shard(this.shardOf(id)).lastBeat(id, timeoutMs);
+      const shard = this.shardOf(id);
+      const data = this.#shard(shard);
+      const beat = data.epoch === this.#epochs.get(shard) ? data.lastBeat(id, timeoutMs) : undefined;
       if (beat) found.set(id, beat);
     }
     return found;
@@ -131,9 +138,8 @@ export class MemoryStore implements FleetStore {
   async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
     const data = this.#shard(shard);
     if (data.epoch !== after.epoch || data.epoch !== upTo.epoch) return 'gap';
-    const last = Number.parseInt(upTo.at, 10);
-    const entries = data.entriesAfter(after, Math.min(limit, last - Number.parseInt(after.at, 10)));
-    return Array.isArray(entries) ? entries : 'gap';
+    const entries = data.entriesAfter(after, limit);
+    return Array.isArray(entries) ? entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0) : 'gap';
   }
 
   async history({ id, limit }: { id?: string; limit: number }): Promise<FleetEvent[]> {

@@ -99,4 +99,3 @@ export function makeSubscriber(
 ): RedisClient {
   return target.kind === 'cluster' ? client : makeSingle(target, commandTimeoutMs, false);
 }
-

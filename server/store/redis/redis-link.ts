@@ -86,8 +86,7 @@ export class RedisLink {
     } catch (error) {
       throw this.#failed(part, error);
     }
-    if (this.#away.delete(part) && this.#away.size === 0)
-      this.#options.logger?.info({}, 'Redis is back');
+    if (this.#away.delete(part) && this.#away.size === 0) this.#options.logger?.info({}, 'Redis is back');
     return reply;
   }
 
@@ -122,9 +121,10 @@ export class RedisLink {
 
   /** Ends the connections. What is under way fails. Calling it twice is harmless. */
   close(): Promise<void> {
-    this.#closing ??= Promise.all([...new Set([this.#client, this.#subscriber])].map(end)).then(() => {
-      this.#listeners.clear();
-    });
+    this.#listeners.clear();
+    this.#closing ??= Promise.all(
+      [...new Set([this.#client, this.#subscriber])].map((client) => end(client, this.#options.clock)),
+    ).then(() => {});
     return this.#closing;
   }
 
@@ -145,7 +145,10 @@ export class RedisLink {
     } catch (error) {
       if (this.#mayNotListen || this.#closing) return;
       this.#mayNotListen = REFUSALS.test(String(error));
-      this.#options.logger?.warn({ err: error }, 'the doorbell does not ring: changes wait for the next tick');
+      this.#options.logger?.warn(
+        { err: error },
+        'the doorbell does not ring: changes wait for the next tick',
+      );
     }
   }
 
@@ -164,17 +167,26 @@ export class RedisLink {
 
   #failed(part: Part, cause: unknown): StoreAwayError {
     const message = cause instanceof Error ? cause.message : String(cause);
-    if (this.#away.size === 0 && !this.#closing)
-      this.#options.logger?.warn({ err: cause }, 'Redis is away');
+    if (this.#away.size === 0 && !this.#closing) this.#options.logger?.warn({ err: cause }, 'Redis is away');
     this.#away.add(part);
     return new StoreAwayError(`Redis is away: ${message}`, { cause });
   }
 }
 
-/** Disconnects a client and waits until its sockets are gone; the library bounds that wait where one is open. */
-async function end(client: RedisClient): Promise<void> {
+/** A stuck server does not hold up the end for longer. */
+const END_WITHIN_MS = 1_000;
+
+/** Disconnects a client and waits until its sockets are gone. */
+async function end(client: RedisClient, clock: Clock): Promise<void> {
   const wasOpen = client.status === 'ready' || client.status === 'connect';
   const ended = new Promise<void>((resolve) => client.once('end', resolve));
   client.disconnect();
-  if (wasOpen) await ended;
+  if (!wasOpen) return;
+  await new Promise<void>((resolve) => {
+    const cancel = clock.after(END_WITHIN_MS, resolve);
+    void ended.then(() => {
+      cancel();
+      resolve();
+    });
+  });
 }

@@ -62,7 +62,12 @@ export function recordText({ node, instanceId }: NodeRecord): string {
 }
 
 /** A record from the fields session, sessionSeq, changeId, record. */
-export function toRecord(session: unknown, sessionSeq: unknown, changeId: unknown, record: unknown): NodeRecord {
+export function toRecord(
+  session: unknown,
+  sessionSeq: unknown,
+  changeId: unknown,
+  record: unknown,
+): NodeRecord {
   const parsed = parseJson(record);
   if (!isObject(parsed) || !('instanceId' in parsed)) throw unexpected('a record');
   const { instanceId, ...node } = parsed;
@@ -79,7 +84,11 @@ export function toRecord(session: unknown, sessionSeq: unknown, changeId: unknow
 /** A stored node from the fields session, sessionSeq, changeId, restored, record. */
 export function toStoredNode(fields: readonly unknown[]): Extract<Stored, { kind: 'node' }> {
   const [session, sessionSeq, changeId, restored, record] = fields;
-  return { kind: 'node', record: toRecord(session, sessionSeq, changeId, record), restored: restored === '1' };
+  return {
+    kind: 'node',
+    record: toRecord(session, sessionSeq, changeId, record),
+    restored: restored === '1',
+  };
 }
 
 /** An entry of a stream as XRANGE gives it: its id and a flat list of fields. */
@@ -91,7 +100,13 @@ export interface RawEntry {
 export function toRawEntry(reply: unknown): RawEntry {
   const [at, flat] = asList(reply);
   const fields = asList(flat);
-  return { at: asText(at), field: (name) => fields[fields.indexOf(name) + 1] };
+  // Names stand at even places only: a value, such as a node's id, may read like a name.
+  const field = (name: string): unknown => {
+    for (let place = 0; place < fields.length; place += 2)
+      if (fields[place] === name) return fields[place + 1];
+    return undefined;
+  };
+  return { at: asText(at), field };
 }
 
 export function toEvent(entry: RawEntry): FleetEvent {
@@ -112,7 +127,7 @@ export function toLogEntry(reply: unknown): LogEntry {
   };
 }
 
-/** The last stats; none before the first. */
+/** The last stats; none before the first, or where another version of the hub wrote what this one cannot read. */
 export function toStats(text: string): NodeStats {
-  return text === '' ? {} : statsSchema.parse(JSON.parse(text));
+  return text === '' ? {} : (statsSchema.safeParse(JSON.parse(text)).data ?? {});
 }

@@ -1,0 +1,68 @@
+import type { FleetEvent } from '../../../shared/index.ts';
+import type { RedisLink } from './redis-link.ts';
+import { asList, asText, type RawEntry, toEvent, toRawEntry } from './replies.ts';
+
+/** Entries of one shard's log, newest first, read in pages. */
+async function* newestFirst(
+  link: RedisLink,
+  shard: number,
+  eventsKey: string,
+  pageSize: number,
+): AsyncGenerator<RawEntry> {
+  let end = '+';
+  for (;;) {
+    const page = asList(
+      await link.run(shard, (client) => client.xrevrange(eventsKey, end, '-', 'COUNT', pageSize)),
+    );
+    const entries = page.map(toRawEntry);
+    yield* entries;
+    const last = entries.at(-1);
+    if (last === undefined || entries.length < pageSize) return;
+    end = `(${last.at}`;
+  }
+}
+
+/** The newest events of one node, as far as its shard's log reaches. */
+export async function historyOfNode(
+  link: RedisLink,
+  { shard, eventsKey, id, limit }: { shard: number; eventsKey: string; id: string; limit: number },
+): Promise<FleetEvent[]> {
+  const events: FleetEvent[] = [];
+  for await (const entry of newestFirst(link, shard, eventsKey, 200)) {
+    if (asText(entry.field('nodeId')) !== id) continue;
+    const event = toEvent(entry);
+    events.push(event);
+    // Nothing comes before the first version.
+    if (events.length >= limit || event.seq === 1) break;
+  }
+  return events;
+}
+
+/** The newest events of the fleet: every shard's log read backwards, always on where the newest head is. */
+export async function historyOfFleet(
+  link: RedisLink,
+  eventsKeys: readonly string[],
+  limit: number,
+): Promise<FleetEvent[]> {
+  const pageSize = Math.max(10, Math.ceil((2 * limit) / eventsKeys.length));
+  const logs = eventsKeys.map((eventsKey, shard) => newestFirst(link, shard, eventsKey, pageSize));
+  const nextOf = async (log: AsyncGenerator<RawEntry>) => {
+    const { value, done } = await log.next();
+    return done ? undefined : { log, event: toEvent(value) };
+  };
+  const heads = (await Promise.all(logs.map(nextOf))).filter((head) => head !== undefined);
+  const events: FleetEvent[] = [];
+  while (events.length < limit && heads.length > 0) {
+    const newest = heads.reduce(
+      (best, head, index) => (head.event.at > (heads[best]?.event.at ?? '') ? index : best),
+      0,
+    );
+    const head = heads[newest];
+    if (!head) break;
+    events.push(head.event);
+    const next = await nextOf(head.log);
+    if (next) heads[newest] = next;
+    else heads.splice(newest, 1);
+  }
+  return events;
+}

@@ -1,0 +1,310 @@
+import { randomBytes } from 'node:crypto';
+import type { FleetEvent } from '../../../shared/index.ts';
+import type { Clock } from '../../clock.ts';
+import {
+  type Beat,
+  type BeatAnswer,
+  type Change,
+  type CommitOutcome,
+  comparePositions,
+  type FleetStore,
+  type HubLease,
+  isPosition,
+  type LastBeat,
+  LOG_ENTRIES_PER_SHARD,
+  type LogEntry,
+  LostDataError,
+  type LostNode,
+  type NodeRecord,
+  type NotRestored,
+  type Position,
+  type Stored,
+  type TickAnswer,
+  type TickRequest,
+  TOMBSTONE_MS,
+} from '../fleet-store.ts';
+import { shardOf } from '../shards.ts';
+import { batchesOf } from './batches.ts';
+import { historyOfFleet, historyOfNode } from './history.ts';
+import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
+import { dropLease, readLeases, renewLease } from './leases.ts';
+import { checkServer, checkShards, claimFormat, warnOfSettings } from './preflight.ts';
+import { RedisLink, type StoreLogger } from './redis-link.ts';
+import { parseRedisUrl } from './redis-url.ts';
+import { asList, asNumber, asText, toRecord, toStats, toStoredNode } from './replies.ts';
+import { beatArguments, changeArguments, lostArguments, toBeatAnswer, toTickAnswer } from './script-words.ts';
+
+export interface RedisStoreOptions {
+  /** `redis://`, `rediss://`, a comma list of a Cluster's nodes, or `redis+sentinel://…/name`. */
+  url: string;
+  clock: Clock;
+  /** What every key begins with. */
+  keyPrefix?: string;
+  /** A power of two up to 1,024; the same for the life of a fleet. */
+  shards?: number;
+  logger?: StoreLogger;
+  /** A command without an answer for so long has failed, its outcome unknown. */
+  commandTimeoutMs?: number;
+  /** How long `open` waits for the first connection. */
+  openWithinMs?: number;
+  /** About how many entries each shard's log keeps. */
+  logEntries?: number;
+}
+
+/** Records in one page of a snapshot. */
+const PAGE_RECORDS = 200;
+
+/**
+ * The fleet in Redis (7.0 or later, or Valkey), alone, behind Sentinels or as a Cluster. All keys of a shard
+ * lie in one slot, and everything that must be all or nothing is one script on one shard.
+ */
+export class RedisStore implements FleetStore {
+  readonly shards: number;
+  readonly #keys: FleetKeys;
+  readonly #link: RedisLink;
+  readonly #isCluster: boolean;
+  readonly #logger: StoreLogger | undefined;
+  readonly #logEntries: string;
+  /** By shard: the name of the data set that was attached; '' before. */
+  readonly #epochs: string[];
+
+  /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
+  constructor(options: RedisStoreOptions) {
+    const { url, clock, logger, keyPrefix = 'fleet', shards = 16 } = options;
+    const { commandTimeoutMs = 2_000, openWithinMs = 10_000, logEntries = LOG_ENTRIES_PER_SHARD } = options;
+    checkShards(shards);
+    const target = parseRedisUrl(url);
+    this.shards = shards;
+    this.#keys = fleetKeys(keyPrefix, shards);
+    this.#isCluster = target.kind === 'cluster';
+    this.#logger = logger;
+    this.#logEntries = String(logEntries);
+    this.#epochs = Array.from({ length: shards }, () => '');
+    this.#link = new RedisLink({
+      target,
+      channel: this.#keys.bell,
+      clock,
+      ...(logger && { logger }),
+      commandTimeoutMs,
+      openWithinMs,
+    });
+  }
+
+  shardOf(id: string): number {
+    return shardOf(id, this.shards);
+  }
+
+  async open(): Promise<void> {
+    await this.#link.open();
+    try {
+      const infos = await this.#link.onEveryMaster((client) => client.info('server'));
+      for (const info of infos) checkServer(info, this.#isCluster);
+      await claimFormat(this.#link, this.#keys);
+      if (this.#logger) await warnOfSettings(this.#link, this.#logger);
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  async attach(shard: number): Promise<void> {
+    const keys = this.#shard(shard);
+    // An emptied Redis has also forgotten what the keys look like.
+    await claimFormat(this.#link, this.#keys);
+    const candidate = randomBytes(6).toString('base64url');
+    const epoch = await this.#link.run(shard, (client) => client.fleetAttach(keys.epoch, candidate));
+    this.#epochs[shard] = asText(epoch);
+  }
+
+  async read(id: string): Promise<Stored> {
+    const shard = this.shardOf(id);
+    const keys = this.#shard(shard);
+    const [kind, ...fields] = asList(
+      await this.#link.run(shard, (client) =>
+        client.fleetRead(keys.epoch, keys.node(id), keys.gone(id), this.#epoch(shard)),
+      ),
+    );
+    if (kind === 'epoch') throw this.#lost(shard);
+    if (kind === 'node') return toStoredNode(fields);
+    if (kind === 'gone') return { kind, tombstone: { id, version: asNumber(fields[0]) } };
+    return { kind: 'nothing' };
+  }
+
+  async commit(change: Change): Promise<CommitOutcome> {
+    const { id } = change;
+    const shard = this.shardOf(id);
+    const { epoch, node, beat, gone, deadlines, events } = this.#shard(shard);
+    const outcome = await this.#link.run(shard, (client) =>
+      client.fleetCommit(
+        ...[epoch, node(id), beat(id), gone(id), deadlines, events],
+        this.#epoch(shard),
+        ...changeArguments(change),
+        ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
+      ),
+    );
+    if (outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating' || outcome === 'epoch')
+      return outcome;
+    throw new TypeError('the commit script answered something unknown');
+  }
+
+  async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
+    const { epoch, prefix } = this.#shard(shard);
+    const calls = [...batchesOf(beats, beatArguments)].map(({ args }) =>
+      this.#link.run(shard, (client) => client.fleetBeat(epoch, this.#epoch(shard), prefix, ...args)),
+    );
+    return toBeatAnswer(await Promise.all(calls));
+  }
+
+  async stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>> {
+    const byShard = new Map<number, Array<{ id: string; timeoutMs: number }>>();
+    for (const node of nodes) {
+      const shard = this.shardOf(node.id);
+      const same = byShard.get(shard);
+      if (same) same.push(node);
+      else byShard.set(shard, [node]);
+    }
+    const found = new Map<string, LastBeat>();
+    await Promise.all([...byShard].map(([shard, some]) => this.#statsOf(shard, some, found)));
+    return found;
+  }
+
+  async #statsOf(
+    shard: number,
+    nodes: ReadonlyArray<{ id: string; timeoutMs: number }>,
+    found: Map<string, LastBeat>,
+  ): Promise<void> {
+    const { epoch, prefix } = this.#shard(shard);
+    const ids = nodes.map(({ id }) => id);
+    const [now, ...answers] = asList(
+      await this.#link.run(shard, (client) => client.fleetStats(epoch, this.#epoch(shard), prefix, ...ids)),
+    );
+    if (now === 'epoch') return;
+    for (const [index, { id, timeoutMs }] of nodes.entries()) {
+      const leftMs = asNumber(answers[2 * index]);
+      if (leftMs < 0) continue;
+      const at = asNumber(now) - (timeoutMs - leftMs);
+      found.set(id, { at, stats: toStats(asText(answers[2 * index + 1])) });
+    }
+  }
+
+  async snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
+    const keys = this.#shard(shard);
+    const [epoch, newest] = await this.#link.pipeline(shard, (pipeline) => {
+      pipeline.get(keys.epoch);
+      pipeline.xrevrange(keys.events, '+', '-', 'COUNT', 1);
+    });
+    if (epoch !== this.#epoch(shard)) throw this.#lost(shard);
+    const [entry] = asList(newest);
+    const at = entry === undefined ? '0-0' : asText(asList(entry)[0]);
+    return { position: { epoch: this.#epoch(shard), at }, pages: this.#pages(shard) };
+  }
+
+  async *#pages(shard: number): AsyncGenerator<NodeRecord[]> {
+    const keys = this.#shard(shard);
+    let cursor = '0';
+    do {
+      const [next, members] = await this.#link.run(shard, (client) =>
+        client.zscan(keys.deadlines, cursor, 'COUNT', PAGE_RECORDS),
+      );
+      const ids = members.filter((_, place) => place % 2 === 0);
+      const [epoch, ...replies] = await this.#link.pipeline(shard, (pipeline) => {
+        pipeline.get(keys.epoch);
+        for (const id of ids) pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record');
+      });
+      if (epoch !== this.#epoch(shard)) throw this.#lost(shard);
+      const fields = replies.map(asList).filter(([session]) => session !== null);
+      yield fields.map(([session, sessionSeq, changeId, record]) =>
+        toRecord(session, sessionSeq, changeId, record),
+      );
+      cursor = next;
+    } while (cursor !== '0');
+  }
+
+  async tick(shard: number, { after, limit, look }: TickRequest): Promise<TickAnswer> {
+    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    if (after.epoch !== this.#epoch(shard)) return { kind: 'epoch' };
+    if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
+    const reply = await this.#link.run(shard, (client) =>
+      client.fleetTick(
+        ...[epoch, deadlines, events],
+        ...[after.epoch, after.at, Math.max(1, limit), look.skip, look.limit, prefix],
+      ),
+    );
+    return toTickAnswer(reply);
+  }
+
+  onBell(listener: (shard: number) => void): () => void {
+    return this.#link.onBell((payload) => {
+      const shard = Number(payload);
+      if (Number.isInteger(shard) && shard >= 0 && shard < this.shards) listener(shard);
+    });
+  }
+
+  async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
+    if (after.epoch !== upTo.epoch) return 'gap';
+    const answer = await this.tick(shard, { after, limit, look: { skip: 0, limit: 0 } });
+    if (answer.kind !== 'news') return 'gap';
+    return answer.entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0);
+  }
+
+  async history({ id, limit }: { id?: string; limit: number }): Promise<FleetEvent[]> {
+    if (id === undefined) {
+      const eventsKeys = this.#keys.shards.map(({ events }) => events);
+      return historyOfFleet(this.#link, eventsKeys, limit);
+    }
+    const shard = this.shardOf(id);
+    return historyOfNode(this.#link, { shard, eventsKey: this.#shard(shard).events, id, limit });
+  }
+
+  async restore(shard: number, lost: readonly LostNode[]): Promise<NotRestored[]> {
+    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    const unmerged: NotRestored[] = [];
+    for (const { from, args } of batchesOf(lost, lostArguments)) {
+      const reply = await this.#link.run(shard, (client) =>
+        client.fleetRestore(
+          ...[epoch, deadlines, events, this.#epoch(shard), prefix],
+          ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
+          ...args,
+        ),
+      );
+      const answers = asList(reply);
+      if (answers[0] === 'epoch') throw this.#lost(shard);
+      for (const answer of answers) {
+        const [place, ...fields] = asList(answer);
+        const one = lost[from + asNumber(place)];
+        if (one) unmerged.push({ lost: one, stored: toStoredNode(fields) });
+      }
+    }
+    return unmerged;
+  }
+
+  renewLease(lease: HubLease, ttlMs: number): Promise<void> {
+    return renewLease(this.#link, this.#keys, lease, ttlMs);
+  }
+
+  dropLease(hubId: string): Promise<void> {
+    return dropLease(this.#link, this.#keys, hubId);
+  }
+
+  leases(): Promise<HubLease[]> {
+    return readLeases(this.#link, this.#keys);
+  }
+
+  #shard(shard: number): ShardKeys {
+    const keys = this.#keys.shards[shard];
+    if (!keys) throw new RangeError(`there is no shard ${shard}`);
+    return keys;
+  }
+
+  #epoch(shard: number): string {
+    return this.#epochs[shard] ?? '';
+  }
+
+  #lost(shard: number): LostDataError {
+    return new LostDataError(`shard ${shard} lost its data`);
+  }
+}
