@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BACKOFF, Backoff, readRetryAfterHeader, retryCeilingMs } from '../../agent/backoff.ts';
+
+const unlimited = Number.POSITIVE_INFINITY;
+const almostOne = () => 1 - Number.EPSILON;
+
+describe('Backoff', () => {
+  it('doubles from 1 s to 60 s', () => {
+    const backoff = new Backoff(almostOne);
+    const delays = Array.from({ length: 9 }, () => Math.round(backoff.next(unlimited)));
+    expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+  });
+
+  it('jitters fully, the first retry too', () => {
+    expect(new Backoff(() => 0).next(unlimited)).toBe(0);
+    expect(new Backoff(() => 0.25).next(unlimited)).toBe(250);
+  });
+
+  it('stays below the ceiling, and steps on all the same', () => {
+    const backoff = new Backoff(() => 0.5);
+    for (let retry = 0; retry < 4; retry += 1) expect(backoff.next(500)).toBe(250);
+    expect(backoff.next(unlimited)).toBe(8_000);
+  });
+
+  it('begins again after a reset', () => {
+    const backoff = new Backoff(() => 0.5);
+    backoff.next(unlimited);
+    backoff.next(unlimited);
+    backoff.reset();
+    expect(backoff.next(unlimited)).toBe(500);
+  });
+
+  it('spreads over five seconds, less where the timeout is short', () => {
+    expect(new Backoff(() => 0.5).spread(unlimited)).toBe(BACKOFF.spreadMs / 2);
+    expect(new Backoff(() => 0.5).spread(500)).toBe(250);
+  });
+
+  it('waits what the hub asked for, and never less', () => {
+    expect(new Backoff(() => 0).wait(4_000)).toBe(4_000);
+    expect(new Backoff(() => 0.5).wait(4_000)).toBe(5_000);
+    expect(new Backoff(() => 0).wait(999_999_999)).toBe(BACKOFF.longestWaitMs);
+  });
+
+  it('backs off to the maximum: from 30 s to 60 s, and later retries stay there', () => {
+    expect(new Backoff(() => 0).longest()).toBe(30_000);
+    const backoff = new Backoff(almostOne);
+    expect(Math.round(backoff.longest())).toBe(60_000);
+    expect(Math.round(backoff.next(unlimited))).toBe(60_000);
+  });
+
+  it('never overflows or goes below zero', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0, max: 0.999, noNaN: true }),
+        fc.integer({ min: 1, max: 5_000 }),
+        (random, count) => {
+          const backoff = new Backoff(() => random);
+          for (let retry = 1; retry < count; retry += 1) backoff.next(unlimited);
+          const delay = backoff.next(unlimited);
+          return delay >= 0 && delay <= BACKOFF.capMs;
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('retryCeilingMs', () => {
+  it('is a sixth of the timeout until the timeout has passed since the last sign of life', () => {
+    expect(retryCeilingMs(1_000, 1_000, 30_000)).toBe(5_000);
+    expect(retryCeilingMs(30_999, 1_000, 30_000)).toBe(5_000);
+    expect(retryCeilingMs(31_000, 1_000, 30_000)).toBe(unlimited);
+  });
+
+  it('does not bound an agent that never was registered', () => {
+    expect(retryCeilingMs(0, undefined, 30_000)).toBe(unlimited);
+  });
+
+  it('brings an agent back in time after a hub was down for half the timeout', () => {
+    const timeoutMs = 30_000;
+    fc.assert(
+      fc.property(fc.integer(), (seed) => {
+        let state = seed >>> 0;
+        const random = () => {
+          state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+          return state / 2 ** 32;
+        };
+        const backoff = new Backoff(random);
+        let nowMs = 10_000;
+        while (nowMs < 25_000) nowMs += backoff.next(retryCeilingMs(nowMs, 0, timeoutMs));
+        return nowMs <= timeoutMs;
+      }),
+    );
+  });
+});
+
+describe('readRetryAfterHeader', () => {
+  const nowMs = Date.parse('2026-01-02T09:27:41Z');
+
+  it.each([
+    ['0', 0],
+    ['7', 7_000],
+    ['Fri, 02 Jan 2026 09:28:01 GMT', 20_000],
+    ['Fri, 02 Jan 2026 09:00:00 GMT', 0],
+    ['soon', undefined],
+    [undefined, undefined],
+  ])('reads %s as %s ms', (header, expected) => {
+    expect(readRetryAfterHeader(header, nowMs)).toBe(expected);
+  });
+});

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { HubUrls, toAgentUrl } from '../../agent/hub-urls.ts';
+
+describe('toAgentUrl', () => {
+  it.each([
+    ['http://hub:8080', 'ws://hub:8080/agent'],
+    ['https://hub.example/', 'wss://hub.example/agent'],
+    ['ws://127.0.0.1:8080/agent', 'ws://127.0.0.1:8080/agent'],
+    ['ws://127.0.0.1:8080', 'ws://127.0.0.1:8080/agent'],
+    ['wss://hub.example/fleet/agent?x=1', 'wss://hub.example/fleet/agent?x=1'],
+    ['http://[::1]:8080', 'ws://[::1]:8080/agent'],
+  ])('takes %s as %s', (given, expected) => {
+    expect(toAgentUrl(given)).toBe(expected);
+  });
+
+  it.each(['', 'hub', 'localhost:8080', 'ftp://hub', 'http://'])(
+    'refuses %j, and says what to write',
+    (given) => {
+      expect(() => toAgentUrl(given)).toThrow(/write it as ws:\/\//);
+    },
+  );
+
+  it('refuses a password, and does not repeat it', () => {
+    expect(() => toAgentUrl('http://me:hunter2@hub')).toThrow(/name or password/);
+    expect(() => toAgentUrl('http://me:hunter2@hub')).not.toThrow(/hunter2/);
+  });
+});
+
+describe('HubUrls', () => {
+  const urls = ['a', 'b', 'c'];
+  const sequence =
+    (...values: number[]) =>
+    () =>
+      values.shift() ?? 0;
+
+  it('tries each once per round', () => {
+    const hubs = new HubUrls(urls, Math.random);
+    for (let round = 0; round < 20; round += 1) {
+      expect([hubs.next(), hubs.next(), hubs.next()].sort()).toEqual(urls);
+    }
+  });
+
+  it('orders each round anew', () => {
+    const hubs = new HubUrls(urls, sequence(0.9, 0.9, 0, 0, 0, 0));
+    expect([hubs.next(), hubs.next(), hubs.next()]).toEqual(['c', 'b', 'a']);
+    expect([hubs.next(), hubs.next(), hubs.next()]).toEqual(['b', 'c', 'a']);
+  });
+
+  it('never tries the same one twice in a row, where there is another', () => {
+    const hubs = new HubUrls(urls, Math.random);
+    let last = hubs.next();
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const next = hubs.next();
+      expect(next).not.toBe(last);
+      last = next;
+    }
+  });
+
+  it('is content with one', () => {
+    const hubs = new HubUrls(['a', 'a'], Math.random);
+    expect([hubs.next(), hubs.next(), hubs.next()]).toEqual(['a', 'a', 'a']);
+  });
+});

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { Backoff } from '../../agent/backoff.ts';
+import { delayBefore, describeEnd, type Ended, nextStep } from '../../agent/next-step.ts';
+
+const closed = (code: number, reason = ''): Ended => ({ kind: 'closed', code, reason });
+
+describe('nextStep', () => {
+  it.each<[string, Ended, string]>([
+    ['a restart', closed(1012), 'reconnect-spread'],
+    ['a busy hub', closed(1013), 'wait'],
+    ['a broken protocol', closed(4400), 'back-off'],
+    ['a wrong token', closed(4401), 'back-off'],
+    ['a refusal', closed(4403), 'back-off'],
+    ['a removal', closed(4404), 'stop'],
+    ['a late registration', closed(4408), 'reconnect'],
+    ['a newer session', closed(4409), 'back-off'],
+    ['a plain close', closed(1000), 'reconnect'],
+    ['a cut', closed(1006), 'reconnect'],
+    ['an unknown code', closed(4999), 'reconnect'],
+    ['HTTP 401', { kind: 'refused', status: 401 }, 'back-off'],
+    ['HTTP 403', { kind: 'refused', status: 403, retryAfterMs: 1 }, 'back-off'],
+    ['HTTP 429', { kind: 'refused', status: 429, retryAfterMs: 2_000 }, 'wait'],
+    ['HTTP 503', { kind: 'refused', status: 503, retryAfterMs: 2_000 }, 'wait'],
+    ['HTTP 503 without Retry-After', { kind: 'refused', status: 503 }, 'reconnect'],
+    ['HTTP 404', { kind: 'refused', status: 404 }, 'reconnect'],
+    ['no connection', { kind: 'failed', message: 'connect ECONNREFUSED' }, 'reconnect'],
+    ['no answer', { kind: 'unanswered' }, 'reconnect'],
+    ['lost pongs', { kind: 'silent' }, 'reconnect'],
+    ['sleep', { kind: 'slept' }, 'reconnect-now'],
+    ['wrong facts', { kind: 'rejected', code: 'invalid', message: 'x' }, 'back-off'],
+    ['a store that is away', { kind: 'rejected', code: 'store_away', message: 'x' }, 'reconnect'],
+  ])('after %s', (_name, ended, expected) => {
+    expect(nextStep(ended)).toBe(expected);
+    expect(describeEnd(ended)).not.toBe('');
+  });
+});
+
+describe('delayBefore', () => {
+  const delay = (ended: Ended, ceilingMs = Number.POSITIVE_INFINITY) =>
+    delayBefore(nextStep(ended), ended, new Backoff(() => 0.5), ceilingMs);
+
+  it('waits what a busy hub asks for, whatever the ceiling', () => {
+    expect(delay(closed(1013, '{"retryAfterMs":8000}'), 500)).toBe(10_000);
+    expect(delay({ kind: 'refused', status: 503, retryAfterMs: 8_000 }, 500)).toBe(10_000);
+  });
+
+  it('takes a busy hub that names no time for a lost one', () => {
+    expect(delay(closed(1013, 'busy'))).toBe(500);
+  });
+
+  it('keeps its own delays below the ceiling', () => {
+    expect(delay(closed(1012))).toBe(2_500);
+    expect(delay(closed(1012), 500)).toBe(250);
+    expect(delay(closed(1006), 500)).toBe(250);
+  });
+
+  it('backs off to the maximum even while the node may still be online', () => {
+    expect(delay(closed(4409), 500)).toBe(45_000);
+    expect(delay(closed(4401), 500)).toBe(45_000);
+  });
+
+  it('has no delay after sleep, and no attempt after a removal', () => {
+    expect(delay({ kind: 'slept' })).toBe(0);
+    expect(delay(closed(4404))).toBeNull();
+  });
+});
