@@ -48,8 +48,9 @@ export class Access {
     this.#trustProxy = rules.trustProxy;
   }
 
+  /** Somebody may come in without a token. Such a hub listens on loopback only. */
   get open(): boolean {
-    return this.#agents.length === 0 && this.#dashboards.length === 0;
+    return this.#agents.length === 0 || this.#dashboards.length === 0;
   }
 
   /** May this token register and beat? A dashboard's token is known, but not allowed to. */
@@ -63,7 +64,7 @@ export class Access {
   }
 
   /**
-   * A hub without tokens answers to its local names only, so that a page of another site cannot reach it by
+   * An open hub answers to its local names only, so that a page of another site cannot reach it by
    * a name of its own that resolves to 127.0.0.1 (DNS rebinding).
    */
   hostAllowed(request: IncomingMessage): boolean {

@@ -1,0 +1,128 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { type Hub, startHub } from '../server/hub.ts';
+import type { Log } from '../server/log.ts';
+import { type Environment, type HubSettings, readHubSettings, SettingsError } from '../server/settings.ts';
+import { StoreRefusedError } from '../server/store/fleet-store.ts';
+import { createLogger } from './agent-log.ts';
+import { untilSignal } from './signals.ts';
+import { UsageError } from './usage-error.ts';
+
+/** Heartbeats of `--dev`: an unplugged node is seen in three seconds. */
+export const DEV_SETTINGS = {
+  HEARTBEAT_INTERVAL: '1s',
+  HEARTBEAT_TIMEOUT: '3s',
+  LOG_LEVEL: 'debug',
+} as const;
+
+const flags = {
+  host: 'HOST',
+  port: 'PORT',
+  redisUrl: 'REDIS_URL',
+  keyPrefix: 'KEY_PREFIX',
+  shards: 'SHARDS',
+  heartbeatInterval: 'HEARTBEAT_INTERVAL',
+  heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
+  allowedOrigins: 'ALLOWED_ORIGINS',
+  trustProxy: 'TRUST_PROXY',
+  logLevel: 'LOG_LEVEL',
+} as const;
+
+type Flags = Partial<Record<keyof typeof flags | 'dev', string | boolean>>;
+
+/** The flags that a hub's settings have, for `hub` and `up`. */
+export function withHubFlags(command: Command): Command {
+  return command
+    .option('--host <address>', 'address to listen on (HOST, default 127.0.0.1)')
+    .option('--port <port>', 'port to listen on, 0 for any (PORT, default 8080)')
+    .option(
+      '--redis-url <url>',
+      'redis://…, rediss://…, a comma list for Cluster, redis+sentinel://…/name (REDIS_URL; without it the fleet is kept in memory)',
+    )
+    .option('--key-prefix <prefix>', 'first part of every key in Redis (KEY_PREFIX, default fleet)')
+    .option(
+      '--shards <count>',
+      'logical shards, a power of two, for ever the same in one Redis (SHARDS, default 16)',
+    )
+    .option(
+      '--heartbeat-interval <duration>',
+      'how often agents beat, such as 10s (HEARTBEAT_INTERVAL, default 10s)',
+    )
+    .option(
+      '--heartbeat-timeout <duration>',
+      'silence after which a node is offline (HEARTBEAT_TIMEOUT, default 30s)',
+    )
+    .option('--allowed-origins <list>', 'origins of other pages that may connect (ALLOWED_ORIGINS)')
+    .option('--trust-proxy', 'take client addresses from X-Forwarded-For (TRUST_PROXY)')
+    .option(
+      '--log-level <level>',
+      'trace, debug, info, warn, error, fatal or silent (LOG_LEVEL, default info)',
+    )
+    .option('--dev', '1 s heartbeats, 3 s timeout, debug logs');
+}
+
+/** Settings of flags over environment. Throws `UsageError`. */
+export function hubSettings(given: Flags, environment: Environment): HubSettings {
+  const merged: Record<string, string | undefined> = {
+    ...environment,
+    ...(given.dev === true && DEV_SETTINGS),
+  };
+  for (const [flag, name] of Object.entries(flags)) {
+    const value = Object.entries(given).find(([key]) => key === flag)?.[1];
+    if (value !== undefined) merged[name] = String(value);
+  }
+  try {
+    return readHubSettings(merged, (path) => readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw error instanceof SettingsError ? new UsageError(error.message) : error;
+  }
+}
+
+/** Starts a hub for a command: what the operator can mend becomes one line. */
+export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hub> {
+  try {
+    return await startHub(settings, { log });
+  } catch (error) {
+    if (
+      error instanceof SettingsError ||
+      error instanceof StoreRefusedError ||
+      error instanceof StoreAwayError
+    ) {
+      throw new UsageError(error.message);
+    }
+    throw error;
+  }
+}
+
+/** `rollcall hub`: one hub until it is told to stop. */
+export function hubCommand(): Command {
+  return withHubFlags(new Command('hub'))
+    .description('run one hub; with Redis, any number of them share a fleet')
+    .addHelpText('after', settingsHelp)
+    .action(async (given: Flags) => {
+      const settings = hubSettings(given, process.env);
+      const log = await createLogger(settings.LOG_LEVEL);
+      const hub = await startHubOrSay(settings, log);
+      log.info(
+        { hubId: hub.hubId, url: hub.url, store: settings.REDIS_URL ? 'redis' : 'memory' },
+        'Hub listening',
+      );
+      const signal = await untilSignal();
+      log.info({ signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
+      await hub.stop();
+      log.info({}, 'Hub stopped');
+    });
+}
+
+/** What the flags do not show, for `--help`. */
+export const settingsHelp = `
+Environment only (a token on a command line is seen by every user of the machine):
+  AGENT_TOKENS, AGENT_TOKENS_FILE          tokens of agents, a comma list so that one can be rotated
+  DASHBOARD_TOKENS, DASHBOARD_TOKENS_FILE  tokens of dashboards and readers of the API
+Both are required off loopback; without them the hub answers to localhost only.
+Durations are written 500ms, 10s, 3m; HEARTBEAT_TIMEOUT is at least 3 x HEARTBEAT_INTERVAL.
+
+Examples:
+  rollcall hub --dev
+  REDIS_URL=redis://127.0.0.1:6379 rollcall hub --port 8081
+  HOST=0.0.0.0 AGENT_TOKENS_FILE=/run/secrets/agents DASHBOARD_TOKENS_FILE=/run/secrets/readers rollcall hub`;

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander';
+import { StoreAwayError } from '../server/store/fleet-store.ts';
+import { VERSION } from '../server/version.ts';
+import { agentCommand } from './agent.ts';
+import { hubCommand } from './hub.ts';
+import { upCommand } from './up.ts';
+import { UsageError } from './usage-error.ts';
+import { watchCommand } from './watch.ts';
+
+const program = new Command('rollcall')
+  .description('A realtime fleet hub: agents hold one WebSocket each, dashboards hear every change.')
+  .version(VERSION)
+  .showHelpAfterError('(--help tells more)')
+  .addCommand(upCommand())
+  .addCommand(hubCommand())
+  .addCommand(agentCommand())
+  .addCommand(watchCommand());
+
+for (const command of [program, ...program.commands]) command.exitOverride();
+
+try {
+  await program.parseAsync();
+  process.exitCode ??= 0;
+} catch (error) {
+  if (error instanceof CommanderError) {
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  } else if (error instanceof UsageError) {
+    process.stderr.write(`rollcall: ${error.message}\n`);
+    process.exitCode = 2;
+  } else if (error instanceof StoreAwayError) {
+    process.stderr.write(`rollcall: ${error.message}\n`);
+    process.exitCode = 1;
+  } else {
+    process.stderr.write(
+      `rollcall: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,83 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { FleetAgent } from '../agent/index.ts';
+import { createMachineAgent } from '../agent/machine-agent.ts';
+import { createSimulatedAgent } from '../agent/simulated-agent.ts';
+import type { Hub } from '../server/hub.ts';
+import { VERSION } from '../server/version.ts';
+import { formatDuration } from '../shared/index.ts';
+import { createLogger } from './agent-log.ts';
+import { hubSettings, settingsHelp, startHubOrSay, withHubFlags } from './hub.ts';
+import { untilSignal } from './signals.ts';
+
+/** What one process with a file limit of 20,000 holds, both ends of each socket counted. */
+const MOST_SIMULATED = 9_000;
+/** Simulated agents that start at a time. */
+const SIMULATED_AT_ONCE = 100;
+
+function simulatedCount(text: string): number {
+  const count = Number(text);
+  if (/^\d{1,5}$/.test(text) && count <= MOST_SIMULATED) return count;
+  throw new InvalidArgumentError(`it is a whole number up to ${MOST_SIMULATED}.`);
+}
+
+/** `rollcall up`: a hub and an agent of this very machine, to see the whole thing work. */
+export function upCommand(): Command {
+  return withHubFlags(new Command('up'))
+    .description('run a hub and an agent of this very machine')
+    .option('--simulate <count>', 'also run so many simulated agents', simulatedCount, 0)
+    .addHelpText('after', settingsHelp.replaceAll('rollcall hub', 'rollcall up'))
+    .action(async (given: { simulate: number; logLevel?: string; dev?: boolean }) => {
+      const { simulate, ...flags } = given;
+      const settings = hubSettings(flags, process.env);
+      // The few lines below are the picture; logs would bury it unless they were asked for.
+      const quiet = !given.dev && given.logLevel === undefined && !process.env.LOG_LEVEL;
+      const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);
+      const hub = await startHubOrSay(settings, log);
+      say(
+        `Rollcall listens on ${hub.url}  (store: ${settings.REDIS_URL ? 'Redis' : 'memory'}, heartbeats every ${formatDuration(settings.HEARTBEAT_INTERVAL)}, offline after ${formatDuration(settings.HEARTBEAT_TIMEOUT)})`,
+      );
+      const token = settings.AGENT_TOKENS[0];
+      const door = { hubUrl: hub.url, logger: log, ...(token !== undefined && { token }) };
+      const ended = untilSignal();
+      const machine = await createMachineAgent({ ...door, version: VERSION });
+      const agents = [machine];
+      const started = startAll(hub, machine, agents, door, simulate);
+      await ended;
+      say('Stopping.');
+      await Promise.all(agents.map((agent) => agent.stop()));
+      await started.catch(() => {});
+      await hub.stop();
+    });
+}
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+async function startAll(
+  hub: Hub,
+  machine: FleetAgent,
+  agents: FleetAgent[],
+  door: Parameters<typeof createSimulatedAgent>[1],
+  simulate: number,
+): Promise<void> {
+  const { node } = await machine.start();
+  say(`This machine is node ${node.id}  (${node.hostname}): ${node.status}`);
+  for (let from = 0; from < simulate; from += SIMULATED_AT_ONCE) {
+    const count = Math.min(SIMULATED_AT_ONCE, simulate - from);
+    const batch = Array.from({ length: count }, (_, index) => createSimulatedAgent(from + index + 1, door));
+    agents.push(...batch);
+    await Promise.all(batch.map((agent) => agent.start()));
+  }
+  if (simulate > 0) say(`${simulate} simulated agents are connected.`);
+  say(whatNext(hub));
+}
+
+const whatNext = ({ port }: Hub): string => {
+  const hub = port === 8080 ? '' : ` --hub http://127.0.0.1:${port}`;
+  return `
+What next, each in another terminal:
+  npx rollcall watch${hub}                        follow the fleet live
+  npx rollcall agent${hub} --node-id demo-2       another agent (this machine alone is one node)
+  curl http://127.0.0.1:${port}/api/v1/nodes            the fleet as JSON
+  REDIS_URL=redis://127.0.0.1:6379 npx rollcall up   keep the fleet in Redis, share it between hubs
+Ctrl-C stops.`;
+};

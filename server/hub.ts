@@ -1,0 +1,122 @@
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
+import { Access } from './access.ts';
+import { AgentGateway } from './agents/agent-gateway.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
+import { Fleet } from './fleet/fleet.ts';
+import { createHttpApp } from './http/app.ts';
+import type { Log } from './log.ts';
+import { type HubSettings, SettingsError } from './settings.ts';
+import type { FleetStore } from './store/fleet-store.ts';
+import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
+import { RedisStore } from './store/redis/redis-store.ts';
+import { routeUpgrades } from './upgrades.ts';
+import { VERSION } from './version.ts';
+
+/** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
+const BACKLOG = 4_096;
+
+/** A hub that listens. */
+export interface Hub {
+  readonly hubId: string;
+  /** `http://host:port`, as it can be reached from this machine. */
+  readonly url: string;
+  readonly port: number;
+  readonly fleet: Fleet;
+  readonly agents: AgentGateway;
+  readonly dashboards: DashboardGateway;
+  /** Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is harmless. */
+  stop(): Promise<void>;
+}
+
+export interface HubParts {
+  log: Log;
+  clock?: Clock;
+  /** Another store than the settings name, for tests. */
+  store?: FleetStore;
+}
+
+/**
+ * Starts a hub: opens the store, loads the view, then listens. Throws `StoreAwayError` and
+ * `StoreRefusedError` of the store, and `SettingsError` where the port is taken.
+ */
+export async function startHub(settings: HubSettings, parts: HubParts): Promise<Hub> {
+  const { log, clock = systemClock } = parts;
+  const hubId = `hub-${randomBytes(4).toString('hex')}`;
+  const store = parts.store ?? createStore(settings, clock, log);
+  await openStore(store);
+  const timing = { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
+  const address = `${settings.HOST}:${settings.PORT}`;
+  const fleet = new Fleet({ hubId, address, version: VERSION, timing, store, clock, log });
+  const access = new Access({
+    agentTokens: settings.AGENT_TOKENS,
+    dashboardTokens: settings.DASHBOARD_TOKENS,
+    allowedOrigins: settings.ALLOWED_ORIGINS,
+    trustProxy: settings.TRUST_PROXY,
+  });
+  const app = createHttpApp({ fleet, access, log });
+  const agents = new AgentGateway({ fleet, clock, log }, access);
+  const dashboards = new DashboardGateway({ fleet, access, clock, log });
+  routeUpgrades(app.server, {
+    [AGENT_PATH]: (request, socket, head) => agents.upgrade(request, socket, head),
+    [DASHBOARD_PATH]: (request, socket, head) => dashboards.upgrade(request, socket, head),
+  });
+
+  let stopping: Promise<void> | undefined;
+  const stopAll = async (): Promise<void> => {
+    // Fastify and Socket.IO wait for upgraded sockets, so these go first; new ones are refused meanwhile.
+    await agents.drain();
+    await fleet.stop();
+    await dashboards.close();
+    await app.close();
+    await store.close();
+  };
+  const stop = (): Promise<void> => {
+    stopping ??= stopAll();
+    return stopping;
+  };
+
+  try {
+    await fleet.start();
+    await app.listen({ host: settings.HOST, port: settings.PORT, backlog: BACKLOG });
+  } catch (error) {
+    await stop();
+    throw portError(error, settings);
+  }
+  const { port } = addressOf(app.server.address());
+  const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
+  return { hubId, url, port, fleet, agents, dashboards, stop };
+}
+
+function createStore(settings: HubSettings, clock: Clock, log: Log): FleetStore {
+  if (settings.REDIS_URL === undefined) return new MemoryStore(new MemoryFleet(clock));
+  const { REDIS_URL: url, KEY_PREFIX: keyPrefix, SHARDS: shards } = settings;
+  return new RedisStore({ url, keyPrefix, shards, clock, logger: log });
+}
+
+async function openStore(store: FleetStore): Promise<void> {
+  try {
+    await store.open();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+/** Says a taken port, the commonest trouble of a start, in words. */
+function portError(error: unknown, { HOST, PORT }: HubSettings): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') return new SettingsError(`${PORT} is in use; try PORT=${PORT + 1}`);
+  if (code === 'EACCES')
+    return new SettingsError(`PORT: ${PORT} needs more rights than this user has; try PORT=8080`);
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+    return new SettingsError(`HOST: ${HOST} is no address of this machine`);
+  return error;
+}
+
+function addressOf(address: AddressInfo | string | null): AddressInfo {
+  if (address === null || typeof address === 'string') throw new TypeError('the server has no port');
+  return address;
+}

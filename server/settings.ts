@@ -1,0 +1,138 @@
+import { z } from 'zod';
+import { durationSchema, formatDuration, TIMEOUT_INTERVALS } from '../shared/index.ts';
+import { parseRedisUrl } from './store/redis/redis-url.ts';
+
+/** A setting is wrong. The message is one line that names it. */
+export class SettingsError extends Error {
+  override name = 'SettingsError';
+}
+
+const list = z.string().transform((text) =>
+  text
+    .split(/[,\n]/)
+    .map((part) => part.trim())
+    .filter((part) => part !== ''),
+);
+
+const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
+
+const tokens = list.refine((all) => all.every((token) => /^[\x21-\x7e]{8,512}$/.test(token)), {
+  error: 'each token is 8 to 512 printable characters without spaces',
+});
+
+const wholeNumber = (from: number, to: number) =>
+  z
+    .string()
+    .refine((text) => /^\d{1,9}$/.test(text) && Number(text) >= from && Number(text) <= to, {
+      error: ({ input }) => `"${String(input)}" is not a whole number from ${from} to ${to}`,
+    })
+    .transform(Number);
+
+const yesOrNo = z
+  .string()
+  .refine((text) => /^(true|false|1|0|yes|no)$/i.test(text), { error: 'is true or false' })
+  .transform((text) => /^(true|1|yes)$/i.test(text));
+
+const redisUrl = z.string().superRefine((text, context) => {
+  try {
+    parseRedisUrl(text);
+  } catch (error) {
+    context.addIssue({
+      code: 'custom',
+      message: error instanceof Error ? error.message : 'is not a Redis URL',
+    });
+  }
+});
+
+const origins = list.refine((all) => all.every((origin) => /^https?:\/\/[^/\s]+\/?$/i.test(origin)), {
+  error: 'each origin is written as https://fleet.example.com',
+});
+
+const shards = wholeNumber(1, 1_024).refine((count) => (count & (count - 1)) === 0, {
+  error: 'must be a power of two, such as 16',
+});
+
+const interval = durationSchema.refine((ms) => ms >= 100 && ms <= 600_000, {
+  error: 'must be from 100ms to 10m',
+});
+
+/** Every setting of a hub, by its name in the environment. */
+const schema = z.object({
+  HOST: z.string().default('127.0.0.1'),
+  PORT: wholeNumber(0, 65_535).default(8080),
+  REDIS_URL: redisUrl.exactOptional(),
+  KEY_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9:_-]{0,63}$/, 'is letters, digits and :_-')
+    .default('fleet'),
+  SHARDS: shards.default(16),
+  HEARTBEAT_INTERVAL: interval.default(10_000),
+  HEARTBEAT_TIMEOUT: durationSchema.default(30_000),
+  AGENT_TOKENS: tokens.default([]),
+  DASHBOARD_TOKENS: tokens.default([]),
+  ALLOWED_ORIGINS: origins.default([]),
+  TRUST_PROXY: yesOrNo.default(false),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+export type HubSettings = z.output<typeof schema>;
+export type HubSettingName = keyof HubSettings;
+
+/** The settings' names, for whoever reads them from elsewhere than the environment. */
+export const HUB_SETTINGS = z.keyof(schema).options;
+
+/** Settings that may also come from a file named by `<NAME>_FILE`, so that a secret need not stand in the environment. */
+const fileSettings = ['AGENT_TOKENS', 'DASHBOARD_TOKENS'] as const;
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Reads a hub's settings. Throws `SettingsError`. An empty value counts as none. */
+export function readHubSettings(environment: Environment, readFile: (path: string) => string): HubSettings {
+  const given: Record<string, string> = {};
+  for (const name of HUB_SETTINGS) {
+    const value = environment[name];
+    if (value !== undefined && value !== '') given[name] = value;
+  }
+  for (const name of fileSettings) {
+    const path = environment[`${name}_FILE`];
+    if (path) given[name] = readSecret(`${name}_FILE`, path, readFile);
+  }
+  const result = schema.safeParse(given);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw new SettingsError(`${String(issue?.path[0] ?? 'settings')}: ${issue?.message ?? 'is wrong'}`);
+  }
+  checkTogether(result.data);
+  return result.data;
+}
+
+function readSecret(name: string, path: string, readFile: (path: string) => string): string {
+  try {
+    return readFile(path);
+  } catch (error) {
+    throw new SettingsError(
+      `${name}: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+}
+
+/** What only holds between settings. */
+function checkTogether(settings: HubSettings): void {
+  const { HOST, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, AGENT_TOKENS, DASHBOARD_TOKENS } = settings;
+  if (HEARTBEAT_TIMEOUT < TIMEOUT_INTERVALS * HEARTBEAT_INTERVAL) {
+    const [timeout, every] = [formatDuration(HEARTBEAT_TIMEOUT), formatDuration(HEARTBEAT_INTERVAL)];
+    throw new SettingsError(
+      `HEARTBEAT_TIMEOUT: (${timeout}) must be at least ${TIMEOUT_INTERVALS} x HEARTBEAT_INTERVAL (${every})`,
+    );
+  }
+  if (isLoopback(HOST)) return;
+  for (const [name, list] of [
+    ['AGENT_TOKENS', AGENT_TOKENS],
+    ['DASHBOARD_TOKENS', DASHBOARD_TOKENS],
+  ] as const) {
+    if (list.length > 0) continue;
+    throw new SettingsError(
+      `HOST: ${HOST} is not loopback, so AGENT_TOKENS and DASHBOARD_TOKENS are required; ${name} is not set`,
+    );
+  }
+}

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../../server/clock.ts';
+import { Fleet } from '../../server/fleet/fleet.ts';
+import type { Link, RegisterOutcome } from '../../server/fleet/registrar.ts';
+import type { LiveSession } from '../../server/fleet/sessions.ts';
+import { silentLog } from '../../server/log.ts';
+import type { FleetStore } from '../../server/store/fleet-store.ts';
+import { type CloseCode, type NodeStats, type Register, registerSchema } from '../../shared/index.ts';
+
+export const TIMING = { intervalMs: 10_000, timeoutMs: 30_000 };
+
+/** A hub's fleet over a store, without sockets. */
+export function testFleet(store: FleetStore, clock: Clock, hubId = 'hub-a', timing = TIMING): Fleet {
+  return new Fleet({ hubId, address: '127.0.0.1:0', version: 'test', timing, store, clock, log: silentLog });
+}
+
+/** A `register` message as the decoder gives it. */
+export function registerMessage(
+  node: { hostname?: string; nodeId?: string; [fact: string]: unknown } = {},
+  extra: { instanceId?: string; heartbeat?: { intervalMs: number } } = {},
+): Register {
+  return registerSchema.parse({
+    type: 'register',
+    protocol: 1,
+    instanceId: randomUUID(),
+    ...extra,
+    node: { hostname: node.nodeId ?? 'node-1', ...node },
+  });
+}
+
+/** An agent's socket that only remembers how it was closed. */
+export class TestLink implements Link {
+  readonly remoteAddress = '192.0.2.1';
+  readonly ended: CloseCode[] = [];
+  readonly end = (code: CloseCode): void => void this.ended.push(code);
+}
+
+export interface TestAgent {
+  link: TestLink;
+  session: LiveSession;
+  reply: Extract<RegisterOutcome, { kind: 'registered' }>['reply'];
+}
+
+/** Registers an agent, and fails the test where it is refused. */
+export async function registerAgent(fleet: Fleet, message: Register = registerMessage()): Promise<TestAgent> {
+  const link = new TestLink();
+  const outcome = await fleet.registrar.register(message, link);
+  if (outcome.kind !== 'registered') throw new Error(`the registration was answered ${outcome.kind}`);
+  return { link, session: outcome.session, reply: outcome.reply };
+}
+
+/** Sends stats as a socket would. */
+export function sendStats(fleet: Fleet, session: LiveSession, stats: NodeStats): void {
+  fleet.registrar.stats(session, stats, JSON.stringify(stats));
+}
