@@ -1,0 +1,138 @@
+import { describe, expect, it } from 'vitest';
+import { registration, removal, statusChange } from '../../support/fixtures.ts';
+import { type CreateFleet, done, freshFleet, idsOfOneShard, lastBeat, news, untilSilent } from './setting.ts';
+
+/** Heartbeats and stats. */
+export function beatContract(create: CreateFleet): void {
+  describe('beat and stats', () => {
+    const setting = freshFleet(create);
+    const nothingSpecial = { refused: [], returned: [] };
+
+    it('refreshes heartbeats so that nobody falls silent', async () => {
+      const { store, fleet } = setting();
+      const { session } = await done(store, registration({ id: 'a', timeoutMs: 150 }));
+      const shard = store.shardOf('a');
+      for (let round = 0; round < 6; round += 1) {
+        await fleet.elapse(40);
+        expect(await store.beat(shard, [{ id: 'a', session, ttlMs: 150 }])).toEqual(nothingSpecial);
+      }
+      expect((await news(store, shard)).silent).toEqual([]);
+      expect(await lastBeat(store, 'a', 150)).toBeDefined();
+      await untilSilent(setting(), 'a');
+    });
+
+    it('tells the time of the last heartbeat, by its age', async () => {
+      const { store, fleet } = setting();
+      const { session } = await done(store, registration({ id: 'a' }));
+      const shard = store.shardOf('a');
+      const before = (await news(store, shard)).now;
+      await store.beat(shard, [{ id: 'a', session, ttlMs: 30_000 }]);
+      const fresh = (await lastBeat(store, 'a'))?.at ?? 0;
+      expect(fresh).toBeGreaterThanOrEqual(before - 5);
+      await fleet.elapse(20);
+      expect((await lastBeat(store, 'a'))?.at).toBeLessThanOrEqual(fresh + 5);
+      await store.beat(shard, [{ id: 'a', session, ttlMs: 20_000 }]);
+      const aged = (await lastBeat(store, 'a'))?.at ?? 0;
+      expect((await news(store, shard)).now - aged).toBeGreaterThanOrEqual(10_000);
+    });
+
+    it('keeps the last stats over pings, until the heartbeat ends', async () => {
+      const { store } = setting();
+      const { session } = await done(store, registration({ id: 'a', timeoutMs: 100 }));
+      const shard = store.shardOf('a');
+      const beat = (stats?: string) =>
+        store.beat(shard, [{ id: 'a', session, ttlMs: 100, ...(stats !== undefined && { stats }) }]);
+      expect(await lastBeat(store, 'a', 100)).toMatchObject({ stats: {} });
+      await beat('{"cpuPercent":1,"conditions":[]}');
+      await beat('{"cpuPercent":2,"metrics":{"temp":1}}');
+      await beat();
+      expect(await lastBeat(store, 'a', 100)).toMatchObject({
+        stats: { cpuPercent: 2, metrics: { temp: 1 } },
+      });
+      await untilSilent(setting(), 'a');
+      await beat();
+      expect(await lastBeat(store, 'a', 100)).toMatchObject({ stats: {} });
+    });
+
+    it('answers for some nodes of many shards, and is silent on those without a heartbeat', async () => {
+      const { store } = setting();
+      const ids = Array.from({ length: 40 }, (_, n) => `n${n}`);
+      for (const id of ids) await done(store, registration({ id }));
+      await done(store, { ...registration({ id: 'quiet' }), heartbeat: 'keep' });
+      const asked = [...ids, 'quiet', 'unknown', 'constructor'].map((id) => ({ id, timeoutMs: 30_000 }));
+      expect([...(await store.stats(asked)).keys()].toSorted()).toEqual(ids.toSorted());
+      expect((await store.stats([])).size).toBe(0);
+    });
+
+    it('refuses a beat of another session, of a removed node and of an unknown one', async () => {
+      const { store } = setting();
+      const [a = '', b = '', c = ''] = idsOfOneShard(store, 3);
+      const shard = store.shardOf(a);
+      const first = await done(store, registration({ id: a, session: 'old' }));
+      const second = await done(store, registration({ id: a, session: 'new', expected: first.node.seq }));
+      await done(
+        store,
+        statusChange(second, { status: 'degraded', reason: 'condition_failed', heartbeat: 'clear' }),
+      );
+      await done(store, removal(await done(store, registration({ id: b }))));
+      const stats = '{"cpuPercent":99}';
+      expect(
+        await store.beat(shard, [
+          { id: a, session: 'old', ttlMs: 30_000, stats },
+          { id: b, session: 'was', ttlMs: 30_000 },
+          { id: c, session: 'who', ttlMs: 30_000 },
+        ]),
+      ).toEqual({
+        refused: [
+          {
+            id: a,
+            session: 'old',
+            by: 'session',
+            storedSession: 'new',
+            storedSessionSeq: 2,
+            storedVersion: 3,
+          },
+          { id: b, session: 'was', by: 'tombstone', storedVersion: 2 },
+          { id: c, session: 'who', by: 'nothing' },
+        ],
+        returned: [],
+      });
+      for (const id of [a, b, c]) expect(await lastBeat(store, id)).toBeUndefined();
+    });
+
+    it('names nodes that beat although they are called unreachable or offline', async () => {
+      const { store } = setting();
+      const ids = idsOfOneShard(store, 4);
+      const statuses = ['online', 'degraded', 'unreachable', 'offline'] as const;
+      const beats = await Promise.all(
+        ids.map(async (id, index) => {
+          const record = await done(store, registration({ id }));
+          const status = statuses[index] ?? 'online';
+          await done(store, statusChange(record, { status, reason: 'connection_lost', heartbeat: 'clear' }));
+          return { id, session: record.session, ttlMs: 30_000 };
+        }),
+      );
+      const answer = await store.beat(store.shardOf(ids[0] ?? ''), beats);
+      expect(answer).toEqual({ refused: [], returned: ids.slice(2) });
+      for (const id of ids) expect(await lastBeat(store, id)).toBeDefined();
+    });
+
+    it('takes a batch of any size', async () => {
+      const { store } = setting();
+      const ids = idsOfOneShard(store, 120);
+      const shard = store.shardOf(ids[0] ?? '');
+      const message = 'é'.repeat(1_000);
+      const conditions = ['a', 'b'].map((type) => ({ type, status: 'ok', message }));
+      const stats = JSON.stringify({ conditions });
+      const changes = ids.map((id) => registration({ id }));
+      await Promise.all(changes.map((change) => done(store, change)));
+      const beats = changes.map(({ id, record }) => ({ id, session: record.session, ttlMs: 30_000, stats }));
+      const answer = await store.beat(shard, [...beats, { id: ids[0] ?? '', session: 'x', ttlMs: 1 }]);
+      expect(answer).toMatchObject({ refused: [{ id: ids[0], by: 'session' }], returned: [] });
+      expect(await store.beat(shard, [])).toEqual(nothingSpecial);
+      const found = await store.stats(ids.map((id) => ({ id, timeoutMs: 30_000 })));
+      expect(found.size).toBe(ids.length);
+      expect(found.get(ids[119] ?? '')?.stats).toEqual({ conditions });
+    });
+  });
+}

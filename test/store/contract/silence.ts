@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { registration, removal, statusChange } from '../../support/fixtures.ts';
+import {
+  type CreateFleet,
+  done,
+  freshFleet,
+  idsOfOneShard,
+  type News,
+  news,
+  type Setting,
+  untilSilent,
+} from './setting.ts';
+
+/** A tick's silent nodes. */
+export function silenceContract(create: CreateFleet): void {
+  describe('tick: who fell silent', () => {
+    const setting = freshFleet(create);
+
+    /** Ticks until the shard tells of so many silent nodes. */
+    const untilTold = async ({ fleet, store }: Setting, shard: number, count: number): Promise<News> => {
+      let last = await news(store, shard);
+      await fleet.until(async () => {
+        last = await news(store, shard);
+        return last.silent.length >= count;
+      });
+      return last;
+    };
+
+    it('names a node whose heartbeat ran out, when it was due, again and again', async () => {
+      const { store } = setting();
+      const shard = store.shardOf('a');
+      const { now } = await news(store, shard);
+      const record = await done(store, registration({ id: 'a', timeoutMs: 60 }));
+      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0, putOff: 0 });
+      const told = await untilTold(setting(), shard, 1);
+      expect(told).toMatchObject({ silent: [{ record }], looked: 1, putOff: 0 });
+      const dueAt = told.silent[0]?.dueAt ?? 0;
+      expect(dueAt).toBeGreaterThanOrEqual(now + 60);
+      expect(dueAt).toBeLessThanOrEqual(told.now);
+      expect((await news(store, shard)).silent).toEqual(told.silent);
+    });
+
+    it('puts off a node that still beats, to when its heartbeat ends', async () => {
+      const { store, fleet } = setting();
+      const shard = store.shardOf('a');
+      const { session } = await done(store, registration({ id: 'a', timeoutMs: 60 }));
+      await store.beat(shard, [{ id: 'a', session, ttlMs: 500 }]);
+      await fleet.elapse(70);
+      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 1, putOff: 1 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0, putOff: 0 });
+      await untilTold(setting(), shard, 1);
+    });
+
+    it('looks at a node when the last commit said, or never', async () => {
+      const { store, fleet } = setting();
+      const [a = '', b = '', c = '', d = ''] = idsOfOneShard(store, 4);
+      const shard = store.shardOf(a);
+      const quiet = { heartbeat: 'clear', look: { afterMs: 30 } } as const;
+      const [first] = await Promise.all([
+        done(store, { ...registration({ id: a }), ...quiet }),
+        done(store, { ...registration({ id: b }), ...quiet, look: 'never' }),
+        done(store, { ...registration({ id: c }), ...quiet, look: 'keep' }),
+        done(store, { ...registration({ id: d }), ...quiet, look: { afterMs: 600_000 } }),
+      ]);
+      await fleet.elapse(40);
+      expect(await news(store, shard)).toMatchObject({
+        silent: [{ record: { node: { id: a } } }],
+        looked: 1,
+      });
+      const kept = await done(
+        store,
+        statusChange(first, { status: 'unreachable', reason: 'connection_lost' }),
+      );
+      expect((await news(store, shard)).silent).toMatchObject([{ record: kept }]);
+      await done(
+        store,
+        statusChange(kept, { status: 'offline', reason: 'heartbeat_timeout', look: 'never' }),
+      );
+      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
+    });
+
+    it('looks at so many overdue nodes, the longest overdue first, after those to be skipped', async () => {
+      const { store, fleet } = setting();
+      const ids = idsOfOneShard(store, 5);
+      const shard = store.shardOf(ids[0] ?? '');
+      for (const [index, id] of ids.entries())
+        await done(store, {
+          ...registration({ id }),
+          heartbeat: 'clear',
+          look: { afterMs: 10 + 10 * index },
+        });
+      await fleet.elapse(70);
+      const told = async (skip: number, look: number) => {
+        const answer = await news(store, shard, { skip, look });
+        expect(answer).toMatchObject({ looked: answer.silent.length, putOff: 0 });
+        return answer.silent.map(({ record }) => record.node.id);
+      };
+      expect(await told(0, 100)).toEqual(ids);
+      expect(await told(0, 2)).toEqual(ids.slice(0, 2));
+      expect(await told(2, 2)).toEqual(ids.slice(2, 4));
+      expect(await told(4, 2)).toEqual(ids.slice(4));
+      expect(await told(5, 2)).toEqual([]);
+      expect(await told(0, 0)).toEqual([]);
+    });
+
+    it('counts those that it put off among those that it looked at', async () => {
+      const { store } = setting();
+      const [a = '', b = ''] = idsOfOneShard(store, 2);
+      const shard = store.shardOf(a);
+      await done(store, registration({ id: a, timeoutMs: 40 }));
+      const { session } = await done(store, registration({ id: b, timeoutMs: 40 }));
+      await store.beat(shard, [{ id: b, session, ttlMs: 60_000 }]);
+      await untilSilent(setting(), a);
+      expect(await news(store, shard)).toMatchObject({
+        silent: [{ record: { node: { id: a } } }],
+        looked: 2,
+        putOff: 1,
+      });
+    });
+
+    it('says nothing of a removed node', async () => {
+      const { store, fleet } = setting();
+      const shard = store.shardOf('a');
+      await done(store, removal(await done(store, registration({ id: 'a', timeoutMs: 20 }))));
+      await fleet.elapse(30);
+      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
+    });
+  });
+}
