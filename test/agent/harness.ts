@@ -58,7 +58,7 @@ export function makeAgent(hub: ScriptedHub, options: Partial<FleetAgentOptions> 
       if (message === 'Heartbeat sent' || message === 'Heartbeat missed, will retry') sent += 1;
     };
   const agent = new FleetAgent({
-    hubUrl: hub.url,
+    hubUrl: options.hubUrl ?? hub.url,
     node: { hostname: 'web-1' },
     clock,
     random: () => 0.5,
@@ -87,7 +87,10 @@ export function makeAgent(hub: ScriptedHub, options: Partial<FleetAgentOptions> 
     void stopped.finally(() => {
       done = true;
     });
-    await until(() => (clock.tick(STEP_MS), done));
+    await until(() => {
+      clock.tick(STEP_MS);
+      return done;
+    });
   });
   return {
     agent,

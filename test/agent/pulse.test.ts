@@ -74,7 +74,7 @@ describe('Pulse', () => {
     const actions = run(new Pulse(timing, 0, () => 0), 5_000, () => ping++ % 2 === 1);
     expect(times(actions, 'probe')).toEqual([500, 1_500, 2_500, 3_500, 4_500]);
     ping = 0;
-    const silentLater = run(new Pulse(timing, 0, () => 0), 9_000, () => ping++ % 2 === 1 && ping < 6);
+    const silentLater = run(new Pulse(timing, 0, () => 0), 9_000, () => ping++ % 2 === 1 && ping <= 6);
     expect(times(silentLater, 'lost')).toEqual([4_000]);
   });
 

@@ -61,7 +61,11 @@ export class ScriptedHub {
     server.on('upgrade', (request, socket, head) => {
       this.attempts += 1;
       const { refuse, hang } = this.script;
-      if (hang) return;
+      if (hang) {
+        // Read, or the end of the connection would go unnoticed.
+        socket.resume();
+        return;
+      }
       if (refuse) {
         const headers = Object.entries(refuse.headers ?? {}).map(([key, value]) => `${key}: ${value}\r\n`);
         socket.end(`HTTP/1.1 ${refuse.status} No\r\n${headers.join('')}Content-Length: 0\r\n\r\n`);

@@ -1,0 +1,192 @@
+import { describe, expect, it, vi } from 'vitest';
+import type { NodeStats } from '../../shared/index.ts';
+import { makeAgent, startHub, until } from './harness.ts';
+
+const statsOf = (messages: ReadonlyArray<{ type: string; [field: string]: unknown }>): unknown[] =>
+  messages.filter(({ type }) => type === 'stats').map(({ stats }) => stats);
+
+describe('heartbeat', () => {
+  it('pings and sends stats once per interval, first at a random moment of it', async () => {
+    const hub = await startHub();
+    let reading = 0;
+    const { agent, pass, register } = makeAgent(hub, { stats: () => ({ cpuPercent: ++reading }) });
+    const beats = vi.fn();
+    agent.on('heartbeat', beats);
+    await register();
+    await pass(475);
+    expect(hub.last.pings).toBe(0);
+    await pass(25);
+    expect(hub.last.pings).toBe(1);
+    await pass(3_000);
+    expect(hub.last.pings).toBe(4);
+    await until(() => hub.last.messages.length === 5);
+    expect(statsOf(hub.last.messages)).toEqual([1, 2, 3, 4].map((cpuPercent) => ({ cpuPercent })));
+    expect(beats).toHaveBeenCalledTimes(4);
+  });
+
+  it('probes a hub that does not answer, cuts it at the third miss, and comes back', async () => {
+    const hub = await startHub({ pong: false });
+    const { agent, clock, ends, logged, pass, register } = makeAgent(hub);
+    const missed = vi.fn();
+    agent.on('missed', missed);
+    await register();
+    await pass(500);
+    expect(hub.last.pings).toBe(1);
+    await pass(500);
+    expect(hub.last.pings).toBe(2);
+    await pass(250);
+    expect(hub.last.pings).toBe(3);
+    expect(agent.state).toBe('registered');
+    await pass(250);
+    expect(agent.state).toBe('re-registering');
+    expect(missed.mock.calls).toEqual([[1], [2], [3]]);
+    expect(logged(/Too many missed heartbeats/)).toHaveLength(1);
+    expect(ends).toEqual([
+      { reason: 'the hub left too many heartbeats unanswered', next: 'reconnect', retryInMs: 250 },
+    ]);
+    await until(() => hub.last.closed !== undefined);
+    expect(hub.last.closed?.code).toBe(1006);
+    hub.script.pong = true;
+    clock.tick(250);
+    await until(() => agent.state === 'registered');
+    await pass(1_000);
+    expect(agent.state).toBe('heartbeating');
+  });
+
+  it('forgives two misses', async () => {
+    const hub = await startHub({ pong: false });
+    const { agent, pass, register } = makeAgent(hub);
+    await register();
+    await pass(1_200);
+    hub.script.pong = true;
+    await pass(2_800);
+    expect(agent.state).toBe('heartbeating');
+    expect(hub.sessions).toHaveLength(1);
+  });
+
+  it('keeps beating while the stats provider throws, hangs or gives rubbish', async () => {
+    const hub = await startHub();
+    const answers: Array<() => NodeStats | Promise<NodeStats>> = [
+      () => {
+        throw new Error('no /proc');
+      },
+      () => Promise.reject(new Error('no disk')),
+      () => ({ at: 'x'.repeat(10_000) }),
+      () => ({ cpuPercent: 4 }),
+      () => new Promise(() => {}),
+    ];
+    const { agent, pass, register } = makeAgent(hub, { stats: () => answers.shift()?.() });
+    await register();
+    await pass(8_600);
+    expect(hub.last.pings).toBe(9);
+    expect(agent.state).toBe('heartbeating');
+    expect(statsOf(hub.last.messages)).toEqual([{ cpuPercent: 4 }]);
+    expect(answers).toHaveLength(0);
+  });
+
+  it('follows the hub when it changes the timing', async () => {
+    const hub = await startHub({ timing: { intervalMs: 60_000, timeoutMs: 180_000 } });
+    const { agent, pass, register } = makeAgent(hub);
+    const timings: unknown[] = [];
+    agent.on('timing', (timing) => timings.push(timing));
+    await register();
+    hub.send(hub.last, { type: 'heartbeat', intervalMs: 1_000, timeoutMs: 3_000 });
+    await until(() => timings.length === 2);
+    await pass(2_500);
+    expect(hub.last.pings).toBe(3);
+    expect(timings).toEqual([
+      { intervalMs: 60_000, timeoutMs: 180_000 },
+      { intervalMs: 1_000, timeoutMs: 3_000 },
+    ]);
+  });
+
+  it('sends stats between the intervals, and the latest of those that found no session after the next', async () => {
+    const hub = await startHub();
+    const { agent, register } = makeAgent(hub);
+    expect(agent.reportStats({ cpuPercent: 1 })).toBe(false);
+    expect(agent.reportStats({ cpuPercent: 2 })).toBe(false);
+    await register();
+    expect(agent.reportStats({ cpuPercent: 3 })).toBe(true);
+    await until(() => hub.last.messages.length === 3);
+    expect(statsOf(hub.last.messages)).toEqual([{ cpuPercent: 2 }, { cpuPercent: 3 }]);
+  });
+
+  it('reconnects at once after this machine slept', async () => {
+    const hub = await startHub({ timing: { intervalMs: 60_000, timeoutMs: 180_000 } });
+    const { agent, clock, ends, register } = makeAgent(hub);
+    await register();
+    clock.sleep(3_600_000);
+    clock.tick(1_000);
+    expect(ends).toEqual([{ reason: 'this machine slept', next: 'reconnect-now', retryInMs: 0 }]);
+    clock.tick(1);
+    await until(() => hub.sessions.length === 2 && agent.state === 'registered');
+    await until(() => hub.sessions[0]?.closed !== undefined);
+    expect(hub.sessions[0]?.closed?.code).toBe(1006);
+  });
+
+  it('cuts its own backoff short after sleep, but not a wait that it was told', async () => {
+    const hub = await startHub({ refuse: { status: 503 } });
+    const { agent, clock, ends } = makeAgent(hub);
+    void agent.start();
+    await until(() => ends.length === 1);
+    expect(ends[0]?.retryInMs).toBe(500);
+    hub.script.refuse = { status: 503, headers: { 'Retry-After': '120' } };
+    clock.tick(500);
+    await until(() => ends.length === 2);
+    expect(ends[1]).toMatchObject({ next: 'wait', retryInMs: 150_000 });
+    clock.sleep(60_000);
+    clock.tick(1_000);
+    expect(hub.attempts).toBe(2);
+    hub.script.refuse = { status: 503 };
+    clock.tick(149_000);
+    await until(() => ends.length === 3);
+    expect(ends[2]).toMatchObject({ next: 'reconnect', retryInMs: 1_000 });
+    clock.tick(1_000);
+    await until(() => ends.length === 4);
+    expect(ends[3]?.retryInMs).toBe(2_000);
+    clock.sleep(60_000);
+    clock.tick(1_000);
+    await until(() => hub.attempts === 5);
+  });
+
+  it('starts its backoff again only after a session of a minute', async () => {
+    const hub = await startHub({ timing: { intervalMs: 60_000, timeoutMs: 600_000 } });
+    const { agent, clock, ends, register } = makeAgent(hub);
+    /** A session of so many milliseconds; returns the delay that follows it. */
+    const session = async (lastsMs: number): Promise<number | null | undefined> => {
+      const { length } = hub.sessions;
+      clock.tick(Math.min(lastsMs, 40_000));
+      if (lastsMs > 40_000) await until(() => agent.state === 'heartbeating');
+      clock.tick(Math.max(0, lastsMs - 40_000));
+      hub.last.socket.terminate();
+      await until(() => agent.state === 're-registering');
+      const delayMs = ends.at(-1)?.retryInMs;
+      clock.tick(delayMs ?? 0);
+      await until(() => hub.sessions.length === length + 1 && agent.state === 'registered');
+      return delayMs;
+    };
+    await register();
+    const delays = [];
+    for (const lastsMs of [0, 0, 59_000, 0, 60_000, 0]) delays.push(await session(lastsMs));
+    expect(delays).toEqual([500, 1_000, 2_000, 4_000, 500, 1_000]);
+  });
+
+  it('keeps its delays within a sixth of the timeout until the timeout has passed', async () => {
+    const hub = await startHub({ timing: { intervalMs: 10_000, timeoutMs: 30_000 } });
+    const { clock, ends, register } = makeAgent(hub, { random: () => 0.999 });
+    await register();
+    hub.script.refuse = { status: 500 };
+    hub.last.socket.terminate();
+    let passedMs = 0;
+    for (let attempt = 1; passedMs < 30_000; attempt += 1) {
+      await until(() => ends.length === attempt);
+      const delayMs = ends[attempt - 1]?.retryInMs ?? Number.NaN;
+      expect(delayMs).toBeLessThan(5_000);
+      clock.tick(delayMs);
+      passedMs += delayMs;
+    }
+    const { length } = ends;
+    await until(() => ends.length === length + 1);
+    expect(ends.at(-1)?.retryInMs).toBeGreaterThan(50_000);
+  });
+});
