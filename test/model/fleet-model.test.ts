@@ -1,0 +1,188 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Applied } from '../../server/fleet/view.ts';
+import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { TIMING } from '../support/test-fleet.ts';
+import { ModelAgent, ModelHub } from './model-fleet.ts';
+
+const HUBS = 3;
+const AGENTS = 4;
+const SHARDS = 2;
+
+const who = fc.nat(AGENTS - 1);
+const which = fc.nat(HUBS - 1);
+
+/** What may happen, roughly as often as it should. */
+const step = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(50, 300, 2_000, 9_000, 33_000),
+    }),
+  },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('start agent' as const), who }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('drop' as const), who }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('goodbye' as const), who }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('silence' as const), who }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('clone' as const), who, which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('deregister' as const), who }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), who, which }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('kill hub' as const), which }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('start hub' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('stop hub' as const), which }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('continue hub' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose answers' as const), which }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('heal' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose data' as const), shard: fc.nat(SHARDS - 1) }) },
+);
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+class Model {
+  readonly clock = new FakeClock();
+  readonly memory = new MemoryFleet(this.clock, SHARDS);
+  readonly agents = Array.from(
+    { length: AGENTS },
+    (_, index) => new ModelAgent(`agent-${index}`, this.clock),
+  );
+  readonly hubs: ModelHub[] = [];
+  #started = 0;
+
+  async start(): Promise<void> {
+    for (let index = 0; index < HUBS; index += 1) await this.startHub(index);
+    this.clock.every(1_000, () => {
+      for (const agent of this.agents) agent.act(this.hubs);
+    });
+  }
+
+  async startHub(index: number): Promise<void> {
+    if (this.hubs[index]?.alive) return;
+    this.#started += 1;
+    const hub = new ModelHub(`hub-${this.#started}`, this.clock, new MemoryStore(this.memory), (applied) =>
+      this.#check(applied),
+    );
+    this.hubs[index] = hub;
+    await hub.fleet.start();
+  }
+
+  /** Nobody whose heartbeats come to a hub that reaches the store is ever shown offline for want of them. */
+  #check({ event }: Applied): void {
+    if (event.to !== 'offline' || event.reason !== 'heartbeat_timeout') return;
+    const agent = this.agents.find(({ id }) => id === event.nodeId);
+    const silentFor = Date.parse(event.at) - (agent?.deliveredAt ?? 0);
+    if (silentFor < TIMING.timeoutMs)
+      throw new Error(`${event.nodeId} is offline ${silentFor} ms after a heartbeat`);
+  }
+
+  async run(what: Step): Promise<void> {
+    const hub = 'which' in what ? this.hubs[what.which] : undefined;
+    const agent = 'who' in what ? this.agents[what.who] : undefined;
+    switch (what.do) {
+      case 'pass':
+        return this.clock.advance(what.ms);
+      case 'start agent':
+        return agent?.restart();
+      case 'drop':
+        return agent?.disconnect(false);
+      case 'goodbye':
+        return agent?.disconnect(true);
+      case 'silence':
+        if (agent) agent.silent = true;
+        return;
+      case 'clone':
+        if (agent?.up && hub?.takesBeats) void agent.connect(hub);
+        return;
+      case 'deregister':
+        if (agent?.link?.hub.takesBeats) void agent.deregister();
+        return;
+      case 'remove':
+        if (agent && hub?.takesBeats)
+          void hub.fleet.registrar.remove(agent.id, { reason: 'removed_by_operator' });
+        return;
+      case 'kill hub':
+        if (hub?.alive) void hub.kill();
+        return;
+      case 'start hub':
+        return this.startHub(what.which);
+      case 'stop hub':
+        if (hub?.alive) hub.clock.stopped = true;
+        return;
+      case 'continue hub':
+        return hub?.clock.go();
+      case 'cut':
+        if (hub?.alive) hub.store.fault = 'away';
+        return;
+      case 'lose answers':
+        if (hub?.alive) hub.store.fault = 'after';
+        return;
+      case 'heal':
+        if (hub?.alive) hub.store.fault = 'none';
+        return;
+      case 'lose data':
+        return this.memory.empty(what.shard);
+      default:
+        what satisfies never;
+    }
+  }
+
+  /** All hubs run, all ways are open, and enough time passes for every timeout twice. */
+  async heal(): Promise<void> {
+    for (const [index, hub] of this.hubs.entries()) {
+      if (hub.alive) {
+        hub.store.fault = 'none';
+        hub.clock.go();
+      }
+      await this.startHub(index);
+    }
+    await this.clock.advance(3 * TIMING.timeoutMs);
+  }
+
+  /** Every view is what the store holds, live agents are online, each node has one live session. */
+  async checkEnd(): Promise<void> {
+    const store = new MemoryStore(this.memory);
+    for (let shard = 0; shard < SHARDS; shard += 1) await store.attach(shard);
+    for (const agent of this.agents) {
+      const stored = await store.read(agent.id);
+      const node = stored.kind === 'node' ? stored.record.node : undefined;
+      for (const { fleet } of this.hubs) expect(fleet.view.get(agent.id)?.node).toEqual(node);
+      const sessions = this.hubs
+        .map(({ fleet }) => fleet.sessions.get(agent.id))
+        .filter((session) => session?.beatWaits === false);
+      const speaking = sessions.filter(
+        (session) => stored.kind === 'node' && session?.session === stored.record.session,
+      );
+      expect(speaking.length).toBeLessThanOrEqual(1);
+      if (agent.up && !agent.silent) expect(node?.status).toBe('online');
+      else expect([undefined, 'offline']).toContain(node?.status);
+    }
+  }
+
+  async end(): Promise<void> {
+    const stops = this.hubs.map((hub) => (hub.alive ? hub.fleet.stop() : undefined));
+    await this.clock.advance(10);
+    await Promise.all(stops);
+  }
+}
+
+describe('the fleet, whatever happens', () => {
+  it('[MODEL-1] keeps seq without holes, nobody who beats offline, one session a node, and views equal to the store', async () => {
+    const faults: unknown[] = [];
+    const onFault = (error: unknown): void => void faults.push(error);
+    process.on('unhandledRejection', onFault);
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 40 }), async (steps) => {
+        const model = new Model();
+        await model.start();
+        for (const each of steps) await model.run(each);
+        await model.heal();
+        await model.checkEnd();
+        await model.end();
+        expect(faults.splice(0)).toEqual([]);
+      }),
+      { numRuns: Number(process.env.MODEL_RUNS ?? 300), endOnFailure: false },
+    );
+    process.off('unhandledRejection', onFault);
+  }, 240_000);
+});

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import type { Cancel, Clock } from '../../server/clock.ts';
+import type { Fleet } from '../../server/fleet/fleet.ts';
+import type { LiveSession } from '../../server/fleet/sessions.ts';
+import type { Applied } from '../../server/fleet/view.ts';
+import type { FleetStore } from '../../server/store/fleet-store.ts';
+import type { CloseCode } from '../../shared/index.ts';
+import { FaultyStore } from '../support/faulty-store.ts';
+import { registerMessage, TIMING, testFleet } from '../support/test-fleet.ts';
+
+/** A clock of one hub, which can be stopped as SIGSTOP stops a process: what becomes due waits. */
+class StoppableClock implements Clock {
+  stopped = false;
+  #due: Array<() => void> = [];
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  now = (): number => this.#clock.now();
+  after = (ms: number, run: () => void): Cancel => this.#clock.after(ms, () => this.#run(run));
+  every = (ms: number, run: () => void): Cancel => this.#clock.every(ms, () => this.#run(run));
+
+  #run(run: () => void): void {
+    if (!this.stopped) run();
+    // A timer that was missed many times fires once, as an interval of Node does.
+    else if (!this.#due.includes(run)) this.#due.push(run);
+  }
+
+  go(): void {
+    this.stopped = false;
+    for (const run of this.#due.splice(0)) run();
+  }
+}
+
+/** A hub of the model: it can be killed, stopped, cut off from its store, and started again. */
+export class ModelHub {
+  readonly store: FaultyStore;
+  readonly clock: StoppableClock;
+  readonly fleet: Fleet;
+  alive = true;
+
+  constructor(hubId: string, clock: Clock, store: FleetStore, check: (applied: Applied) => void) {
+    this.store = new FaultyStore(store);
+    this.clock = new StoppableClock(clock);
+    this.fleet = testFleet(this.store, this.clock, hubId);
+    const seqs = new Map<string, number>();
+    this.fleet.view.listen({
+      changed: (applied) => {
+        this.#checkSeq(seqs, applied);
+        check(applied);
+      },
+      // Whoever follows is told to resync: it forgets what it knew.
+      reloaded: () => seqs.clear(),
+    });
+  }
+
+  #checkSeq(seqs: Map<string, number>, { event }: Applied): void {
+    const known = seqs.get(event.nodeId);
+    if (known !== undefined && event.seq !== known + 1 && event.reason !== 'store_restored') {
+      throw new Error(`${event.nodeId}: version ${event.seq} after ${known}`);
+    }
+    if (known !== undefined && event.seq <= known) throw new Error(`${event.nodeId}: seq went back`);
+    seqs.set(event.nodeId, event.seq);
+  }
+
+  get takesBeats(): boolean {
+    return this.alive && !this.clock.stopped;
+  }
+
+  get reachesStore(): boolean {
+    return this.takesBeats && this.store.fault === 'none';
+  }
+
+  /** As SIGKILL: nothing more is written, the lease runs out by itself. */
+  async kill(): Promise<void> {
+    this.alive = false;
+    this.store.fault = 'away';
+    this.clock.go();
+    await this.fleet.stop();
+  }
+}
+
+/** An agent of the model. It beats, notices that its hub is gone, and comes back within the time that it has. */
+export class ModelAgent {
+  readonly id: string;
+  readonly #clock: Clock;
+  instanceId = randomUUID();
+  /** Whether its machine runs, and whether it beats. */
+  up = false;
+  silent = false;
+  /** When its newest heartbeat came to a hub that reaches the store. */
+  deliveredAt = Number.NEGATIVE_INFINITY;
+  link: { hub: ModelHub; session: LiveSession; ended: CloseCode | undefined } | undefined;
+  #lastTryAt = Number.NEGATIVE_INFINITY;
+  #registering = false;
+
+  constructor(id: string, clock: Clock) {
+    this.id = id;
+    this.#clock = clock;
+  }
+
+  get connected(): boolean {
+    return this.link !== undefined && this.link.ended === undefined && this.link.hub.alive;
+  }
+
+  /** What an agent does each second. */
+  act(hubs: readonly ModelHub[]): void {
+    if (!this.up || this.silent) return;
+    if (this.link?.ended?.code === 4404) this.up = false;
+    else if (this.connected && this.link && !this.#hubIsMute(this.link.hub)) this.#beat(this.link);
+    else this.#reconnect(hubs);
+  }
+
+  #hubIsMute(hub: ModelHub): boolean {
+    return hub.clock.stopped && this.#clock.now() - this.#lastTryAt > TIMING.intervalMs + 2_000;
+  }
+
+  #beat({ hub, session }: { hub: ModelHub; session: LiveSession }): void {
+    if (this.#clock.now() - this.#lastTryAt < TIMING.intervalMs || !hub.takesBeats) return;
+    this.#lastTryAt = this.#clock.now();
+    hub.fleet.heartbeat(session);
+    if (hub.reachesStore) this.deliveredAt = this.#clock.now();
+  }
+
+  #reconnect(hubs: readonly ModelHub[]): void {
+    const open = hubs.filter((hub) => hub.takesBeats && hub.fleet.admits);
+    const hub = open[Math.floor(this.#clock.now() / 1_000) % Math.max(1, open.length)];
+    if (hub && !this.#registering) void this.connect(hub);
+  }
+
+  async connect(hub: ModelHub): Promise<void> {
+    this.#registering = true;
+    const link: NonNullable<ModelAgent['link']> | { ended: CloseCode | undefined } = { ended: undefined };
+    const message = registerMessage({ nodeId: this.id }, { instanceId: this.instanceId });
+    const end = (code: CloseCode): void => {
+      link.ended = code;
+    };
+    const outcome = await hub.fleet.registrar.register(message, { remoteAddress: 'model', end });
+    this.#registering = false;
+    if (outcome.kind !== 'registered') return;
+    this.#lastTryAt = this.#clock.now();
+    this.deliveredAt = this.#clock.now();
+    this.link = Object.assign(link, { hub, session: outcome.session });
+  }
+
+  /** Its socket closes; a hub that is dead or stopped does not notice. */
+  disconnect(goodbye: boolean): void {
+    const { link } = this;
+    this.up = false;
+    this.link = undefined;
+    if (!link?.hub.takesBeats || link.ended) return;
+    void link.hub.fleet.registrar.closed(link.session, { goodbye, code: goodbye ? 1000 : 1006 });
+  }
+
+  /** Asks to be removed; where the hub cannot, its process ends all the same. */
+  async deregister(): Promise<void> {
+    const { link } = this;
+    this.up = false;
+    const outcome = await link?.hub.fleet.registrar.deregister(link.session);
+    if (outcome === 'busy') this.disconnect(true);
+    else if (link) link.hub.fleet.registrar.forget(link.session);
+    if (this.link === link) this.link = undefined;
+  }
+
+  restart(): void {
+    this.up = true;
+    this.silent = false;
+    if (this.link?.ended?.code === 4404) this.link = undefined;
+  }
+}
