@@ -10,6 +10,7 @@ import {
 import { type AgentClock, systemClock } from './clock.ts';
 import { FleetAgentError } from './errors.ts';
 import { toAgentUrl } from './hub-urls.ts';
+import { issueMessage } from './issue.ts';
 import { type AgentLogger, silentLogger } from './log.ts';
 import type { StatsProvider } from './stats-reporter.ts';
 
@@ -80,7 +81,7 @@ export function checkNode(node: AgentNode): NodeFacts {
   const parsed = nodeFactsSchema.safeParse(node);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw invalid(`${['node', ...(issue?.path ?? [])].join('.')}: ${issue?.message}`);
+  throw invalid(`${['node', ...(issue?.path ?? [])].join('.')}: ${issue && issueMessage(issue)}`);
 }
 
 /** The options with their defaults. Throws a `FleetAgentError` `invalid_options` that names what is wrong. */

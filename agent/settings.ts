@@ -3,6 +3,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { AGENT_PATH, idSchema, labelsSchema } from '../shared/index.ts';
 import { toAgentUrl } from './hub-urls.ts';
+import { issueMessage } from './issue.ts';
 import {
   flagSettingSchema,
   intervalSettingSchema,
@@ -228,5 +229,5 @@ const firstLine = (error: unknown): string =>
 function describe(issue: z.core.$ZodIssue, given: ReadonlyMap<Key, Given>): string {
   const [key, ...rest] = issue.path.map(String);
   const name = key !== undefined && isKey(key) ? (given.get(key)?.name ?? key) : (key ?? 'settings');
-  return `${[name, ...rest].join('.')}: ${issue.message}`.replaceAll(/\s*\n\s*/g, ' ');
+  return `${[name, ...rest].join('.')}: ${issueMessage(issue)}`.replaceAll(/\s*\n\s*/g, ' ');
 }

@@ -62,8 +62,8 @@ export class ScriptedHub {
       this.attempts += 1;
       const { refuse, hang } = this.script;
       if (hang) {
-        // Read, or the end of the connection would go unnoticed.
-        socket.resume();
+        // Read, or the end of the connection would go unnoticed; sockets of an HTTP server stay half open.
+        socket.resume().on('end', () => socket.end());
         return;
       }
       if (refuse) {
