@@ -86,7 +86,8 @@ export class RedisLink {
     } catch (error) {
       throw this.#failed(part, error);
     }
-    if (this.#away.delete(part) && this.#away.size === 0) this.#options.logger?.info({}, 'Redis is back');
+    if (this.#away.delete(this.#ownPart(part)) && this.#away.size === 0)
+      this.#options.logger?.info({}, 'Redis is back');
     return reply;
   }
 
@@ -165,10 +166,15 @@ export class RedisLink {
     this.#lastError = inner instanceof Error ? inner : error;
   }
 
+  /** Only parts of a Cluster come and go on their own. */
+  #ownPart(part: Part): Part {
+    return this.#client.isCluster ? part : 'fleet';
+  }
+
   #failed(part: Part, cause: unknown): StoreAwayError {
     const message = cause instanceof Error ? cause.message : String(cause);
     if (this.#away.size === 0 && !this.#closing) this.#options.logger?.warn({ err: cause }, 'Redis is away');
-    this.#away.add(part);
+    this.#away.add(this.#ownPart(part));
     return new StoreAwayError(`Redis is away: ${message}`, { cause });
   }
 }

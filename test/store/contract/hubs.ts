@@ -29,7 +29,7 @@ export function hubsContract(create: CreateFleet): void {
 
     it('end with their time', async () => {
       const { store, fleet } = setting();
-      await store.renewLease(lease('brief'), 50);
+      await store.renewLease(lease('brief'), 300);
       await store.renewLease(lease('long'), 60_000);
       expect(await store.leases()).toHaveLength(2);
       await fleet.until(async () => (await store.leases()).length === 1);

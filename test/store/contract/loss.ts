@@ -161,13 +161,13 @@ export function lossContract(create: CreateFleet): void {
       const { store, fleet } = setting();
       const [a = '', b = '', c = ''] = idsOfOneShard(store, 3);
       const shard = store.shardOf(a);
-      const heartbeat = { intervalMs: 20, timeoutMs: 60 };
+      const heartbeat = { intervalMs: 100, timeoutMs: 300 };
       const beating = known(a, 2, { heartbeat });
       const lost = [beating, known(b, 2, { heartbeat }), known(c, 2, { heartbeat, status: 'offline' })];
       expect(await store.restore(shard, lost.map(lostNode))).toEqual([]);
       expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
       await store.beat(shard, [{ id: a, session: beating.session, ttlMs: 60_000 }]);
-      await fleet.elapse(70);
+      await fleet.elapse(310);
       expect(await news(store, shard)).toMatchObject({ silent: [{ record: lost[1] }], looked: 2, putOff: 1 });
     });
 

@@ -30,12 +30,12 @@ export function silenceContract(create: CreateFleet): void {
       const { store } = setting();
       const shard = store.shardOf('a');
       const { now } = await news(store, shard);
-      const record = await done(store, registration({ id: 'a', timeoutMs: 60 }));
+      const record = await done(store, registration({ id: 'a', timeoutMs: 200 }));
       expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0, putOff: 0 });
       const told = await untilTold(setting(), shard, 1);
       expect(told).toMatchObject({ silent: [{ record }], looked: 1, putOff: 0 });
       const dueAt = told.silent[0]?.dueAt ?? 0;
-      expect(dueAt).toBeGreaterThanOrEqual(now + 60);
+      expect(dueAt).toBeGreaterThanOrEqual(now + 200);
       expect(dueAt).toBeLessThanOrEqual(told.now);
       expect((await news(store, shard)).silent).toEqual(told.silent);
     });
@@ -44,7 +44,7 @@ export function silenceContract(create: CreateFleet): void {
       const { store, fleet } = setting();
       const shard = store.shardOf('a');
       const { session } = await done(store, registration({ id: 'a', timeoutMs: 60 }));
-      await store.beat(shard, [{ id: 'a', session, ttlMs: 500 }]);
+      await store.beat(shard, [{ id: 'a', session, ttlMs: 1_000 }]);
       await fleet.elapse(70);
       expect(await news(store, shard)).toMatchObject({ silent: [], looked: 1, putOff: 1 });
       expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0, putOff: 0 });
