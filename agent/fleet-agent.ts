@@ -317,9 +317,9 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     this.emit('heartbeat', roundTripMs);
   }
 
-  /** False where there is no session to send them on. */
+  /** False where there is no session to send them on, or it is being given up. */
   #sendStats(stats: NodeStats): boolean {
-    if (this.#phase.name !== 'live') return false;
+    if (this.#phase.name !== 'live' || this.#leaving) return false;
     const message = statsMessage(stats, this.#config.logger);
     if (message === undefined) return true;
     if (!this.#phase.connection.send(message)) return false;

@@ -258,6 +258,18 @@ describe('deregister', () => {
     expect(clock.timers()).toBe(0);
   });
 
+  it('keeps beating meanwhile, but sends no more stats', async () => {
+    const hub = await startHub({ onDeregister: () => {} });
+    const { agent, pass, register } = makeAgent(hub, { stats: () => ({ cpuPercent: 1 }) });
+    await register();
+    void agent.deregister().catch(() => {});
+    await until(() => hub.last.messages.length === 2);
+    await pass(2_600);
+    expect(agent.reportStats({ cpuPercent: 2 })).toBe(false);
+    expect(hub.last.pings).toBe(3);
+    expect(hub.last.messages.map(({ type }) => type)).toEqual(['register', 'deregister']);
+  });
+
   it('fails after its deadline, and ends the agent all the same', async () => {
     const hub = await startHub({ onDeregister: () => {} });
     const { agent, clock, register } = makeAgent(hub, { deregisterTimeoutMs: 400 });
