@@ -44,8 +44,18 @@ export type HubState = z.output<typeof hubStateSchema>;
 export const liveStatsSchema = z.object({ lastHeartbeatAt: instantSchema.nullable(), ...statsSchema.shape });
 export type LiveStats = z.output<typeof liveStatsSchema>;
 
-/** Codes of a refusal. `not_ready`: the hub is still loading its view; try again in a second. */
-export const refusalCodeSchema = z.enum(['not_ready', 'invalid', 'not_found', 'store_away', 'too_many']);
+/**
+ * Codes of a refusal. `not_ready`: the hub is still loading its view; try again in a second. `replaced`: another
+ * `subscribe` or `unsubscribe` came before this one was answered.
+ */
+export const refusalCodeSchema = z.enum([
+  'not_ready',
+  'invalid',
+  'not_found',
+  'store_away',
+  'too_many',
+  'replaced',
+]);
 export const refusalSchema = z.object({ ok: z.literal(false), code: refusalCodeSchema, message: z.string() });
 export type Refusal = z.output<typeof refusalSchema>;
 
@@ -72,6 +82,10 @@ export const changesSchema = z.object({ cursor: z.string(), events: z.array(dash
 export type Changes = { cursor: string; events: DashboardEvent[] };
 
 export const resyncSchema = z.object({ reason: z.string() });
+
+/** Why a connection was refused (`connect_error`, its `data.code`): no or a wrong token, or one that may not read. */
+export const connectErrorSchema = z.object({ code: z.enum(['unauthenticated', 'forbidden']) });
+export type ConnectError = z.output<typeof connectErrorSchema>;
 
 export type Ack<T> = (answer: T | Refusal) => void;
 export type NodeAnswer = { ok: true; node: FleetNode; stats: LiveStats };

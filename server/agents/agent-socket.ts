@@ -14,8 +14,8 @@ import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
+import { TokenBucket } from '../token-bucket.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 /** What all agent sockets of a hub share. */
 export interface AgentSocketContext {

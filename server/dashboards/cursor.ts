@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto';
+import { type Filter, filterKey, type Subscribe } from '../../shared/index.ts';
+import type { Position } from '../store/fleet-store.ts';
+
+const DIGEST_BYTES = 8;
+
+/** Two subscriptions with the same key get the same changes. */
+export function subscriptionKey(filter: Filter, fields: Subscribe['fields']): string {
+  return `${fields} ${filterKey(filter)}`;
+}
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest().subarray(0, DIGEST_BYTES);
+
+/** Names the data sets of all shards at once: a cursor is worth nothing once any of them is another. */
+const epochsDigest = (positions: readonly Position[]): Buffer =>
+  digest(JSON.stringify(positions.map(({ epoch }) => epoch)));
+
+/**
+ * Writes and reads the cursors of one kind of subscription: how far in each shard's log, in which data sets,
+ * and of which filter. Opaque to clients: base64url of the digests of filter and epochs, then two numbers a shard.
+ */
+export class CursorCodec {
+  readonly #key: Buffer;
+
+  constructor(key: string) {
+    this.#key = digest(key);
+  }
+
+  encode(positions: readonly Position[]): string {
+    const bytes: number[] = [...this.#key, ...epochsDigest(positions)];
+    for (const { at } of positions) for (const part of at.split('-')) pushNumber(bytes, Number(part));
+    return Buffer.from(bytes).toString('base64url');
+  }
+
+  /**
+   * The positions of a cursor, where it was made for this key, as many shards and the same data sets as
+   * `current`; else undefined. It never throws.
+   */
+  decode(text: string, current: readonly Position[]): Position[] | undefined {
+    const bytes = Buffer.from(text, 'base64url');
+    if (bytes.toString('base64url') !== text) return undefined;
+    const head = Buffer.concat([this.#key, epochsDigest(current)]);
+    if (!bytes.subarray(0, head.length).equals(head)) return undefined;
+    const numbers = readNumbers(bytes.subarray(head.length));
+    if (numbers?.length !== 2 * current.length) return undefined;
+    return current.map(({ epoch }, shard) => ({
+      epoch,
+      at: `${numbers[2 * shard]}-${numbers[2 * shard + 1]}`,
+    }));
+  }
+}
+
+/** Seven bits a byte, the lowest first; the top bit says that more follow. */
+function pushNumber(bytes: number[], value: number): void {
+  let rest = value;
+  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) + 0x80);
+  bytes.push(rest);
+}
+
+function readNumbers(bytes: Buffer): number[] | undefined {
+  const numbers: number[] = [];
+  let value = 0;
+  let scale = 1;
+  for (const byte of bytes) {
+    value += (byte % 0x80) * scale;
+    if (!Number.isSafeInteger(value)) return undefined;
+    if (byte >= 0x80) {
+      scale *= 0x80;
+    } else {
+      numbers.push(value);
+      value = 0;
+      scale = 1;
+    }
+  }
+  return scale === 1 ? numbers : undefined;
+}

@@ -1,0 +1,153 @@
+import type { z } from 'zod';
+import {
+  type FleetEvent,
+  type HistoryAnswer,
+  historyRequestSchema,
+  LIMITS,
+  type LiveStats,
+  type NodeAnswer,
+  nodeRequestSchema,
+  type Refusal,
+  watchSchema,
+} from '../../shared/index.ts';
+import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import type { DashboardConnection } from './connection.ts';
+import { jsonSize } from './pages.ts';
+import { readRequest, readSubscribe } from './requests.ts';
+import type { DashboardSocket } from './socket-server.ts';
+import type { StatsWatch, StatsWatcher } from './stats-watch.ts';
+import { Subscription, type SubscriptionContext } from './subscription.ts';
+
+/** What all dashboards of a hub share. */
+export interface ClientContext extends SubscriptionContext {
+  statsWatch: StatsWatch;
+}
+
+/** About how large one answer to `history` may be, as JSON. */
+const HISTORY_BYTES = 1024 * 1024;
+
+type Answer = (answer: unknown) => void;
+
+/** One connected dashboard: what it asks is read by schema and answered; nothing it sends can fail the hub. */
+export class DashboardClient implements StatsWatcher {
+  readonly connection: DashboardConnection;
+  readonly #context: ClientContext;
+  readonly #socket: DashboardSocket;
+  #subscription: Subscription | undefined;
+
+  constructor(context: ClientContext, socket: DashboardSocket, connection: DashboardConnection) {
+    this.#context = context;
+    this.#socket = socket;
+    this.connection = connection;
+    socket.on(
+      'subscribe',
+      this.#handler((payload, ack) => this.#subscribe(payload, ack)),
+    );
+    socket.on('unsubscribe', () => this.#subscription?.end());
+    socket.on(
+      'watch',
+      this.#handler((payload, ack) => this.#watch(payload, ack)),
+    );
+    socket.on(
+      'node',
+      this.#asking(nodeRequestSchema, ({ id }) => this.#node(id)),
+    );
+    socket.on(
+      'history',
+      this.#asking(historyRequestSchema, (request) => this.#history(request)),
+    );
+    socket.on('disconnect', () => this.end());
+  }
+
+  /** The state of its subscription; undefined where it has none. */
+  get subscribed(): Subscription['state'] | undefined {
+    return this.#subscription?.state;
+  }
+
+  /** The hub cannot bridge a gap: its subscription ends, and the dashboard is told to subscribe afresh. */
+  resync(reason: string): void {
+    this.#subscription?.resync(reason);
+  }
+
+  end(): void {
+    this.#subscription?.end();
+    this.#context.statsWatch.watch(this, []);
+  }
+
+  sendStats(stats: Record<string, LiveStats>): boolean {
+    if (this.connection.overloaded) return false;
+    this.#socket.emit('stats', { stats });
+    return true;
+  }
+
+  /** Takes a message apart: its payload first, its ack last, where it has one. */
+  #handler(handle: (payload: unknown, ack: Answer | undefined) => void): (...message: unknown[]) => void {
+    return (...message) => {
+      if (!this.connection.keepsUp()) return;
+      const last = message.at(-1);
+      const ack = typeof last === 'function' ? (answer: unknown) => void last(answer) : undefined;
+      handle(ack && message.length === 1 ? undefined : message[0], ack);
+    };
+  }
+
+  /** A message that asks for something: without an ack nobody hears the answer, and it is passed over. */
+  #asking<T>(schema: z.ZodType<T>, find: (request: T) => Promise<unknown>): (...message: unknown[]) => void {
+    return this.#handler((payload, ack) => {
+      if (!ack) return;
+      const read = readRequest(schema, payload);
+      if (!read.ok) ack(read);
+      else find(read.request).then(ack, (error: unknown) => ack(this.#failed(error)));
+    });
+  }
+
+  #failed(error: unknown): Refusal {
+    if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
+      this.#context.log.error({ err: error }, 'A request of a dashboard failed');
+    }
+    return { ok: false, code: 'store_away', message: 'the hub cannot reach its store now; try again' };
+  }
+
+  #subscribe(payload: unknown, ack: Answer | undefined): void {
+    if (!ack) return;
+    const read = readSubscribe(payload);
+    if (!read.ok) {
+      ack(read);
+      return;
+    }
+    this.#subscription?.end();
+    const subscription = new Subscription(this.#context, this.#socket, this.connection, read.request);
+    this.#subscription = subscription;
+    subscription.begin(ack).catch((error: unknown) => {
+      this.#context.log.error({ err: error }, 'A subscription failed');
+      subscription.resync('the hub failed');
+    });
+  }
+
+  #watch(payload: unknown, ack: Answer | undefined): void {
+    const read = readRequest(watchSchema, payload);
+    if (read.ok) this.#context.statsWatch.watch(this, read.request.ids);
+    else ack?.(read);
+  }
+
+  async #node(id: string): Promise<NodeAnswer | Refusal> {
+    const node = await this.#context.fleet.node(id);
+    if (!node) return { ok: false, code: 'not_found', message: `there is no node ${id}` };
+    const stats = (await this.#context.fleet.stats([node])).get(id);
+    return { ok: true, node, stats: stats ?? { lastHeartbeatAt: null } };
+  }
+
+  async #history({ nodeId, limit }: { nodeId?: string; limit: number }): Promise<HistoryAnswer> {
+    const events = await this.#context.fleet.history({ limit, ...(nodeId !== undefined && { id: nodeId }) });
+    return { ok: true, events: newestWithin(events.slice(0, LIMITS.historyEvents)) };
+  }
+}
+
+/** The newest events that one answer may carry, at least one. */
+function newestWithin(events: readonly FleetEvent[]): FleetEvent[] {
+  let bytes = 0;
+  const fit = events.findIndex((event, index) => {
+    bytes += jsonSize(event);
+    return index > 0 && bytes > HISTORY_BYTES;
+  });
+  return events.slice(0, fit < 0 ? events.length : fit);
+}

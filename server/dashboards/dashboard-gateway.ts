@@ -1,0 +1,200 @@
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { ConnectError } from '../../shared/index.ts';
+import type { Access } from '../access.ts';
+import type { Clock } from '../clock.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Log } from '../log.ts';
+import { refuseUpgrade } from '../upgrades.ts';
+import { DashboardConnection } from './connection.ts';
+import { type ClientContext, DashboardClient } from './dashboard-client.ts';
+import { FilterGroups } from './filter-group.ts';
+import {
+  createSocketServer,
+  type DashboardServer,
+  type DashboardSocket,
+  type RawConnection,
+} from './socket-server.ts';
+import { StatsWatch } from './stats-watch.ts';
+
+/** Dashboards that one hub holds at most. */
+const MAX_DASHBOARDS = 10_000;
+/** How long dashboards have to answer the close before their sockets are ended. */
+const CLOSE_ANSWER_MS = 1_000;
+const CLOSE_LOOK_MS = 20;
+
+export interface DashboardGatewayParts {
+  fleet: Fleet;
+  clock: Clock;
+  log: Log;
+  access: Access;
+  /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
+  maxDashboards?: number;
+}
+
+/** An error whose `data` Socket.IO hands to the refused client. */
+class RefusedConnection extends Error {
+  readonly data: ConnectError;
+
+  constructor(code: ConnectError['code'], message: string) {
+    super(message);
+    this.data = { code };
+  }
+}
+
+/** The dashboards' door: checks who comes, and hands what happens in the fleet to those who asked for it. */
+export class DashboardGateway {
+  readonly #context: ClientContext;
+  readonly #access: Access;
+  readonly #maxDashboards: number;
+  readonly #io: DashboardServer;
+  readonly #intake: HttpServer;
+  /** The network socket of each upgrade until its connection is made. */
+  readonly #upgrading = new WeakMap<IncomingMessage, Duplex>();
+  readonly #connections = new Map<RawConnection, DashboardConnection>();
+  readonly #clients = new Map<DashboardConnection, DashboardClient>();
+  readonly #ends: Array<() => void>;
+  #closing: Promise<void> | undefined;
+
+  constructor({ fleet, clock, log, access, maxDashboards = MAX_DASHBOARDS }: DashboardGatewayParts) {
+    const { io, intake } = createSocketServer();
+    const groups = new FilterGroups({
+      view: fleet.view,
+      clock,
+      broadcast: (room, changes) => void io.to(room).emit('changes', changes),
+    });
+    const statsWatch = new StatsWatch({ fleet, clock, log });
+    this.#context = { fleet, clock, log, groups, statsWatch };
+    this.#access = access;
+    this.#maxDashboards = maxDashboards;
+    this.#io = io;
+    this.#intake = intake;
+    io.engine.on('connection', (raw: RawConnection) => this.#connected(raw));
+    io.use((socket, next) => next(this.#refusal(socket)));
+    io.on('connection', (socket) => this.#admitted(socket));
+    this.#ends = [
+      fleet.presence.listen((state) => void io.emit('hub', state)),
+      fleet.view.listen({ changed: () => {}, reloaded: (reason) => this.#reloaded(reason) }),
+      () => groups.close(),
+      () => statsWatch.close(),
+    ];
+  }
+
+  /** Connections that are open, authenticated or not. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Groups of subscriptions with the same filter that have members. */
+  get groups(): number {
+    return this.#context.groups.size;
+  }
+
+  /** Dashboards by the state of their subscription; `none` have no subscription. */
+  countByState(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { subscribed = 'none' } of this.#clients.values()) {
+      counts[subscribed] = (counts[subscribed] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  /** Bytes that all dashboards together have not read yet. */
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const connection of this.#connections.values()) bytes += connection.unreadBytes;
+    return bytes;
+  }
+
+  /** Admits an upgrade to Socket.IO, or refuses it before the handshake. The token is checked after it. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const query = new URLSearchParams((request.url ?? '').split('?')[1]);
+    if (this.#closing) {
+      refuseUpgrade(socket, 503, 'the hub is shutting down', { 'Retry-After': '2' });
+    } else if (!this.#access.hostAllowed(request)) {
+      refuseUpgrade(socket, 403, 'a hub without tokens answers to localhost only');
+    } else if (!this.#access.originAllowed(request)) {
+      refuseUpgrade(socket, 403, 'this origin is not allowed');
+    } else if (this.#connections.size >= this.#maxDashboards) {
+      refuseUpgrade(socket, 503, `this hub holds ${this.#maxDashboards} dashboards, its limit`, {
+        'Retry-After': '30',
+      });
+    } else if (query.get('EIO') !== '4' || query.get('transport') !== 'websocket' || query.get('sid')) {
+      refuseUpgrade(socket, 400, 'connect with Socket.IO 4 and transports: ["websocket"]');
+    } else {
+      this.#upgrading.set(request, socket);
+      this.#intake.emit('upgrade', request, socket, head);
+    }
+  }
+
+  /** Ends all dashboards and Socket.IO; the HTTP server is left alone. Calling it twice is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const end of this.#ends) end();
+    for (const client of this.#clients.values()) client.end();
+    // Without a word of Socket.IO's own: a client that is told "disconnect" would not come back by itself.
+    const connections = [...this.#connections.values()];
+    await this.#io.close();
+    for (let waited = 0; waited < CLOSE_ANSWER_MS; waited += CLOSE_LOOK_MS) {
+      if (connections.every((connection) => connection.ended)) break;
+      await new Promise<void>((resolve) => void this.#context.clock.after(CLOSE_LOOK_MS, resolve));
+    }
+    for (const connection of connections) connection.destroy();
+  }
+
+  #connected(raw: RawConnection): void {
+    const { clock, log } = this.#context;
+    const { request } = raw;
+    const socket = this.#upgrading.get(request);
+    if (!socket) {
+      raw.close(true);
+      return;
+    }
+    this.#upgrading.delete(request);
+    const connection = new DashboardConnection(raw, socket, this.#access.remoteAddress(request), clock, log);
+    this.#connections.set(raw, connection);
+    raw.once('close', () => {
+      this.#connections.delete(raw);
+      this.#clients.delete(connection);
+    });
+    // The request with its headers and buffers would live as long as the connection.
+    Reflect.deleteProperty(raw, 'request');
+  }
+
+  /** Why a dashboard may not connect, or undefined. */
+  #refusal(socket: DashboardSocket): Error | undefined {
+    const { token } = socket.handshake.auth;
+    const verdict = this.#access.dashboard(typeof token === 'string' ? token : undefined);
+    if (verdict === 'ok') return undefined;
+    const remoteAddress = this.#connections.get(socket.conn)?.remoteAddress;
+    this.#context.log.info({ remoteAddress, verdict }, 'A dashboard was refused');
+    if (verdict === 'forbidden')
+      return new RefusedConnection('forbidden', 'this token may register, not read');
+    return new RefusedConnection('unauthenticated', `the token is ${verdict}`);
+  }
+
+  #admitted(socket: DashboardSocket): void {
+    const connection = this.#connections.get(socket.conn);
+    // One connection is one dashboard: a second CONNECT that raced the first would be served unbounded.
+    if (!connection || this.#clients.has(connection)) {
+      socket.conn.close(true);
+      return;
+    }
+    const client = new DashboardClient(this.#context, socket, connection);
+    this.#clients.set(connection, client);
+    const { remoteAddress } = connection;
+    this.#context.log.debug({ remoteAddress }, 'Dashboard connected');
+    socket.on('disconnect', (why) => {
+      if (this.#clients.get(connection) === client) this.#clients.delete(connection);
+      this.#context.log.debug({ remoteAddress, why }, 'Dashboard disconnected');
+    });
+  }
+
+  #reloaded(reason: string): void {
+    for (const client of this.#clients.values()) client.resync(reason);
+  }
+}

@@ -1,0 +1,104 @@
+import type { FleetNode, LiveStats } from '../../shared/index.ts';
+import type { Cancel, Clock } from '../clock.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Log } from '../log.ts';
+import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+
+/** How often live figures are read at most. */
+const READ_EVERY_MS = 1_000;
+
+/** A dashboard that watches the live figures of some nodes. */
+export interface StatsWatcher {
+  /** Hands over what changed. False where it cannot take more now: it gets the newest later. */
+  sendStats(stats: Record<string, LiveStats>): boolean;
+}
+
+interface Watched {
+  ids: readonly string[];
+  /** What was last sent of each node, as JSON. */
+  sent: Map<string, string>;
+}
+
+/** Reads the live figures of all nodes that any dashboard of this hub watches, in one call a second. */
+export class StatsWatch {
+  readonly #fleet: Fleet;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #watchers = new Map<StatsWatcher, Watched>();
+  #resting: Cancel | undefined;
+  #reading = false;
+
+  constructor({ fleet, clock, log }: { fleet: Fleet; clock: Clock; log: Log }) {
+    this.#fleet = fleet;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Watches these nodes from now on, instead of those before. None: watches no more. */
+  watch(watcher: StatsWatcher, ids: readonly string[]): void {
+    if (ids.length === 0) {
+      this.#watchers.delete(watcher);
+      return;
+    }
+    this.#watchers.set(watcher, { ids: [...new Set(ids)], sent: new Map() });
+    if (!this.#resting) void this.#read();
+  }
+
+  close(): void {
+    this.#watchers.clear();
+    this.#resting?.();
+    this.#resting = undefined;
+  }
+
+  async #read(): Promise<void> {
+    if (this.#reading || this.#watchers.size === 0) return;
+    this.#reading = true;
+    this.#resting = this.#clock.after(READ_EVERY_MS, () => {
+      this.#resting = undefined;
+      void this.#read();
+    });
+    try {
+      const found = await this.#fleet.stats(this.#watchedNodes());
+      const figures = new Map(
+        Array.from(found, ([id, stats]) => [id, { stats, json: JSON.stringify(stats) }]),
+      );
+      for (const [watcher, watched] of this.#watchers) sendChanged(watcher, watched, figures);
+    } catch (error) {
+      // Without the store there is no news; the next look may bring some.
+      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
+        this.#log.error({ err: error }, 'Could not read live figures');
+      }
+    } finally {
+      this.#reading = false;
+      // A read that took longer than a second: go on with the next.
+      if (!this.#resting) void this.#read();
+    }
+  }
+
+  #watchedNodes(): FleetNode[] {
+    const nodes = new Map<string, FleetNode>();
+    for (const { ids } of this.#watchers.values()) {
+      for (const id of ids) {
+        const node = nodes.has(id) ? undefined : this.#fleet.view.get(id)?.node;
+        if (node) nodes.set(id, node);
+      }
+    }
+    return [...nodes.values()];
+  }
+}
+
+function sendChanged(
+  watcher: StatsWatcher,
+  { ids, sent }: Watched,
+  figures: ReadonlyMap<string, { stats: LiveStats; json: string }>,
+): void {
+  const changed: Array<[id: string, stats: LiveStats, json: string]> = [];
+  for (const id of ids) {
+    const figure = figures.get(id);
+    if (figure && figure.json !== sent.get(id)) changed.push([id, figure.stats, figure.json]);
+  }
+  if (changed.length === 0) return;
+  // Own properties only: an id may be a name such as `constructor`.
+  if (!watcher.sendStats(Object.fromEntries(changed.map(([id, stats]) => [id, stats])))) return;
+  for (const [id, , json] of changed) sent.set(id, json);
+}

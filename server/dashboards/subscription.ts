@@ -1,0 +1,243 @@
+import { promisify } from 'node:util';
+import { gzip as gzipCallback } from 'node:zlib';
+import {
+  type Changes,
+  type FleetNode,
+  LIMITS,
+  matcher,
+  type Refusal,
+  type Subscribe,
+  type Subscribed,
+} from '../../shared/index.ts';
+import type { Clock } from '../clock.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Log } from '../log.ts';
+import { LostDataError, type Position, StoreAwayError } from '../store/fleet-store.ts';
+import type { DashboardConnection } from './connection.ts';
+import { CursorCodec, subscriptionKey } from './cursor.ts';
+import type { FilterGroup, FilterGroups, GroupMember } from './filter-group.ts';
+import { eventFor, pagedEvents, snapshotPages } from './pages.ts';
+import { isAhead, isWithin, ReplayGap, replay } from './replay.ts';
+import type { DashboardSocket } from './socket-server.ts';
+
+const gzip = promisify(gzipCallback);
+
+/** How long a hub waits for its own view, where a cursor from another hub is ahead of it. */
+const VIEW_WAIT_MS = 1_000;
+const VIEW_LOOK_MS = 20;
+/** Events that are held for a member that catches up; beyond it they are read from the log after all. */
+const HELD_EVENTS = 2_000;
+
+/** What all subscriptions of a hub share. */
+export interface SubscriptionContext {
+  fleet: Fleet;
+  clock: Clock;
+  log: Log;
+  groups: FilterGroups;
+}
+
+type State =
+  /** Not acknowledged yet: it is looked up whether the cursor can be used. */
+  | { kind: 'deciding' }
+  | { kind: 'snapshotting' }
+  | { kind: 'replaying'; held: Changes[]; heldEvents: number }
+  | { kind: 'live' }
+  | { kind: 'ended' };
+
+/**
+ * One dashboard's subscription, from its request to its end: first the whole picture or what was missed
+ * since a cursor, then what the log says happened meanwhile, then what the group holds, then the room.
+ */
+export class Subscription implements GroupMember {
+  readonly #context: SubscriptionContext;
+  readonly #socket: DashboardSocket;
+  readonly #connection: DashboardConnection;
+  readonly #request: Subscribe;
+  readonly #codec: CursorCodec;
+  #state: State = { kind: 'deciding' };
+  #room: string | undefined;
+
+  constructor(
+    context: SubscriptionContext,
+    socket: DashboardSocket,
+    connection: DashboardConnection,
+    request: Subscribe,
+  ) {
+    this.#context = context;
+    this.#socket = socket;
+    this.#connection = connection;
+    this.#request = request;
+    this.#codec = new CursorCodec(subscriptionKey(request.filter, request.fields));
+  }
+
+  get state(): State['kind'] {
+    return this.#state.kind;
+  }
+
+  /** Acknowledges the request and brings the dashboard up to the present. Resolves when it is live, or over. */
+  async begin(ack: (answer: Subscribed | Refusal) => void): Promise<void> {
+    const { fleet } = this.#context;
+    if (!fleet.view.loaded) {
+      this.end();
+      ack({ ok: false, code: 'not_ready', message: 'the hub is still loading the fleet; try again' });
+      return;
+    }
+    const since = await this.#resumePoint();
+    if (this.#state.kind === 'ended') {
+      ack({ ok: false, code: 'replaced', message: 'another subscribe or unsubscribe came meanwhile' });
+      return;
+    }
+    // One turn from here to the ack: the picture and its positions belong together.
+    const nodes = fleet.view.select(this.#request.filter);
+    const from = since ?? fleet.view.positions();
+    this.#state = { kind: 'snapshotting' };
+    ack({
+      ok: true,
+      cursor: this.#codec.encode(from),
+      resumed: since !== undefined,
+      total: nodes.length,
+      hub: fleet.state,
+    });
+    if (!since && !(await this.#sendSnapshot(nodes))) return;
+    await this.#catchUp(from);
+  }
+
+  /** No more packets from now on. Calling it again does nothing. */
+  end(): void {
+    if (this.#state.kind === 'ended') return;
+    const { filter, fields } = this.#request;
+    this.#state = { kind: 'ended' };
+    this.#context.groups.leave(filter, fields, this);
+    if (this.#room !== undefined) void this.#socket.leave(this.#room);
+  }
+
+  /** The dashboard has to subscribe afresh: it may have missed something. Before the ack nothing is missed yet. */
+  resync(reason: string): void {
+    if (this.#state.kind === 'ended' || this.#state.kind === 'deciding') return;
+    this.end();
+    this.#socket.emit('resync', { reason });
+  }
+
+  hold(changes: Changes): void {
+    const state = this.#state;
+    if (state.kind !== 'replaying') return;
+    state.heldEvents += changes.events.length;
+    if (state.heldEvents > HELD_EVENTS) state.held = [];
+    else state.held.push(changes);
+  }
+
+  keepsUp(): boolean {
+    return this.#connection.keepsUp();
+  }
+
+  /** Where to resume from, or undefined where a snapshot is needed. */
+  async #resumePoint(): Promise<Position[] | undefined> {
+    const { fleet, log } = this.#context;
+    if (this.#request.since === undefined) return undefined;
+    const since = this.#codec.decode(this.#request.since, fleet.view.positions());
+    if (!since || !(await this.#viewReaches(since))) return undefined;
+    try {
+      const near = await isWithin(fleet.store, since, fleet.view.positions(), LIMITS.resumeEvents);
+      return near ? since : undefined;
+    } catch (error) {
+      if (!isExpected(error)) log.error({ err: error }, 'Could not look up where a dashboard left off');
+      return undefined;
+    }
+  }
+
+  /** Another hub may have been further than this one. */
+  async #viewReaches(since: readonly Position[]): Promise<boolean> {
+    const { fleet, clock } = this.#context;
+    for (let waited = 0; isAhead(since, fleet.view.positions()); waited += VIEW_LOOK_MS) {
+      if (waited >= VIEW_WAIT_MS || this.#state.kind === 'ended') return false;
+      await new Promise<void>((resolve) => void clock.after(VIEW_LOOK_MS, resolve));
+    }
+    return true;
+  }
+
+  /** False where it ended before the last page. */
+  async #sendSnapshot(nodes: readonly FleetNode[]): Promise<boolean> {
+    for (const page of snapshotPages(nodes, this.#request.fields)) {
+      if (!(await this.#ready())) return false;
+      if (this.#request.gzip) {
+        const zipped = await gzip(JSON.stringify(page.nodes));
+        if (this.#over) return false;
+        this.#socket.emit('snapshot', { gzip: zipped, remaining: page.remaining });
+      } else {
+        this.#socket.emit('snapshot', page);
+      }
+    }
+    return true;
+  }
+
+  async #catchUp(from: Position[]): Promise<void> {
+    const { groups } = this.#context;
+    const { filter, fields } = this.#request;
+    let reached = from;
+    for (;;) {
+      if (this.#over) return;
+      const state: State = { kind: 'replaying', held: [], heldEvents: 0 };
+      this.#state = state;
+      const group = groups.of(filter, fields);
+      const upTo = group.join(this);
+      if (!(await this.#replay(reached, upTo)) || this.#over) return;
+      if (state.heldEvents <= HELD_EVENTS) {
+        this.#goLive(group, state.held);
+        return;
+      }
+      // Too much came meanwhile to be held: read it from the log as well.
+      reached = upTo;
+    }
+  }
+
+  /** In one turn: nothing can come between what was held and the room. */
+  #goLive(group: FilterGroup, held: readonly Changes[]): void {
+    for (const changes of held) this.#socket.emit('changes', changes);
+    group.goLive(this);
+    this.#room = group.room;
+    void this.#socket.join(group.room);
+    this.#state = { kind: 'live' };
+  }
+
+  /**
+   * Sends what the log says between two positions. What does not match goes as `left`: nobody knows any more
+   * whether it matched before. False where the subscription is over.
+   */
+  async #replay(from: Position[], upTo: Position[]): Promise<boolean> {
+    const { fleet, log } = this.#context;
+    const { filter, fields } = this.#request;
+    const matches = matcher(filter);
+    let cursor = this.#codec.encode(from);
+    try {
+      for await (const { entries, positions } of replay(fleet.store, from, upTo)) {
+        const events = entries.map(({ event }) => eventFor(fields, event, !matches(event.node)));
+        const reached = this.#codec.encode(positions);
+        let sent = 0;
+        for (const page of pagedEvents(events)) {
+          if (!(await this.#ready())) return false;
+          sent += page.length;
+          this.#socket.emit('changes', { cursor: sent === events.length ? reached : cursor, events: page });
+        }
+        cursor = reached;
+      }
+      return !this.#over;
+    } catch (error) {
+      if (!isExpected(error)) log.error({ err: error }, 'A replay failed');
+      this.resync(error instanceof Error && isExpected(error) ? error.message : 'the hub failed');
+      return false;
+    }
+  }
+
+  get #over(): boolean {
+    return this.#state.kind === 'ended';
+  }
+
+  /** Waits until the dashboard has taken most of what it was sent. False where the subscription is over. */
+  async #ready(): Promise<boolean> {
+    return !this.#over && (await this.#connection.drained()) && !this.#over;
+  }
+}
+
+function isExpected(error: unknown): boolean {
+  return error instanceof ReplayGap || error instanceof StoreAwayError || error instanceof LostDataError;
+}
