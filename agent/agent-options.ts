@@ -38,7 +38,7 @@ export interface FleetAgentOptions {
   handshakeTimeoutMs?: number;
   /** For the hub's `registered`. Default 10 s. */
   registerTimeoutMs?: number;
-  /** For the hub's part of the closing handshake in `stop()`; then the connection is cut. Default 3 s. */
+  /** For the hub's part of a closing handshake, as in `stop()`; then the connection is cut. Default 3 s. */
   stopTimeoutMs?: number;
   /** For the hub's confirmation of `deregister()`. Default 10 s. */
   deregisterTimeoutMs?: number;

@@ -178,7 +178,8 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   }
 
   #connect(): void {
-    const { clock, handshakeTimeoutMs, registerTimeoutMs, logger, token, localAddress } = this.#config;
+    const { clock, handshakeTimeoutMs, registerTimeoutMs, stopTimeoutMs, logger } = this.#config;
+    const { token, localAddress } = this.#config;
     const url = this.#urls.next();
     this.#hub = new URL(url).host;
     logger.info({ ...this.#ids, hostname: this.#node.hostname }, 'Registering with the hub');
@@ -191,6 +192,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
         ...(localAddress !== undefined && { localAddress }),
         handshakeTimeoutMs: Math.min(handshakeTimeoutMs, longestMs),
         registerTimeoutMs,
+        closeTimeoutMs: stopTimeoutMs,
         clock,
         logger,
       },
@@ -339,7 +341,6 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   }
 
   #ended(how: Ended): void {
-    if (this.#stopping !== undefined) return;
     this.#leavePhase();
     if (this.#leaving) {
       this.#leaving.sessionEnded(how);
@@ -426,7 +427,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     this.#first.reject(new FleetAgentError('stopped', 'the agent was stopped before it had registered'));
     this.#leaving?.fail('the agent was stopped');
     if (phase.name === 'connecting' || phase.name === 'live') {
-      await phase.connection.close(1000, 'agent stopped', this.#config.stopTimeoutMs);
+      await phase.connection.close(1000, 'agent stopped');
     }
     this.#finish('stopped');
     this.#config.logger.info(this.#ids, 'Agent stopped');

@@ -10,8 +10,6 @@ import type { Ended } from './next-step.ts';
 const MAX_PAYLOAD_BYTES = 256 * 1024;
 /** Above this a peer reads nothing any more; stats are dropped rather than queued. */
 const MAX_BUFFERED_BYTES = 64 * 1024;
-/** After its Close frame was answered a hub ends the connection; it gets this long, not ws' own 30 s. */
-const CLOSE_TIMEOUT_MS = 2_000;
 
 export interface HubConnectionOptions {
   url: string;
@@ -21,6 +19,8 @@ export interface HubConnectionOptions {
   handshakeTimeoutMs: number;
   /** From there to `settle()`. */
   registerTimeoutMs: number;
+  /** For a closing handshake, whoever began it (ws' own default is 30 s). */
+  closeTimeoutMs: number;
   clock: AgentClock;
   logger: AgentLogger;
 }
@@ -44,7 +44,7 @@ function socketOptions(options: HubConnectionOptions): SocketOptions {
   return {
     perMessageDeflate: false,
     maxPayload: MAX_PAYLOAD_BYTES,
-    closeTimeout: CLOSE_TIMEOUT_MS,
+    closeTimeout: options.closeTimeoutMs,
     ...(options.token !== undefined && { headers: { authorization: `Bearer ${options.token}` } }),
     ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
   };
@@ -94,10 +94,10 @@ export class HubConnection {
   }
 
   /**
-   * Says goodbye with a Close frame, and resolves when the connection is gone: after `deadlineMs` it is cut.
+   * Says goodbye with a Close frame, and resolves when the connection is gone: at the deadline it is cut.
    * A connection that is not open yet is cut at once.
    */
-  close(code: number, reason: string, deadlineMs: number): Promise<void> {
+  close(code: number, reason: string): Promise<void> {
     this.settle();
     this.#listener = undefined;
     if (this.#socket.readyState === WebSocket.CLOSED) return Promise.resolve();
@@ -107,7 +107,7 @@ export class HubConnection {
       return closed;
     }
     this.#socket.close(code, reason);
-    const cancel = this.#options.clock.after(deadlineMs, () => this.#socket.terminate());
+    const cancel = this.#options.clock.after(this.#options.closeTimeoutMs, () => this.#socket.terminate());
     return closed.finally(cancel);
   }
 
@@ -122,9 +122,8 @@ export class HubConnection {
     socket.on('message', (data, isBinary) => this.#message(data, isBinary));
     socket.on('pong', () => this.#listener?.pong());
     socket.on('close', (code, reason) => {
-      // A close frame says more than the error that may follow it.
-      const failure = code === 1006 ? this.#failure : undefined;
-      this.#end(failure ?? { kind: 'closed', code, reason: reason.toString('utf8') });
+      // Where there was an error, the code is only the hub's echo of ours.
+      this.#end(this.#failure ?? { kind: 'closed', code, reason: reason.toString('utf8') });
     });
   }
 

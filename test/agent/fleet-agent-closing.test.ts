@@ -86,7 +86,7 @@ describe('close codes of the hub', () => {
     await register();
     hub.send(hub.last, `"${'x'.repeat(300_000)}"`);
     await until(() => ends.length === 1);
-    expect(ends[0]?.next).toBe('reconnect');
+    expect(ends[0]).toMatchObject({ next: 'reconnect', reason: 'Max payload size exceeded' });
     clock.tick(500);
     await until(() => agent.state === 'registered');
   });
@@ -178,7 +178,9 @@ describe('stop', () => {
     const stopping = agent.stop().then(() => {
       stopped = true;
     });
-    await until(() => clock.timers() === 2);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    // The watch for sleep, and the deadline.
+    expect(clock.timers()).toBe(2);
     clock.tick(2_999);
     await new Promise<void>((resolve) => setImmediate(resolve));
     expect(stopped).toBe(false);
