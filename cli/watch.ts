@@ -1,0 +1,77 @@
+import { Command } from 'commander';
+import { untilSignal } from './signals.ts';
+import { runWatch } from './watch/run.ts';
+import { readWatchSettings, type WatchFlags } from './watch/settings.ts';
+
+const more = `
+Environment:
+  ROLLCALL_URL                     the hub, where --hub is not given
+  ROLLCALL_TOKEN, DASHBOARD_TOKEN  what a hub with tokens lets dashboards in with; never a flag, which others could see
+  NO_COLOR                         no colours, on a terminal either
+
+Shows the nodes that match now, then a line for each change: when, which node, from and to which status, and why.
+It goes on when the hub restarts or is out of reach, and resumes where it was. What it could not see is told:
+after a gap that the hub cannot bridge, it shows what is different now.
+
+--json writes one object a line, by "type":
+  snapshot    counts, nodes            the first picture
+  change      event                    a change; its "left" means that the node no longer matches the filter
+  difference  id, before, after        after a gap: what is different now (null: was not, or is not there)
+  hub         state, since, hubs       whether the hub sees its store: "live" or "stale"
+  connection  state, reason, resumed   "lost", "unreachable" or "back"; resumed: every change since then follows
+  resync      reason                   the hub could not bridge a gap; differences follow
+  hole        nodeId, known, got       a version never came; a resync follows
+
+Exit codes: 0 ended by SIGINT, SIGTERM or a closed pipe, or --once is done; 2 wrong usage; 3 --once and the hub
+is out of reach; 4 the hub refuses the token or the filter.
+
+Examples:
+  $ rollcall watch
+  $ rollcall watch --hub https://hub.example --status offline,unreachable --label zone=eu-1
+  $ rollcall watch --json --once | jq '.nodes[] | select(.status != "online") | .hostname'
+`;
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+/** `rollcall watch`: follows the fleet in the terminal until a signal ends it. */
+export function watchCommand(): Command {
+  return new Command('watch')
+    .exitOverride()
+    .description('Follow the fleet in the terminal: who is there, then every change and why.')
+    .option(
+      '--hub <url>',
+      "the hub, http(s)://host:port; an agent's ws(s)://host/agent is understood (default: http://127.0.0.1:8080)",
+    )
+    .option(
+      '--status <status>',
+      'only online, degraded, unreachable or offline nodes; repeat it or separate by commas',
+      collect,
+    )
+    .option('--kind <kind>', 'only nodes of this kind; repeat it or separate by commas', collect)
+    .option('--label <key=value>', 'only nodes with this label; several must all match', collect)
+    .option('--location <place>', 'only nodes there')
+    .option('--pool <pool>', 'only nodes of this pool')
+    .option('--q <text>', 'only nodes with this in their hostname, id or address')
+    .option('--json', 'lines of JSON instead of text')
+    .option('--once', 'show what is there now, and end')
+    .addHelpText('after', more)
+    .action(async (flags: WatchFlags) => {
+      const settings = readWatchSettings(flags, process.env);
+      const { stdout, stderr, env } = process;
+      const output = {
+        write: (text: string) => void stdout.write(text),
+        colour: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
+      };
+      const ended = Promise.race([untilSignal(), untilPipeCloses()]);
+      process.exitCode = await runWatch(settings, output, ended, (message) => {
+        stderr.write(`rollcall: ${message}\n`);
+      });
+    });
+}
+
+/** Resolves when whoever read our output has gone, as `| head` does. */
+function untilPipeCloses(): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.on('error', () => resolve());
+  });
+}

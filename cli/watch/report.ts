@@ -1,0 +1,31 @@
+import type { DashboardEvent, HubState } from '../../shared/index.ts';
+import type { Difference, Hole, ShownNode } from './projection.ts';
+
+/** What `watch` tells of, in words or as JSON. */
+export interface Report {
+  snapshot(nodes: readonly ShownNode[]): void;
+  change(event: DashboardEvent, before: ShownNode | undefined): void;
+  /** After a picture that replaces an older one: what happened in between is known only by its outcome. */
+  differences(differences: readonly Difference[], total: number): void;
+  hub(state: HubState): void;
+  connection(state: 'lost' | 'unreachable', why: string): void;
+  back(how: { resumed: boolean }): void;
+  resync(reason: string): void;
+  hole(hole: Hole): void;
+}
+
+/** Where a report goes. */
+export interface Output {
+  write(text: string): void;
+  colour: boolean;
+}
+
+export const byHostname = (a: ShownNode, b: ShownNode): number =>
+  a.hostname < b.hostname ? -1 : a.hostname > b.hostname ? 1 : a.id < b.id ? -1 : 1;
+
+/** How many nodes have each status. */
+export function countByStatus(nodes: Iterable<ShownNode>): Record<ShownNode['status'], number> {
+  const counts = { online: 0, degraded: 0, unreachable: 0, offline: 0 };
+  for (const { status } of nodes) counts[status] += 1;
+  return counts;
+}
