@@ -138,9 +138,9 @@ export class Guardian {
       if (!seen || record.node.seq > seen.node.seq) records.set(nodeId, record);
     }
     const now = storeNow();
-    const tombstones = viewWasLive ? view.tombstonesOf(shard) : [];
     return [
-      ...tombstones.map((tombstone): LostNode => ({ kind: 'gone', tombstone })),
+      // However old the view is, a tombstone in it only keeps versions from going back.
+      ...view.tombstonesOf(shard).map((tombstone): LostNode => ({ kind: 'gone', tombstone })),
       ...Array.from(records.values(), (record) => lostNode(record, now)),
     ];
   }

@@ -94,7 +94,10 @@ export class View {
   load(shard: number, records: Iterable<NodeRecord>, position: Position, reason: string): void {
     const wasLoaded = this.#positions[shard] !== undefined;
     const fresh = new Map<string, NodeRecord>();
-    for (const record of records) fresh.set(record.node.id, record);
+    for (const record of records) {
+      fresh.set(record.node.id, record);
+      this.#gone[shard]?.delete(record.node.id);
+    }
     this.#records[shard] = fresh;
     this.#positions[shard] = position;
     for (const { node } of fresh.values()) this.#settleWaiting(node.id, node.seq);

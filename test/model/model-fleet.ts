@@ -8,6 +8,9 @@ import type { CloseCode } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { registerMessage, TIMING, testFleet } from '../support/test-fleet.ts';
 
+/** A hub has written a heartbeat by then. */
+const FLUSHED_MS = 150;
+
 /** A clock of one hub, which can be stopped as SIGSTOP stops a process: what becomes due waits. */
 class StoppableClock implements Clock {
   stopped = false;
@@ -28,6 +31,12 @@ class StoppableClock implements Clock {
     else if (!this.#due.includes(run)) this.#due.push(run);
   }
 
+  /** Runs now, or where the process is stopped, when it goes on: what the kernel keeps for it. */
+  deliver(run: () => void): void {
+    if (this.stopped) this.#due.push(run);
+    else run();
+  }
+
   go(): void {
     this.stopped = false;
     for (const run of this.#due.splice(0)) run();
@@ -39,9 +48,18 @@ export class ModelHub {
   readonly store: FaultyStore;
   readonly clock: StoppableClock;
   readonly fleet: Fleet;
+  readonly #complain: (fault: string) => void;
   alive = true;
 
-  constructor(hubId: string, clock: Clock, store: FleetStore, check: (applied: Applied) => void) {
+  /** `complain` and not `throw`: what a listener throws ends in the hub's log, not in the test. */
+  constructor(
+    hubId: string,
+    clock: Clock,
+    store: FleetStore,
+    check: (applied: Applied) => void,
+    complain: (fault: string) => void,
+  ) {
+    this.#complain = complain;
     this.store = new FaultyStore(store);
     this.clock = new StoppableClock(clock);
     this.fleet = testFleet(this.store, this.clock, hubId);
@@ -59,9 +77,9 @@ export class ModelHub {
   #checkSeq(seqs: Map<string, number>, { event }: Applied): void {
     const known = seqs.get(event.nodeId);
     if (known !== undefined && event.seq !== known + 1 && event.reason !== 'store_restored') {
-      throw new Error(`${event.nodeId}: version ${event.seq} after ${known}`);
+      this.#complain(`${event.nodeId}: version ${event.seq} after ${known}`);
     }
-    if (known !== undefined && event.seq <= known) throw new Error(`${event.nodeId}: seq went back`);
+    if (known !== undefined && event.seq <= known) this.#complain(`${event.nodeId}: seq went back`);
     seqs.set(event.nodeId, event.seq);
   }
 
@@ -82,6 +100,14 @@ export class ModelHub {
   }
 }
 
+interface ModelLink {
+  hub: ModelHub;
+  session: LiveSession;
+  /** When it was registered. */
+  since: number;
+  ended: CloseCode | undefined;
+}
+
 /** An agent of the model. It beats, notices that its hub is gone, and comes back within the time that it has. */
 export class ModelAgent {
   readonly id: string;
@@ -90,15 +116,21 @@ export class ModelAgent {
   /** Whether its machine runs, and whether it beats. */
   up = false;
   silent = false;
-  /** When its newest heartbeat came to a hub that reaches the store. */
-  deliveredAt = Number.NEGATIVE_INFINITY;
-  link: { hub: ModelHub; session: LiveSession; ended: CloseCode | undefined } | undefined;
+  /** When the heartbeats came that a hub could write. */
+  readonly #delivered: number[] = [];
+  link: ModelLink | undefined;
+  #abandoned: ModelLink[] = [];
   #lastTryAt = Number.NEGATIVE_INFINITY;
   #registering = false;
 
   constructor(id: string, clock: Clock) {
     this.id = id;
     this.#clock = clock;
+  }
+
+  /** How long before this moment the newest heartbeat had come through. */
+  silentBefore(at: number): number {
+    return at - Math.max(...this.#delivered.filter((when) => when <= at));
   }
 
   get connected(): boolean {
@@ -119,9 +151,14 @@ export class ModelAgent {
 
   #beat({ hub, session }: { hub: ModelHub; session: LiveSession }): void {
     if (this.#clock.now() - this.#lastTryAt < TIMING.intervalMs || !hub.takesBeats) return;
-    this.#lastTryAt = this.#clock.now();
+    const beatAt = this.#clock.now();
+    this.#lastTryAt = beatAt;
     hub.fleet.heartbeat(session);
-    if (hub.reachesStore) this.deliveredAt = this.#clock.now();
+    if (!hub.reachesStore) return;
+    // It waits in the hub before it is written: a socket or a hub that ends meanwhile takes it along.
+    this.#clock.after(FLUSHED_MS, () => {
+      if (hub.reachesStore && this.link?.session === session) this.#delivered.push(beatAt);
+    });
   }
 
   #reconnect(hubs: readonly ModelHub[]): void {
@@ -132,7 +169,7 @@ export class ModelAgent {
 
   async connect(hub: ModelHub): Promise<void> {
     this.#registering = true;
-    const link: NonNullable<ModelAgent['link']> | { ended: CloseCode | undefined } = { ended: undefined };
+    const link: ModelLink | { ended: CloseCode | undefined } = { ended: undefined };
     const message = registerMessage({ nodeId: this.id }, { instanceId: this.instanceId });
     const end = (code: CloseCode): void => {
       link.ended = code;
@@ -141,8 +178,19 @@ export class ModelAgent {
     this.#registering = false;
     if (outcome.kind !== 'registered') return;
     this.#lastTryAt = this.#clock.now();
-    this.deliveredAt = this.#clock.now();
-    this.link = Object.assign(link, { hub, session: outcome.session });
+    this.#delivered.push(outcome.session.lastBeatAt);
+    if (this.link) this.#abandoned.push(this.link);
+    this.link = Object.assign(link, { hub, session: outcome.session, since: this.#clock.now() });
+  }
+
+  /** A socket that it had before closes late, wherever that was. */
+  closeLate(): void {
+    const old = this.#abandoned.shift();
+    if (!old?.hub.alive || old.ended) return;
+    old.hub.clock.deliver(() => {
+      if (old.hub.alive && !old.ended)
+        void old.hub.fleet.registrar.closed(old.session, { goodbye: false, code: 1006 });
+    });
   }
 
   /** Its socket closes; a hub that is dead or stopped does not notice. */
