@@ -35,7 +35,10 @@ export interface FleetStore {
   /** Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some. */
   beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer>;
 
-  /** When these nodes last beat, and their last stats. A node without a heartbeat is absent, and so is one whose shard lost its data. */
+  /**
+   * When these nodes last beat, and their last stats. A node without a heartbeat is absent, and so is one whose
+   * shard lost its data.
+   */
   stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>>;
 
   /**

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +14,10 @@ export interface RedisServerOptions {
   dir?: string;
   /** Else a free one. */
   port?: number;
+  /** Copies another server; started once the copy is whole. */
   replicaOf?: { port: number };
+  /** Is no store but a Sentinel that knows that server as `mymaster`, and replaces it half a second after it died. */
+  sentinelOf?: { port: number };
   /** More settings of redis-server, such as `--requirepass secret`. */
   args?: string[];
 }
@@ -34,7 +37,10 @@ export interface RedisServer {
   /** SIGSTOP: it accepts connections and answers nothing. */
   pause(): void;
   resume(): void;
-  /** SIGKILL, and up again on the same port with what its files hold (the last `SAVE`, or its AOF), or with nothing. */
+  /**
+   * SIGKILL, and up again on the same port with what its files hold (the last `SAVE`, or its AOF), or with
+   * nothing.
+   */
   restart(how: { keepData: boolean }): Promise<void>;
 }
 
@@ -64,27 +70,29 @@ export async function freePort(): Promise<number> {
 async function launch(port: number, dir: string, args: string[]): Promise<ChildProcess> {
   const [program = 'redis-server', ...rest] = [...leash, 'redis-server'];
   const listen = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--logfile', join(dir, 'log')];
-  const child = spawn(program, [...rest, ...listen, '--save', '', '--daemonize', 'no', ...args], {
-    stdio: 'ignore',
-  });
+  // A config file, which a Sentinel has, must come first.
+  const child = spawn(program, [...rest, ...args, ...listen, '--daemonize', 'no'], { stdio: 'ignore' });
   running.add(child);
   child.once('exit', () => running.delete(child));
   child.once('error', () => running.delete(child));
   for (let tries = 0; tries < 400 && running.has(child); tries += 1) {
-    if (/PONG|NOAUTH/.test(await cli(port, ['PING']).catch(() => '')) && running.has(child)) return child;
+    const info = await cli(port, ['INFO', 'server']).catch(() => '');
+    // Another server may have been quicker to take the port. One with a password does not say who it is.
+    if (running.has(child) && (info.includes(`process_id:${child.pid}`) || info.startsWith('NOAUTH')))
+      return child;
     await sleep(10);
   }
-  await end(child, 'SIGKILL');
+  await end(child);
   const log = await readFile(join(dir, 'log'), 'utf8').catch(() => '');
   throw new Error(
     `redis-server on port ${port} does not start (scripts/install-redis.sh installs it)\n${log}`,
   );
 }
 
-async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+async function end(child: ChildProcess): Promise<void> {
   if (!running.has(child)) return;
   const gone = new Promise((resolve) => child.once('exit', resolve));
-  child.kill(signal);
+  child.kill('SIGKILL');
   await gone;
 }
 
@@ -96,23 +104,47 @@ async function cli(port: number, args: string[]): Promise<string> {
 /** Starts a server and waits until it answers. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'rollcall-redis-')));
+  const sentinel = options.sentinelOf && (await sentinelConfig(dir, options.sentinelOf.port));
   const args = [
-    ...['--appendonly', options.appendonly ? 'yes' : 'no', '--appendfsync', 'always'],
+    ...['--save', '', '--appendonly', options.appendonly ? 'yes' : 'no'],
+    ...['--repl-diskless-sync-delay', '0'],
     ...(options.replicaOf ? ['--replicaof', '127.0.0.1', String(options.replicaOf.port)] : []),
     ...(options.args ?? []),
   ];
+  const argv = sentinel ? [sentinel, '--sentinel'] : args;
   let port = options.port ?? (await freePort());
   let child: ChildProcess | undefined;
   for (let tries = 0; child === undefined; tries += 1) {
     try {
-      child = await launch(port, dir, args);
+      child = await launch(port, dir, argv);
     } catch (error) {
       // Somebody else may have taken the port since.
       if (options.port !== undefined || tries === 4) throw error;
       port = await freePort();
     }
   }
-  return new StartedRedis(child, port, dir, args, options.dir === undefined);
+  const server = new StartedRedis(child, port, dir, argv, options.dir === undefined);
+  if (options.replicaOf) await untilCopied(server);
+  return server;
+}
+
+async function untilCopied(replica: RedisServer): Promise<void> {
+  for (let tries = 0; tries < 400; tries += 1) {
+    if ((await replica.cli('INFO', 'replication')).includes('master_link_status:up')) return;
+    await sleep(10);
+  }
+  throw new Error('the replica does not copy its master');
+}
+
+async function sentinelConfig(dir: string, masterPort: number): Promise<string> {
+  const file = join(dir, 'sentinel.conf');
+  const settings = [
+    `monitor mymaster 127.0.0.1 ${masterPort} 1`,
+    'down-after-milliseconds mymaster 500',
+    'failover-timeout mymaster 1000',
+  ];
+  await writeFile(file, settings.map((setting) => `sentinel ${setting}\n`).join(''));
+  return file;
 }
 
 class StartedRedis implements RedisServer {
@@ -139,12 +171,12 @@ class StartedRedis implements RedisServer {
   }
 
   async stop(): Promise<void> {
-    await end(this.#child, 'SIGKILL');
+    await end(this.#child);
     if (this.ownsDir) await rm(this.dir, { recursive: true, force: true });
   }
 
   kill(): Promise<void> {
-    return end(this.#child, 'SIGKILL');
+    return end(this.#child);
   }
 
   pause(): void {

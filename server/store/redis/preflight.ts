@@ -15,6 +15,12 @@ export function checkShards(shards: number): void {
     throw new StoreRefusedError(`SHARDS (${shards}) must be a power of two up to ${MOST_SHARDS}`);
 }
 
+/** Throws `StoreRefusedError` where keys cannot begin so: braces would be taken for a slot's hash tag. */
+export function checkKeyPrefix(keyPrefix: string): void {
+  if (!/^[A-Za-z0-9._:-]{1,64}$/.test(keyPrefix))
+    throw new StoreRefusedError(`KEY_PREFIX (${keyPrefix}) must be letters, digits and ._:-, 64 at most`);
+}
+
 const infoField = (info: string, name: string): string | undefined =>
   new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
 

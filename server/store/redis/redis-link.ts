@@ -29,7 +29,10 @@ export type Part = number | 'fleet';
 const REFUSALS =
   /WRONGPASS|NOAUTH|NOPERM|invalid username-password|DB index is out of range|cluster support disabled/;
 
-/** The connections to Redis: one for commands, one for the doorbell. Every failure of theirs is a `StoreAwayError`. */
+/**
+ * The connections to Redis: one for commands, one for the doorbell. Every failure of theirs is a
+ * `StoreAwayError`.
+ */
 export class RedisLink {
   readonly #options: LinkOptions;
   readonly #client: RedisClient;
@@ -53,7 +56,10 @@ export class RedisLink {
     });
   }
 
-  /** Waits for the first connection. Throws `StoreAwayError` where none comes, `StoreRefusedError` where it is refused. */
+  /**
+   * Waits for the first connection. Throws `StoreAwayError` where none comes, `StoreRefusedError` where the
+   * server refuses it.
+   */
   async open(): Promise<void> {
     const name = describeTarget(this.#options.target);
     const late = () =>

@@ -27,12 +27,14 @@ import { shardOf } from '../shards.ts';
 import { batchesOf } from './batches.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
+import { lastBeats, type TimedNode } from './last-beats.ts';
 import { dropLease, readLeases, renewLease } from './leases.ts';
-import { checkServer, checkShards, claimFormat, warnOfSettings } from './preflight.ts';
+import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings } from './preflight.ts';
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
-import { asList, asNumber, asText, toRecord, toStats, toStoredNode } from './replies.ts';
+import { asList, asNumber, asText, toStoredNode } from './replies.ts';
 import { beatArguments, changeArguments, lostArguments, toBeatAnswer, toTickAnswer } from './script-words.ts';
+import { takeSnapshot } from './snapshot.ts';
 
 export interface RedisStoreOptions {
   /** `redis://`, `rediss://`, a comma list of a Cluster's nodes, or `redis+sentinel://…/name`. */
@@ -50,9 +52,6 @@ export interface RedisStoreOptions {
   /** About how many entries each shard's log keeps. */
   logEntries?: number;
 }
-
-/** Records in one page of a snapshot. */
-const PAGE_RECORDS = 200;
 
 /**
  * The fleet in Redis (7.0 or later, or Valkey), alone, behind Sentinels or as a Cluster. All keys of a shard
@@ -73,6 +72,7 @@ export class RedisStore implements FleetStore {
     const { url, clock, logger, keyPrefix = 'fleet', shards = 16 } = options;
     const { commandTimeoutMs = 2_000, openWithinMs = 10_000, logEntries = LOG_ENTRIES_PER_SHARD } = options;
     checkShards(shards);
+    checkKeyPrefix(keyPrefix);
     const target = parseRedisUrl(url);
     this.shards = shards;
     this.#keys = fleetKeys(keyPrefix, shards);
@@ -159,69 +159,22 @@ export class RedisStore implements FleetStore {
     return toBeatAnswer(await Promise.all(calls));
   }
 
-  async stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>> {
-    const byShard = new Map<number, Array<{ id: string; timeoutMs: number }>>();
+  async stats(nodes: readonly TimedNode[]): Promise<Map<string, LastBeat>> {
+    const byShard = new Map<number, TimedNode[]>();
     for (const node of nodes) {
       const shard = this.shardOf(node.id);
-      const same = byShard.get(shard);
-      if (same) same.push(node);
-      else byShard.set(shard, [node]);
+      byShard.set(shard, [...(byShard.get(shard) ?? []), node]);
     }
-    const found = new Map<string, LastBeat>();
-    await Promise.all([...byShard].map(([shard, some]) => this.#statsOf(shard, some, found)));
-    return found;
-  }
-
-  async #statsOf(
-    shard: number,
-    nodes: ReadonlyArray<{ id: string; timeoutMs: number }>,
-    found: Map<string, LastBeat>,
-  ): Promise<void> {
-    const { epoch, prefix } = this.#shard(shard);
-    const ids = nodes.map(({ id }) => id);
-    const [now, ...answers] = asList(
-      await this.#link.run(shard, (client) => client.fleetStats(epoch, this.#epoch(shard), prefix, ...ids)),
+    const found = await Promise.all(
+      [...byShard].map(([shard, some]) =>
+        lastBeats(this.#link, { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) }, some),
+      ),
     );
-    if (now === 'epoch') return;
-    for (const [index, { id, timeoutMs }] of nodes.entries()) {
-      const leftMs = asNumber(answers[2 * index]);
-      if (leftMs < 0) continue;
-      const at = asNumber(now) - (timeoutMs - leftMs);
-      found.set(id, { at, stats: toStats(asText(answers[2 * index + 1])) });
-    }
+    return new Map(found.flat());
   }
 
-  async snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
-    const keys = this.#shard(shard);
-    const [epoch, newest] = await this.#link.pipeline(shard, (pipeline) => {
-      pipeline.get(keys.epoch);
-      pipeline.xrevrange(keys.events, '+', '-', 'COUNT', 1);
-    });
-    if (epoch !== this.#epoch(shard)) throw this.#lost(shard);
-    const [entry] = asList(newest);
-    const at = entry === undefined ? '0-0' : asText(asList(entry)[0]);
-    return { position: { epoch: this.#epoch(shard), at }, pages: this.#pages(shard) };
-  }
-
-  async *#pages(shard: number): AsyncGenerator<NodeRecord[]> {
-    const keys = this.#shard(shard);
-    let cursor = '0';
-    do {
-      const [next, members] = await this.#link.run(shard, (client) =>
-        client.zscan(keys.deadlines, cursor, 'COUNT', PAGE_RECORDS),
-      );
-      const ids = members.filter((_, place) => place % 2 === 0);
-      const [epoch, ...replies] = await this.#link.pipeline(shard, (pipeline) => {
-        pipeline.get(keys.epoch);
-        for (const id of ids) pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record');
-      });
-      if (epoch !== this.#epoch(shard)) throw this.#lost(shard);
-      const fields = replies.map(asList).filter(([session]) => session !== null);
-      yield fields.map(([session, sessionSeq, changeId, record]) =>
-        toRecord(session, sessionSeq, changeId, record),
-      );
-      cursor = next;
-    } while (cursor !== '0');
+  snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
+    return takeSnapshot(this.#link, { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) });
   }
 
   async tick(shard: number, { after, limit, look }: TickRequest): Promise<TickAnswer> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../server/clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../../../server/store/fleet-store.ts';
-import { checkServer, checkShards } from '../../../server/store/redis/preflight.ts';
+import { checkKeyPrefix, checkServer, checkShards } from '../../../server/store/redis/preflight.ts';
 import { RedisStore, type RedisStoreOptions } from '../../../server/store/redis/redis-store.ts';
 import { freePort, type RedisServer, startRedis } from '../../support/redis-server.ts';
 import { freshPrefix, openStore } from './redis-fleet.ts';
@@ -44,6 +44,12 @@ describe('a Redis that must not be used', () => {
     for (const shards of [1, 2, 16, 1_024]) expect(() => checkShards(shards)).not.toThrow();
     for (const shards of [0, -1, 3, 12, 1.5, 2_048, Number.NaN])
       expect(() => checkShards(shards)).toThrow(/power of two/);
+  });
+
+  it('would have keys in slots of their own choice', () => {
+    for (const keyPrefix of ['', '{x}', 'a b', 'ü', 'x'.repeat(65)])
+      expect(() => checkKeyPrefix(keyPrefix)).toThrow(/KEY_PREFIX/);
+    expect(() => checkKeyPrefix('team-a:fleet')).not.toThrow();
   });
 
   it('holds a fleet of another number of shards, or of another key format', async () => {

@@ -1,0 +1,31 @@
+import type { LastBeat } from '../fleet-store.ts';
+import type { RedisLink } from './redis-link.ts';
+import { asList, asNumber, asText, toStats } from './replies.ts';
+import type { AttachedShard } from './snapshot.ts';
+
+/** A node and how long its heartbeat counts, milliseconds. */
+export interface TimedNode {
+  id: string;
+  timeoutMs: number;
+}
+
+/** When these nodes of one shard last beat, told by what is left of their timeouts, and their last stats. */
+export async function lastBeats(
+  link: RedisLink,
+  { shard, keys, epoch }: AttachedShard,
+  nodes: readonly TimedNode[],
+): Promise<Array<[id: string, LastBeat]>> {
+  const ids = nodes.map(({ id }) => id);
+  const [now, ...answers] = asList(
+    await link.run(shard, (client) => client.fleetStats(keys.epoch, epoch, keys.prefix, ...ids)),
+  );
+  if (now === 'epoch') return [];
+  const found: Array<[string, LastBeat]> = [];
+  for (const [index, { id, timeoutMs }] of nodes.entries()) {
+    const leftMs = asNumber(answers[2 * index]);
+    if (leftMs < 0) continue;
+    const at = asNumber(now) - (timeoutMs - leftMs);
+    found.push([id, { at, stats: toStats(asText(answers[2 * index + 1])) }]);
+  }
+  return found;
+}
