@@ -1,5 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { BATCH_MS, FilterGroup, FilterGroups, type GroupMember } from '../../server/dashboards/filter-group.ts';
+import {
+  BATCH_MS,
+  FilterGroup,
+  FilterGroups,
+  type GroupMember,
+} from '../../server/dashboards/filter-group.ts';
 import { View } from '../../server/fleet/view.ts';
 import type { Changes, Filter, FleetEvent, FleetNode } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -168,9 +173,7 @@ describe('a group of subscriptions with one filter', () => {
     const groups = new FilterGroups({ view, clock, broadcast: (_room, changes) => sent.push(changes) });
     const members = [new Member(), new Member()];
     for (const [index, member] of members.entries()) {
-      groups
-        .of({ status: index === 0 ? ['online', 'offline'] : ['offline', 'online'] }, 'full')
-        .join(member);
+      groups.of({ status: index === 0 ? ['online', 'offline'] : ['offline', 'online'] }, 'full').join(member);
     }
     expect(groups.size).toBe(1);
     for (const member of members) groups.leave({ status: ['online', 'offline'] }, 'full', member);
