@@ -83,11 +83,7 @@ export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hu
   try {
     return await startHub(settings, { log });
   } catch (error) {
-    if (
-      error instanceof SettingsError ||
-      error instanceof StoreRefusedError ||
-      error instanceof StoreAwayError
-    ) {
+    if (error instanceof SettingsError || error instanceof StoreRefusedError) {
       throw new UsageError(error.message);
     }
     throw error;

@@ -120,7 +120,8 @@ export class ModelAgent {
   readonly #delivered: number[] = [];
   link: ModelLink | undefined;
   #abandoned: ModelLink[] = [];
-  #lastTryAt = Number.NEGATIVE_INFINITY;
+  #lastBeatAt = Number.NEGATIVE_INFINITY;
+  #answeredAt = 0;
   #registering = false;
 
   constructor(id: string, clock: Clock) {
@@ -141,20 +142,26 @@ export class ModelAgent {
   act(hubs: readonly ModelHub[]): void {
     if (!this.up || this.silent) return;
     if (this.link?.ended?.code === 4404) this.up = false;
-    else if (this.connected && this.link && !this.#hubIsMute(this.link.hub)) this.#beat(this.link);
+    else if (this.connected && this.link && !this.#hubIsMute(this.link.hub, hubs)) this.#beat(this.link);
     else this.#reconnect(hubs);
   }
 
-  #hubIsMute(hub: ModelHub): boolean {
-    return hub.clock.stopped && this.#clock.now() - this.#lastTryAt > TIMING.intervalMs + 2_000;
+  #hubIsMute(hub: ModelHub, hubs: readonly ModelHub[]): boolean {
+    if (!hub.clock.stopped) this.#answeredAt = this.#clock.now();
+    const mute = this.#clock.now() - this.#answeredAt > TIMING.intervalMs + 2_000;
+    // With nobody else to go to, it goes on beating where it is.
+    return mute && hubs.some((other) => other.takesBeats && other.fleet.admits);
   }
 
-  #beat({ hub, session }: { hub: ModelHub; session: LiveSession }): void {
-    if (this.#clock.now() - this.#lastTryAt < TIMING.intervalMs || !hub.takesBeats) return;
+  #beat({ hub, session }: ModelLink): void {
+    if (this.#clock.now() - this.#lastBeatAt < TIMING.intervalMs) return;
     const beatAt = this.#clock.now();
-    this.#lastTryAt = beatAt;
-    hub.fleet.heartbeat(session);
-    if (!hub.reachesStore) return;
+    this.#lastBeatAt = beatAt;
+    // A stopped hub finds in its socket what came meanwhile: it may not judge before it has looked.
+    const { stopped } = hub.clock;
+    if (stopped && hub.store.fault === 'none') this.#delivered.push(beatAt);
+    hub.clock.deliver(() => hub.fleet.heartbeat(session));
+    if (stopped || !hub.reachesStore) return;
     // It waits in the hub before it is written: a socket or a hub that ends meanwhile takes it along.
     this.#clock.after(FLUSHED_MS, () => {
       if (hub.reachesStore && this.link?.session === session) this.#delivered.push(beatAt);
@@ -177,7 +184,8 @@ export class ModelAgent {
     const outcome = await hub.fleet.registrar.register(message, { remoteAddress: 'model', end });
     this.#registering = false;
     if (outcome.kind !== 'registered') return;
-    this.#lastTryAt = this.#clock.now();
+    this.#lastBeatAt = this.#clock.now();
+    this.#answeredAt = this.#clock.now();
     this.#delivered.push(outcome.session.lastBeatAt);
     if (this.link) this.#abandoned.push(this.link);
     this.link = Object.assign(link, { hub, session: outcome.session, since: this.#clock.now() });
