@@ -79,7 +79,7 @@ export function filterFromQuery(query: Iterable<[string, string]>): Record<strin
   }
   return {
     ...Object.fromEntries(single),
-    ...lists,
+    ...Object.fromEntries(lists),
     ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
   };
 }

@@ -1,4 +1,10 @@
-import { DASHBOARD_PATH, type Filter, filterFromQuery, filterSchema } from '../../shared/index.ts';
+import {
+  DASHBOARD_PATH,
+  type Filter,
+  filterFromQuery,
+  filterSchema,
+  labelKeySchema,
+} from '../../shared/index.ts';
 import { UsageError } from '../usage-error.ts';
 
 const DEFAULT_HUB = 'http://127.0.0.1:8080';
@@ -79,6 +85,8 @@ function readFilter(flags: WatchFlags): Filter {
 }
 
 function labelOf(text: string): string {
-  if (text.indexOf('=') > 0) return text;
+  const key = text.slice(0, Math.max(0, text.indexOf('=')));
+  // Checked here as well: a key named __proto__ would be dropped on the way, and the filter match everything.
+  if (labelKeySchema.safeParse(key).success) return text;
   throw new UsageError(`--label ${JSON.stringify(text)}: write it as key=value`);
 }

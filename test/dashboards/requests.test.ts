@@ -44,26 +44,6 @@ describe('watch', () => {
     expect(figures(dashboard).slice(2)).toEqual([['a', expect.objectContaining({ cpuPercent: 20 })]]);
   });
 
-  test('[WATCH-2] a new watch takes the place of the old, and none ends it', async () => {
-    const hub = await opened.hub();
-    await hub.register({ nodeId: 'a' });
-    await hub.register({ nodeId: 'b' });
-    const dashboard = await opened.dashboard(hub);
-    const other = await opened.dashboard(hub);
-    other.socket.emit('watch', { ids: ['a', 'b'] });
-    dashboard.socket.emit('watch', { ids: ['a'] });
-    await dashboard.hears('stats');
-    dashboard.socket.emit('watch', { ids: ['b'] });
-    await dashboard.hears('stats', 2);
-    expect(figures(dashboard).map(([id]) => id)).toEqual(['a', 'b']);
-    dashboard.socket.emit('watch', { ids: [] });
-    await dashboard.ask('node', { id: 'a' });
-    const before = other.heard('stats').length;
-    await report(hub, 'b', 50);
-    await other.hears('stats', before + 1);
-    expect(figures(dashboard)).toHaveLength(2);
-  });
-
   test('[WATCH-3] a wrong watch is refused in its ack, and the one before goes on', async () => {
     const hub = await opened.hub();
     await hub.register({ nodeId: 'a' });
@@ -77,18 +57,6 @@ describe('watch', () => {
     }
     await report(hub, 'a', 5);
     await dashboard.hears('stats', 2);
-  });
-
-  test('[WATCH-4] without the store there is no news, and it goes on when the store is back', async () => {
-    const hub = await opened.hub();
-    await hub.register({ nodeId: 'a' });
-    hub.store.fault = 'away';
-    const dashboard = await opened.dashboard(hub);
-    dashboard.socket.emit('watch', { ids: ['a'] });
-    await dashboard.hears('hub');
-    hub.store.fault = 'none';
-    await dashboard.hears('stats');
-    expect(figures(dashboard)).toHaveLength(1);
   });
 });
 
