@@ -122,7 +122,7 @@ function checkTogether(settings: HubSettings): void {
   if (HEARTBEAT_TIMEOUT < TIMEOUT_INTERVALS * HEARTBEAT_INTERVAL) {
     const [timeout, every] = [formatDuration(HEARTBEAT_TIMEOUT), formatDuration(HEARTBEAT_INTERVAL)];
     throw new SettingsError(
-      `HEARTBEAT_TIMEOUT: (${timeout}) must be at least ${TIMEOUT_INTERVALS} x HEARTBEAT_INTERVAL (${every})`,
+      `HEARTBEAT_TIMEOUT (${timeout}) must be at least ${TIMEOUT_INTERVALS} x HEARTBEAT_INTERVAL (${every})`,
     );
   }
   if (isLoopback(HOST)) return;
