@@ -69,8 +69,9 @@ export class RedisLink {
     try {
       await this.#within(late, (fail) => {
         const whenRefused = (error: Error) => {
-          if (REFUSALS.test(error.message))
-            fail(new StoreRefusedError(`${name} refuses us: ${error.message}`, { cause: error }));
+          if (!REFUSALS.test(error.message)) return;
+          const cause = withoutArguments(error);
+          fail(new StoreRefusedError(`${name} refuses us: ${error.message}`, { cause }));
         };
         this.#client.on('error', whenRefused);
         this.#client.on('node error', whenRefused);
@@ -150,11 +151,13 @@ export class RedisLink {
     try {
       await this.#subscriber.subscribe(this.#options.channel);
     } catch (error) {
-      if (this.#mayNotListen || this.#closing) return;
-      this.#mayNotListen = REFUSALS.test(String(error));
+      // A lost connection is subscribed again when it is back; a user who may not listen is told of once.
+      const { message } = withoutArguments(error);
+      if (this.#mayNotListen || !REFUSALS.test(message)) return;
+      this.#mayNotListen = true;
       this.#options.logger?.warn(
-        { err: error },
-        'the doorbell does not ring: changes wait for the next tick',
+        { why: message },
+        'Redis lets nobody hear the doorbell: changes wait for a tick',
       );
     }
   }
@@ -169,7 +172,7 @@ export class RedisLink {
   #remember(error: Error): void {
     // A Cluster's "all nodes failed" says less than the error of the last of them.
     const inner = 'lastNodeError' in error ? error.lastNodeError : undefined;
-    this.#lastError = inner instanceof Error ? inner : error;
+    this.#lastError = withoutArguments(inner instanceof Error ? inner : error);
   }
 
   /** Only parts of a Cluster come and go on their own. */
@@ -177,12 +180,21 @@ export class RedisLink {
     return this.#client.isCluster ? part : 'fleet';
   }
 
-  #failed(part: Part, cause: unknown): StoreAwayError {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    if (this.#away.size === 0 && !this.#closing) this.#options.logger?.warn({ err: cause }, 'Redis is away');
+  #failed(part: Part, error: unknown): StoreAwayError {
+    const cause = withoutArguments(error);
+    const { message } = cause;
+    if (this.#away.size === 0 && !this.#closing)
+      this.#options.logger?.warn({ why: message }, 'Redis is away');
     this.#away.add(this.#ownPart(part));
     return new StoreAwayError(`Redis is away: ${message}`, { cause });
   }
+}
+
+/** An error of ioredis without the command's arguments, which may be a password, or what an agent sent. */
+function withoutArguments(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  if ('command' in error) error.command = undefined;
+  return error;
 }
 
 /** A stuck server does not hold up the end for longer. */

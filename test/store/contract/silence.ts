@@ -107,8 +107,8 @@ export function silenceContract(create: CreateFleet): void {
       const { store } = setting();
       const [a = '', b = ''] = idsOfOneShard(store, 2);
       const shard = store.shardOf(a);
-      await done(store, registration({ id: a, timeoutMs: 40 }));
       const { session } = await done(store, registration({ id: b, timeoutMs: 40 }));
+      await done(store, registration({ id: a, timeoutMs: 40 }));
       await store.beat(shard, [{ id: b, session, ttlMs: 60_000 }]);
       await untilSilent(setting(), a);
       expect(await news(store, shard)).toMatchObject({

@@ -1,9 +1,12 @@
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../server/clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../../../server/store/fleet-store.ts';
 import { checkKeyPrefix, checkServer, checkShards } from '../../../server/store/redis/preflight.ts';
 import { RedisStore, type RedisStoreOptions } from '../../../server/store/redis/redis-store.ts';
+import { registration } from '../../support/fixtures.ts';
 import { freePort, type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { done } from '../contract/setting.ts';
 import { freshPrefix, openStore } from './redis-fleet.ts';
 
 let redis: RedisServer;
@@ -67,7 +70,7 @@ describe('a Redis that must not be used', () => {
     const refused = async (url: string) => {
       const error: unknown = await openStore({ url }).catch((thrown: unknown) => thrown);
       expect(error).toBeInstanceOf(StoreRefusedError);
-      expect(String(error)).not.toContain('wrong-secret');
+      expect(inspect(error, { depth: 9 })).not.toContain('wrong-secret');
     };
     await refused(locked.url);
     await refused(locked.url.replace('//', '//:wrong-secret@'));
@@ -84,6 +87,19 @@ describe('a Redis that must not be used', () => {
       await expect(opening).rejects.toThrow(/127\.0\.0\.1:\d+ cannot be reached/);
     }
     await expect(warningsOf({ url, openWithinMs: 300 })).rejects.toThrow(/connect ECONNREFUSED/);
+  });
+});
+
+describe('a Redis user who may not use channels', () => {
+  it('loses the doorbell and nothing else', async () => {
+    await redis.cli('ACL', 'SETUSER', 'hub', 'on', '>pw', '~*', '+@all', 'resetchannels');
+    const url = redis.url.replace('//', '//hub:pw@');
+    expect(await warningsOf({ url, keyPrefix: freshPrefix() })).toEqual([
+      expect.stringContaining('Redis lets nobody hear the doorbell'),
+    ]);
+    const store = await openStore({ url, keyPrefix: freshPrefix() });
+    await done(store, registration({ id: 'a' }));
+    await store.close();
   });
 });
 
