@@ -1,0 +1,143 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, describe, expect, test } from 'vitest';
+import { runWatch, WATCH_EXIT } from '../../cli/watch/run.ts';
+import type { WatchSettings } from '../../cli/watch/settings.ts';
+import { lose, Opened, until } from '../dashboards/harness.ts';
+
+const opened = new Opened();
+afterAll(() => opened.close());
+
+/** A watch in this process: what it wrote, and its end. */
+function watch(hubUrl: string, settings: Partial<WatchSettings> = {}) {
+  const written = { text: '', complaint: '' };
+  let end = (): void => {};
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  opened.onClose(end);
+  const output = {
+    colour: false,
+    write: (text: string) => {
+      written.text += text;
+    },
+  };
+  const exit = runWatch(
+    { hubUrl, filter: {}, json: false, once: false, ...settings },
+    output,
+    ended,
+    (why) => {
+      written.complaint += why;
+    },
+  );
+  return {
+    written,
+    exit,
+    end,
+    says: (pattern: RegExp) => until(() => pattern.test(written.text)),
+  };
+}
+
+/** The program itself. Nothing of this process' environment but its path reaches it. */
+function program(
+  args: string[],
+  env: Record<string, string> = {},
+): { child: ChildProcess; said: () => string } {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'watch', ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (data: Buffer) => {
+      said += data.toString();
+    });
+  }
+  opened.onClose(() => child.kill('SIGKILL'));
+  return { child, said: () => said };
+}
+
+async function exitOf(child: ChildProcess): Promise<unknown> {
+  const [code] = await once(child, 'exit');
+  return code;
+}
+
+describe('watch', () => {
+  test('shows the fleet, then a line for each change', async () => {
+    const hub = await opened.hub();
+    const agent = await hub.register({ nodeId: 'a', hostname: 'alpha' });
+    const watching = watch(hub.url);
+    await watching.says(/1 node: 1 online/);
+    await lose(hub, agent);
+    await watching.says(
+      /alpha \(a\) {2}● online → ○ unreachable {2}connection lost without a goodbye \(close code 1006\).*over hub-a/,
+    );
+    watching.end();
+    expect(await watching.exit).toBe(WATCH_EXIT.done);
+  });
+
+  test('survives a restart of the hub, and says what happened', async () => {
+    const hub = await opened.hub();
+    await hub.register({ nodeId: 'a' });
+    const watching = watch(hub.url);
+    await watching.says(/1 node/);
+    await hub.close();
+    await watching.says(/-- connection lost/);
+    const again = await opened.hub({ port: Number(new URL(hub.url).port) });
+    await again.register({ nodeId: 'b' });
+    await watching.says(/-- connected again/);
+    await watching.says(/b {2}● online/);
+    await watching.says(/a {2}● online → removed {2}is gone/);
+    watching.end();
+    expect(await watching.exit).toBe(WATCH_EXIT.done);
+  });
+
+  test('--json --once is one line, and the end', async () => {
+    const hub = await opened.hub();
+    await hub.register({ nodeId: 'a' });
+    const watching = watch(hub.url, { json: true, once: true });
+    expect(await watching.exit).toBe(WATCH_EXIT.done);
+    const lines = watching.written.text.trimEnd().split('\n');
+    expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ type: 'snapshot', nodes: [{ id: 'a' }] });
+  });
+
+  test('a filter of rubbish that passes here but not there is a refusal', async () => {
+    const hub = await opened.hub();
+    const watching = watch(hub.url, { filter: { q: 'x'.repeat(300) } });
+    expect(await watching.exit).toBe(WATCH_EXIT.refused);
+    expect(watching.written.complaint).toMatch(/filter\.q/);
+  });
+});
+
+describe.concurrent('rollcall watch, the program', () => {
+  test('a wrong token is one line and exit 4', async () => {
+    const hub = await opened.hub({ rules: { dashboardTokens: ['right'] } });
+    const { child, said } = program(['--hub', hub.url], { ROLLCALL_TOKEN: 'wrong' });
+    expect(await exitOf(child)).toBe(4);
+    expect(said()).toMatch(/^rollcall: http.* the token is wrong; set ROLLCALL_TOKEN[^\n]*\n$/);
+    expect(said()).not.toContain('right');
+  });
+
+  test('a hub out of reach with --once is exit 3; wrong usage is exit 2', async () => {
+    const away = program(['--hub', 'http://127.0.0.1:1', '--once']);
+    const wrong = program(['--status', 'asleep']);
+    expect(await Promise.all([exitOf(away.child), exitOf(wrong.child)])).toEqual([3, 2]);
+    expect(away.said()).toMatch(/cannot connect to http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/);
+    expect(wrong.said()).toMatch(/--status/);
+  });
+
+  test('SIGTERM and a closed pipe end it quietly with 0', async () => {
+    const hub = await opened.hub();
+    await hub.register({ nodeId: 'a' });
+    const stopped = program(['--hub', hub.url.replace('http', 'ws').concat('/agent')]);
+    const piped = program(['--hub', hub.url, '--json']);
+    await until(() => /1 online/.test(stopped.said()) && /snapshot/.test(piped.said()));
+    const exits = Promise.all([exitOf(stopped.child), exitOf(piped.child)]);
+    stopped.child.kill('SIGTERM');
+    piped.child.stdout?.destroy();
+    await hub.register({ nodeId: 'b' });
+    expect(await exits).toEqual([0, 0]);
+    expect(stopped.said()).not.toMatch(/Error|rollcall:/);
+    expect(piped.said()).not.toMatch(/Error|rollcall:/);
+  });
+});
