@@ -7,6 +7,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { createHttpApp } from './http/app.ts';
+import { builtPage } from './http/page.ts';
 import type { Log } from './log.ts';
 import { type HubSettings, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
@@ -56,7 +57,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustProxy: settings.TRUST_PROXY,
   });
-  const app = createHttpApp({ fleet, access, log });
+  const app = createHttpApp({ fleet, access, log, page: builtPage() });
   const agents = new AgentGateway({ fleet, clock, log }, access);
   const dashboards = new DashboardGateway({ fleet, access, clock, log });
   routeUpgrades(app.server, {

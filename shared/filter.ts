@@ -23,8 +23,14 @@ export const filterSchema = z.strictObject({
 });
 export type Filter = z.output<typeof filterSchema>;
 
+/** What a filter looks at: whole nodes and the rows of a list have it. */
+export type Filterable = Pick<
+  FleetNode,
+  'id' | 'hostname' | 'kind' | 'location' | 'labels' | 'pools' | 'address' | 'status'
+>;
+
 /** Compiles a filter to a predicate over nodes. */
-export function matcher(filter: Filter): (node: FleetNode) => boolean {
+export function matcher(filter: Filter): (node: Filterable) => boolean {
   const status = filter.status && new Set<string>(filter.status);
   const kind = filter.kind && new Set<string | undefined>(filter.kind);
   const ids = filter.ids && new Set(filter.ids);

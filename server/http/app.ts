@@ -1,9 +1,10 @@
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { type Access, bearer } from '../access.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
 import { StoreAwayError } from '../store/fleet-store.ts';
 import { nodeRoutes } from './nodes.ts';
+import { isForPage, pageRoutes } from './page.ts';
 import { problem } from './problem.ts';
 
 /** The hub's HTTP face: health for balancers, the fleet for programs. */
@@ -11,10 +12,13 @@ export function createHttpApp({
   fleet,
   access,
   log,
+  page,
 }: {
   fleet: Fleet;
   access: Access;
   log: Log;
+  /** The folder of the built page; without it `/` tells programs where to look. */
+  page?: string | undefined;
 }): FastifyInstance {
   const app = Fastify({
     bodyLimit: 64 * 1024,
@@ -43,16 +47,8 @@ export function createHttpApp({
         hubs,
       });
   });
-  app.get('/', (_request, reply) =>
-    reply.send({
-      name: 'rollcall',
-      nodes: '/api/v1/nodes',
-      health: '/healthz',
-      ready: '/readyz',
-      agents: '/agent',
-      dashboards: '/socket.io',
-    }),
-  );
+  if (page === undefined) app.get('/', whereToLook);
+  else pageRoutes(app, page, whereToLook);
   nodeRoutes(app, fleet);
 
   app.setNotFoundHandler((request, reply) => {
@@ -80,6 +76,16 @@ export function createHttpApp({
   return app;
 }
 
+const whereToLook = (_request: FastifyRequest, reply: FastifyReply): FastifyReply =>
+  reply.send({
+    name: 'rollcall',
+    nodes: '/api/v1/nodes',
+    health: '/healthz',
+    ready: '/readyz',
+    agents: '/agent',
+    dashboards: '/socket.io',
+  });
+
 /** Remembers every route, to tell a wrong method from a wrong path. */
 function rememberRoutes(app: FastifyInstance): (path: string) => string[] {
   const routes: Array<{ pattern: RegExp; methods: string[] }> = [];
@@ -91,7 +97,7 @@ function rememberRoutes(app: FastifyInstance): (path: string) => string[] {
   ];
 }
 
-/** Health is open to all; the rest needs a local name or a dashboard's token. */
+/** Health is open to all; the rest needs a local name or a dashboard's token, the page's own files a name only. */
 function guard(app: FastifyInstance, access: Access): void {
   app.addHook('onRequest', async (request, reply) => {
     if (request.url === '/healthz' || request.url === '/readyz') return;
@@ -99,6 +105,7 @@ function guard(app: FastifyInstance, access: Access): void {
       await problem(reply, 403, 'forbidden', 'a hub without tokens answers to localhost only');
       return;
     }
+    if (isForPage(app, request)) return;
     const verdict = access.dashboard(bearer(request.raw));
     if (verdict === 'forbidden') await problem(reply, 403, 'forbidden', 'this token may register, not read');
     else if (verdict !== 'ok') {

@@ -85,7 +85,7 @@ async function launch(port: number, dir: string, args: string[]): Promise<ChildP
   await end(child);
   const log = await readFile(join(dir, 'log'), 'utf8').catch(() => '');
   throw new Error(
-    `redis-server on port ${port} does not start (scripts/install-redis.sh installs it)\n${log}`,
+    `redis-server on port ${port} does not start (scripts/install-test-tools.sh installs it)\n${log}`,
   );
 }
 

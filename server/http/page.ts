@@ -1,0 +1,84 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import fastifyStatic from '@fastify/static';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+
+/** Where the built page is, seen from the built hub and from its sources. */
+const folders = [
+  join(import.meta.dirname, '../../dashboard'),
+  join(import.meta.dirname, '../../dist/dashboard'),
+];
+
+/** The folder of the built page, or undefined where it was not built. */
+export function builtPage(): string | undefined {
+  return folders.find((folder) => existsSync(join(folder, 'built')));
+}
+
+/** Programs that ask for JSON at `/` get it; whoever else comes there is a browser, or a person with curl. */
+const wantsPage = ({ headers: { accept = '' } }: FastifyRequest): boolean => accept.includes('text/html');
+
+/** Whether a request is for the page's own files, which hold no data and so need no token. */
+export function isForPage(app: FastifyInstance, request: FastifyRequest): boolean {
+  if (!app.hasDecorator('page') || (request.method !== 'GET' && request.method !== 'HEAD')) return false;
+  const path = request.url.split('?', 1)[0] ?? '/';
+  return path === '/' ? wantsPage(request) : path === '/favicon.svg' || path.startsWith('/assets/');
+}
+
+/** A Host header that may stand in a policy. */
+const plainHost = /^[A-Za-z0-9.:[\]-]{1,255}$/;
+
+/** Nothing runs, loads or connects but what comes from this hub. Older browsers do not count WebSockets as 'self'. */
+function policy(host: string | undefined): string {
+  const sockets = host !== undefined && plainHost.test(host) ? ` ws://${host} wss://${host}` : '';
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    `connect-src 'self'${sockets}`,
+    "img-src 'self' data:",
+    "frame-ancestors 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+}
+
+function withPageHeaders(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.headers({
+    'Content-Security-Policy': policy(request.headers.host),
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cross-Origin-Opener-Policy': 'same-origin',
+  });
+}
+
+/**
+ * Serves the page from its folder: `/` to those who take HTML, and its files under `/assets/`, whose names carry
+ * their content's hash. `otherwise` answers everybody else at `/`.
+ */
+export function pageRoutes(
+  app: FastifyInstance,
+  folder: string,
+  otherwise: (request: FastifyRequest, reply: FastifyReply) => FastifyReply,
+): void {
+  app.decorate('page', folder);
+  app.register(fastifyStatic, {
+    root: folder,
+    // One route a file: an unknown address gets the hub's own 404.
+    wildcard: false,
+    index: false,
+    preCompressed: true,
+    globIgnore: ['built', 'index.html*', '**/*.gz', '**/*.br'],
+    cacheControl: false,
+    setHeaders: (response, path) => {
+      response.setHeader('X-Content-Type-Options', 'nosniff');
+      const named = path.includes('/assets/');
+      response.setHeader('Cache-Control', named ? 'public, max-age=31536000, immutable' : 'no-cache');
+    },
+  });
+  app.get('/', (request, reply) => {
+    reply.header('Vary', 'Accept');
+    return wantsPage(request)
+      ? withPageHeaders(request, reply).sendFile('index.html')
+      : otherwise(request, reply);
+  });
+}
