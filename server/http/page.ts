@@ -69,10 +69,10 @@ export function pageRoutes(
     preCompressed: true,
     globIgnore: ['built', 'index.html*', '**/*.gz', '**/*.br'],
     cacheControl: false,
-    setHeaders: (response, path) => {
-      response.setHeader('X-Content-Type-Options', 'nosniff');
+    setHeaders: (reply, path) => {
+      reply.header('X-Content-Type-Options', 'nosniff');
       const named = path.includes('/assets/');
-      response.setHeader('Cache-Control', named ? 'public, max-age=31536000, immutable' : 'no-cache');
+      reply.header('Cache-Control', named ? 'public, max-age=31536000, immutable' : 'no-cache');
     },
   });
   app.get('/', (request, reply) => {

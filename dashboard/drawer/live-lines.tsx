@@ -1,0 +1,128 @@
+import { useEffect, useRef } from 'react';
+import uPlot from 'uplot';
+import type { LiveStats } from '../../shared/index.ts';
+import { useMedia } from '../use-store.ts';
+import { clockTime, duration, mebibytes } from '../words.ts';
+
+const HEIGHT = 128;
+/** Points that a line keeps: half an hour at one a second. */
+const MOST_POINTS = 1_800;
+
+const LINES = [
+  { name: 'CPU', field: 'cpuPercent', colour: '--line-cpu', dash: [] },
+  { name: 'Memory', field: 'memoryPercent', colour: '--line-memory', dash: [6, 3] },
+  { name: 'Disk', field: 'diskPercent', colour: '--line-disk', dash: [2, 3] },
+] as const;
+
+type Points = [number[], ...Array<Array<number | null>>];
+
+function addPoint(points: Points, stats: LiveStats): void {
+  const [times] = points;
+  const at = Date.parse(stats.lastHeartbeatAt ?? '') / 1_000;
+  if (Number.isNaN(at) || at <= (times.at(-1) ?? 0)) return;
+  const values = [at, ...LINES.map(({ field }) => stats[field] ?? null)];
+  points.forEach((line: Array<number | null>, index) => {
+    line.push(values[index] ?? null);
+    if (line.length > MOST_POINTS) line.shift();
+  });
+}
+
+/** Lines of CPU, memory and disk, from when the drawer was opened on. */
+export function LiveLines({ stats }: { stats: LiveStats | undefined }) {
+  const box = useRef<HTMLDivElement>(null);
+  const plot = useRef<uPlot>(undefined);
+  const points = useRef<Points>([[], [], [], []]);
+  const dark = useMedia('(prefers-color-scheme: dark)');
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another theme has other colours
+  useEffect(() => {
+    const element = box.current;
+    if (!element) return;
+    const style = getComputedStyle(element);
+    const colour = (name: string): string => style.getPropertyValue(name);
+    const axis = {
+      stroke: colour('--text-quiet'),
+      font: `11px ${style.fontFamily}`,
+      grid: { stroke: colour('--hairline'), width: 1 },
+      ticks: { show: false },
+    };
+    const made = new uPlot(
+      {
+        width: Math.max(120, element.clientWidth),
+        height: HEIGHT,
+        legend: { show: false },
+        cursor: { show: false },
+        padding: [8, 4, 0, 0],
+        scales: { y: { range: [0, 100] } },
+        axes: [
+          { ...axis, values: (_plot, splits) => splits.map((at) => clockTime(at * 1_000)), space: 90 },
+          { ...axis, values: (_plot, splits) => splits.map((value) => `${value}%`), size: 40 },
+        ],
+        series: [
+          {},
+          ...LINES.map(({ name, colour: own, dash }) => ({
+            label: name,
+            stroke: colour(own),
+            width: 1.75,
+            dash: [...dash],
+            points: { show: false },
+          })),
+        ],
+      },
+      points.current,
+      element,
+    );
+    plot.current = made;
+    const observer = new ResizeObserver(() =>
+      made.setSize({ width: Math.max(120, element.clientWidth), height: HEIGHT }),
+    );
+    observer.observe(element);
+    return () => {
+      observer.disconnect();
+      made.destroy();
+    };
+  }, [dark]);
+
+  useEffect(() => {
+    if (!stats) return;
+    addPoint(points.current, stats);
+    const times = points.current[0];
+    const last = times.at(-1) ?? 0;
+    plot.current?.setData(points.current, false);
+    // At least a minute wide, so that the first points do not leap about.
+    plot.current?.setScale('x', { min: Math.min(times[0] ?? last, last - 60), max: last });
+  }, [stats]);
+
+  const now = (value: number | null | undefined): string =>
+    value === null || value === undefined ? '–' : `${Math.round(value)}%`;
+  return (
+    <section className="lines" aria-label="Live figures">
+      <dl className="figures">
+        {LINES.map(({ name, field, colour }) => (
+          <div key={field}>
+            <dt>
+              <svg className="line-key" viewBox="0 0 18 4" aria-hidden="true">
+                <path d="M1 2h16" className={`key${colour.slice(1)}`} />
+              </svg>
+              {name}
+            </dt>
+            <dd>{now(stats?.[field])}</dd>
+          </div>
+        ))}
+        <div>
+          <dt>Memory used</dt>
+          <dd>{typeof stats?.memoryUsedMib === 'number' ? mebibytes(stats.memoryUsedMib) : '–'}</dd>
+        </div>
+        <div>
+          <dt>Up for</dt>
+          <dd>{typeof stats?.uptimeSeconds === 'number' ? duration(stats.uptimeSeconds) : '–'}</dd>
+        </div>
+        <div>
+          <dt>Last heartbeat</dt>
+          <dd>{stats?.lastHeartbeatAt ? clockTime(stats.lastHeartbeatAt) : '–'}</dd>
+        </div>
+      </dl>
+      <div className="plot" ref={box} aria-hidden="true" />
+    </section>
+  );
+}

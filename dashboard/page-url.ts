@@ -1,0 +1,83 @@
+import { type Filter, filterFromQuery, filterSchema } from '../shared/index.ts';
+import { FEED_KINDS, type FeedKind } from './store/change-feed.ts';
+import type { Facet } from './store/facets.ts';
+import { SORT_KEYS, type Sort } from './store/row-view.ts';
+
+export const VIEWS = ['overview', 'map', 'table', 'changes'] as const;
+export type View = (typeof VIEWS)[number];
+
+/** Everything that one looks at, as it stands in the address: whoever gets the link sees the same. */
+export interface PageUrl {
+  filter: Filter;
+  /** What is wrong with the filter in the address, where it could not be read. */
+  problem: string | undefined;
+  sort: Sort;
+  /** Undefined: the best that there is. `none`: all in one. */
+  group: Facet | 'none' | undefined;
+  view: View;
+  node: string | undefined;
+  feed: FeedKind;
+}
+
+export const DEFAULT_SORT: Sort = { key: 'status', descending: false };
+
+const ownKeys: ReadonlySet<string> = new Set(['sort', 'group', 'view', 'node', 'feed']);
+
+const oneOf = <T extends string>(options: readonly T[], value: string | null): T | undefined =>
+  options.find((option) => option === value);
+
+function readFacet(text: string | null): PageUrl['group'] {
+  if (text === null) return undefined;
+  if (text.startsWith('label:')) return `label:${text.slice('label:'.length)}`;
+  return oneOf(['none', 'kind', 'location', 'pool'] as const, text);
+}
+
+/** Reads the query of an address. What cannot be read is passed over, but for the filter, where it is said. */
+export function readPageUrl(search: string): PageUrl {
+  const query = new URLSearchParams(search);
+  const asked = filterFromQuery([...query].filter(([key]) => !ownKeys.has(key)));
+  const filter = filterSchema.safeParse(asked);
+  const issue = filter.error?.issues[0];
+  const sort = query.get('sort');
+  const key = oneOf(SORT_KEYS, sort?.replace(/^-/, '') ?? null);
+  return {
+    filter: filter.data ?? {},
+    problem: issue && `${issue.path.join('.') || 'filter'}: ${issue.message}`,
+    sort: key ? { key, descending: sort?.startsWith('-') ?? false } : DEFAULT_SORT,
+    group: readFacet(query.get('group')),
+    view: oneOf(VIEWS, query.get('view')) ?? 'overview',
+    node: query.get('node') ?? undefined,
+    feed: oneOf(FEED_KINDS, query.get('feed')) ?? 'all',
+  };
+}
+
+/** The query of a filter, in the grammar of `GET /api/v1/nodes`. */
+export function filterQuery(filter: Filter): Array<[string, string]> {
+  const { status = [], kind = [], location, labels = {}, pool, ids = [], q } = filter;
+  const single = { location, pool, q };
+  return [
+    ...status.map((value): [string, string] => ['status', value]),
+    ...kind.map((value): [string, string] => ['kind', value]),
+    ...Object.entries(labels).map(([key, value]): [string, string] => ['label', `${key}=${value}`]),
+    ...ids.map((value): [string, string] => ['ids', value]),
+    ...Object.entries(single).flatMap(
+      ([key, value]): Array<[string, string]> => (value === undefined ? [] : [[key, value]]),
+    ),
+  ];
+}
+
+/** The query of an address; empty where everything is as it is without one. */
+export function formatPageUrl({ filter, sort, group, view, node, feed }: PageUrl): string {
+  const query = new URLSearchParams(filterQuery(filter));
+  if (sort.key !== DEFAULT_SORT.key || sort.descending)
+    query.set('sort', `${sort.descending ? '-' : ''}${sort.key}`);
+  if (group !== undefined) query.set('group', group);
+  if (view !== 'overview') query.set('view', view);
+  if (feed !== 'all') query.set('feed', feed);
+  if (node !== undefined) query.set('node', node);
+  const text = query.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/** Whether a filter lets everything through. */
+export const isEmptyFilter = (filter: Filter): boolean => filterQuery(filter).length === 0;

@@ -1,0 +1,33 @@
+import type { Row } from '../store/wire-rows.ts';
+
+/** Rows as JSON, one below the other. */
+export const rowsAsJson = (rows: Iterable<Row>): string => JSON.stringify([...rows], null, 2);
+
+const FIELDS = [
+  'status',
+  'statusSince',
+  'reason',
+  'hostname',
+  'id',
+  'kind',
+  'location',
+  'address',
+  'hubId',
+] as const;
+
+/** A value as a field of CSV (RFC 4180). One that a spreadsheet would run as a formula gets an apostrophe. */
+function field(value: string): string {
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** Rows as CSV with a line of headings. */
+export function rowsAsCsv(rows: Iterable<Row>): string {
+  const lines = [[...FIELDS, 'labels', 'pools'].join(',')];
+  for (const row of rows) {
+    const labels = Object.entries(row.labels).map(([key, value]) => `${key}=${value}`);
+    const values = [...FIELDS.map((name) => row[name] ?? ''), labels.join(' '), row.pools.join(' ')];
+    lines.push(values.map(field).join(','));
+  }
+  return `${lines.join('\r\n')}\r\n`;
+}

@@ -1,0 +1,141 @@
+import type { EventType, Evidence, FleetNode, Reason, Status } from '../shared/index.ts';
+
+/** A status as a word at the beginning of a sentence. */
+export const statusWord: Readonly<Record<Status, string>> = {
+  online: 'Online',
+  degraded: 'Degraded',
+  unreachable: 'Unreachable',
+  offline: 'Offline',
+};
+
+/** What a status means, for those who see it for the first time. */
+export const statusMeaning: Readonly<Record<Status, string>> = {
+  online: 'heartbeats arrive',
+  degraded: 'heartbeats arrive, and a check of the machine fails',
+  unreachable: 'contact is lost, but not proven gone',
+  offline: 'gone: no heartbeat in time, or its agent said goodbye',
+};
+
+export const reasonWords: Readonly<Record<Reason, string>> = {
+  registered: 'its agent registered',
+  reconnected: 'its agent came back',
+  superseded: 'another agent registered as this node while it still beat (a cloned machine?)',
+  condition_failed: 'a check of its own fails',
+  condition_cleared: 'its checks pass again',
+  connection_lost: 'its connection broke without a goodbye',
+  hub_lost: 'its hub is gone',
+  agent_stopped: 'its agent stopped',
+  heartbeat_timeout: 'no heartbeat in time',
+  deregistered: 'deregistered by its agent',
+  removed_by_operator: 'removed by an operator',
+  store_restored: 'put back after the store had lost it',
+};
+
+/** Reasons whose evidence says the same with figures. */
+const saidByDetail: ReadonlySet<Reason> = new Set(['heartbeat_timeout', 'hub_lost']);
+/** Reasons for which it matters when the node was last heard of. */
+const silences: ReadonlySet<Reason> = new Set([
+  'heartbeat_timeout',
+  'hub_lost',
+  'connection_lost',
+  'agent_stopped',
+]);
+
+const twoDigits = (value: number): string => String(value).padStart(2, '0');
+
+/** The wall-clock time here: `12:02:50`. */
+export function clockTime(at: string | number): string {
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return '--:--:--';
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':');
+}
+
+const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+
+/** The time of today, or the day and the time: `12:02:50`, `3 Mar 12:02`. */
+export function shortTime(at: string | number, now: number = Date.now()): string {
+  const date = new Date(at);
+  if (date.toDateString() === new Date(now).toDateString()) return clockTime(at);
+  return `${dayFormat.format(date)} ${clockTime(at).slice(0, 5)}`;
+}
+
+/** `30s` as `30 s`. */
+const spaced = (text: string): string => text.replace(/\b(\d+)(ms|s|m|h|d)\b/g, '$1 $2');
+
+/** A reason with the evidence behind it: `no heartbeat for 30 s; last one 12:02:50 over hub-2`. */
+export function reasonWithEvidence(reason: Reason, evidence: Evidence): string {
+  const { detail, closeCode, lastHeartbeatAt, hubId } = evidence;
+  const said = detail !== undefined && saidByDetail.has(reason);
+  let cause = said ? spaced(detail) : reasonWords[reason];
+  if (detail !== undefined && !said) cause += ` (${detail})`;
+  const closed = reason === 'connection_lost' || reason === 'agent_stopped';
+  if (closed && closeCode !== undefined) cause += `, close code ${closeCode}`;
+  const over = hubId === undefined || reason === 'removed_by_operator' ? '' : ` over ${hubId}`;
+  if (!silences.has(reason) || lastHeartbeatAt === undefined) return `${cause}${over}`;
+  const one = reason === 'heartbeat_timeout' ? 'last one' : 'last heartbeat';
+  return `${cause}; ${one} ${shortTime(lastHeartbeatAt)}${over}`;
+}
+
+/** `Offline since 12:03:20: no heartbeat for 30 s; last one 12:02:50 over hub-2.` */
+export function statusSentence(
+  node: Pick<FleetNode, 'status' | 'statusSince' | 'reason' | 'evidence'>,
+): string {
+  const { status, statusSince, reason, evidence } = node;
+  return `${statusWord[status]} since ${shortTime(statusSince)}: ${reasonWithEvidence(reason, evidence)}.`;
+}
+
+export interface Happening {
+  type: EventType;
+  from: Status | null;
+  to: Status | null;
+  reason: Reason;
+}
+
+/** What happened to one or more nodes, as the rest of a sentence: `became unreachable`. */
+export function happened({ type, from, to, reason }: Happening): string {
+  if (type === 'removed') return reason === 'deregistered' ? 'left the fleet' : 'was removed';
+  if (type === 'registered') return 'joined the fleet';
+  if (to !== null && from !== to) {
+    if (to === 'online') return from === 'degraded' ? 'is well again' : 'came back online';
+    return to === 'offline' ? 'went offline' : `became ${to}`;
+  }
+  if (type === 'reregistered') return 'registered again';
+  return reason === 'store_restored' ? 'was restored' : 'changed its facts';
+}
+
+/** The same of several. */
+export function happenedToMany(what: Happening): string {
+  return happened(what).replace(/^was /, 'were ').replace(/^is /, 'are ').replace('its facts', 'their facts');
+}
+
+const numbers = new Intl.NumberFormat('en');
+/** `12,345` */
+export const count = (value: number): string => numbers.format(value);
+/** `1 node`, `12,345 nodes` */
+export const nodes = (value: number): string => `${count(value)} ${value === 1 ? 'node' : 'nodes'}`;
+
+/** Mebibytes as people read them: `512 MiB`, `64 GiB`, `1.5 TiB`. */
+export function mebibytes(value: number): string {
+  const units = ['MiB', 'GiB', 'TiB', 'PiB'];
+  let rest = value;
+  let unit = 0;
+  for (; rest >= 1024 && unit < units.length - 1; unit += 1) rest /= 1024;
+  return `${rest >= 100 || Number.isInteger(rest) ? Math.round(rest) : rest.toFixed(1)} ${units[unit] ?? ''}`;
+}
+
+/** Seconds as people read them: `45 s`, `12 min`, `3 h`, `5 days`. */
+export function duration(seconds: number): string {
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3_600) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 2 * 86_400) return `${(seconds / 3_600).toFixed(1)} h`;
+  return `${Math.round(seconds / 86_400)} days`;
+}
+
+/** A field's name as people read it: `coresPerSocket` as `cores per socket`, `totalMib` as `total`. */
+export function fieldName(name: string): string {
+  return name
+    .replace(/Mib$/, '')
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .replace(/_/g, ' ')
+    .toLowerCase();
+}
