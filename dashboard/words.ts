@@ -41,6 +41,9 @@ const silences: ReadonlySet<Reason> = new Set([
   'agent_stopped',
 ]);
 
+/** Reasons for which it matters over which hub. */
+const aboutContact: ReadonlySet<Reason> = new Set([...silences, 'registered', 'reconnected', 'superseded']);
+
 const twoDigits = (value: number): string => String(value).padStart(2, '0');
 
 /** The wall-clock time here: `12:02:50`. */
@@ -70,7 +73,7 @@ export function reasonWithEvidence(reason: Reason, evidence: Evidence): string {
   if (detail !== undefined && !said) cause += ` (${detail})`;
   const closed = reason === 'connection_lost' || reason === 'agent_stopped';
   if (closed && closeCode !== undefined) cause += `, close code ${closeCode}`;
-  const over = hubId === undefined || reason === 'removed_by_operator' ? '' : ` over ${hubId}`;
+  const over = hubId === undefined || !aboutContact.has(reason) ? '' : ` over ${hubId}`;
   if (!silences.has(reason) || lastHeartbeatAt === undefined) return `${cause}${over}`;
   const one = reason === 'heartbeat_timeout' ? 'last one' : 'last heartbeat';
   return `${cause}; ${one} ${shortTime(lastHeartbeatAt)}${over}`;

@@ -8,6 +8,9 @@ const HEIGHT = 128;
 /** Points that a line keeps: half an hour at one a second. */
 const MOST_POINTS = 1_800;
 
+/** What the lines span at first. */
+const NARROWEST_SECONDS = 20;
+
 const LINES = [
   { name: 'CPU', field: 'cpuPercent', colour: '--line-cpu', dash: [] },
   { name: 'Memory', field: 'memoryPercent', colour: '--line-memory', dash: [6, 3] },
@@ -52,10 +55,15 @@ export function LiveLines({ stats }: { stats: LiveStats | undefined }) {
         height: HEIGHT,
         legend: { show: false },
         cursor: { show: false },
-        padding: [8, 4, 0, 0],
+        padding: [8, 14, 0, 0],
         scales: { y: { range: [0, 100] } },
         axes: [
-          { ...axis, values: (_plot, splits) => splits.map((at) => clockTime(at * 1_000)), space: 90 },
+          {
+            ...axis,
+            values: (_plot, splits) => splits.map((at) => clockTime(at * 1_000)),
+            space: 90,
+            size: 24,
+          },
           { ...axis, values: (_plot, splits) => splits.map((value) => `${value}%`), size: 40 },
         ],
         series: [
@@ -89,8 +97,9 @@ export function LiveLines({ stats }: { stats: LiveStats | undefined }) {
     const times = points.current[0];
     const last = times.at(-1) ?? 0;
     plot.current?.setData(points.current, false);
-    // At least a minute wide, so that the first points do not leap about.
-    plot.current?.setScale('x', { min: Math.min(times[0] ?? last, last - 60), max: last });
+    // Some seconds wide from the first, so that the first points do not leap about.
+    const first = times[0] ?? last;
+    plot.current?.setScale('x', { min: first, max: Math.max(last, first + NARROWEST_SECONDS) });
   }, [stats]);
 
   const now = (value: number | null | undefined): string =>

@@ -7,8 +7,8 @@ import {
   type FeedItem,
   type FeedKind,
   GROUPED_FROM,
-  sharedWords,
 } from '../store/change-feed.ts';
+import { type Facet, facetWords } from '../store/facets.ts';
 import type { ChangeUrl } from '../use-page-url.ts';
 import { useTopic } from '../use-store.ts';
 import { count, happened, happenedToMany, reasonWords, shortTime } from '../words.ts';
@@ -40,7 +40,10 @@ export function FeedPanel({ filter, kind, change }: { filter: Filter; kind: Feed
   // The status of a node is what changes: a feed of what is offline now would never say that something came back.
   const { status: _, ...wherever } = filter;
   const matches = matcher(wherever);
-  const lines = paused?.lines ?? linesOf(store.feed.groups(kind, matches, SHOWN_GROUPS));
+  // What all nodes have in common says nothing of a few of them.
+  const { facets } = store.picture;
+  const tells = (facet: Facet): boolean => facets.values(facet).size > 1;
+  const lines = paused?.lines ?? linesOf(store.feed.groups(kind, matches, SHOWN_GROUPS, tells));
   const missed = paused ? store.feed.total - paused.total : 0;
   const open = (node: string): void => change({ node }, { push: true });
   return (
@@ -118,8 +121,8 @@ function SingleChange({ item, onOpen }: { item: FeedItem; onOpen: (id: string) =
 
 function ManyChanges({ group, onOpen }: { group: FeedGroup; onOpen: (id: string) => void }) {
   const [unfolded, setUnfolded] = useState(false);
-  const { newest, count: size, items } = group;
-  const where = sharedWords(group);
+  const { newest, count: size, items, shared, cut } = group;
+  const where = shared && facetWords(shared.facet, shared.value);
   const why = because(newest);
   return (
     <li className="feed-item is-many">
@@ -132,6 +135,7 @@ function ManyChanges({ group, onOpen }: { group: FeedGroup; onOpen: (id: string)
           aria-expanded={unfolded}
           onClick={() => setUnfolded(!unfolded)}
         >
+          {cut && 'At least '}
           {count(size)} nodes
         </button>
         {where && ` in ${where}`} {happenedToMany(newest)}

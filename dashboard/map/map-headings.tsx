@@ -1,7 +1,7 @@
 import type { CSSProperties } from 'react';
 import type { Status } from '../../shared/index.ts';
 import { StatusGlyph } from '../status-glyph.tsx';
-import { type Facet, facetName } from '../store/facets.ts';
+import { type Facet, facetName, facetWords } from '../store/facets.ts';
 import type { Group } from '../store/grouping.ts';
 import { count, nodes, statusWord } from '../words.ts';
 import type { MapLayout } from './map-layout.ts';
@@ -40,6 +40,11 @@ export function MapHeadings({
   );
 }
 
+function nameOf(facet: Facet | undefined, value: string | undefined): string {
+  if (!facet) return 'All nodes';
+  return value === undefined ? `no ${facetName(facet)}` : facetWords(facet, value);
+}
+
 function Heading({
   group,
   facet,
@@ -52,7 +57,7 @@ function Heading({
   const { value, counts } = group;
   const size = counts.online + counts.degraded + counts.unreachable + counts.offline;
   const troubles = TROUBLES.filter((status) => counts[status] > 0);
-  const name = value ?? (facet ? `no ${facetName(facet)}` : 'All nodes');
+  const name = nameOf(facet, value);
   const words = troubles.map((status) => `${count(counts[status])} ${statusWord[status].toLowerCase()}`);
   return (
     <button
@@ -60,15 +65,18 @@ function Heading({
       className="map-heading"
       disabled={value === undefined}
       onClick={() => value !== undefined && onPick(value)}
-      aria-label={[`${name}: ${nodes(size)}`, ...words].join(', ')}
       title={[`${name}: ${nodes(size)}`, ...words].join(', ')}
     >
-      <span className="map-heading-name">{name}</span>
-      <span className="map-heading-size">{count(size)}</span>
+      <span className="map-heading-name">{name}</span>{' '}
+      <span className="map-heading-size">
+        {count(size)}
+        <span className="off-screen">{size === 1 ? ' node' : ' nodes'}</span>
+      </span>
       {troubles.map((status) => (
         <span key={status} className={`map-heading-trouble is-${status}`}>
           <StatusGlyph status={status} />
           {count(counts[status])}
+          <span className="off-screen"> {statusWord[status].toLowerCase()}</span>
         </span>
       ))}
     </button>

@@ -27,7 +27,7 @@ export interface MapSpace {
 }
 
 /** From one cell to the next, in pixels of the page, the most comfortable first. */
-const PITCHES = [26, 24, 22, 20, 18, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4] as const;
+const PITCHES = [34, 30, 26, 24, 22, 20, 18, 16, 14, 12, 10, 9, 8, 7, 6, 5, 4] as const;
 const HEADING = 26;
 const COLUMN_GAP = 22;
 const ROW_GAP = 12;

@@ -118,7 +118,7 @@ export function MapPanel({
               onPick={(value) => change({ filter: filterOfGroup(filter, facet, value) }, { push: true })}
             />
           )}
-          <canvas ref={cells} className="map-cells" role="presentation" />
+          <canvas ref={cells} className="map-cells" />
           <canvas
             ref={marks}
             className={pointed ? 'map-marks is-pointed' : 'map-marks'}

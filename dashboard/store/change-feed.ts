@@ -1,5 +1,5 @@
 import type { EventType, Reason, Status } from '../../shared/index.ts';
-import { type Facet, facetName, facetsOf } from './facets.ts';
+import { type Facet, facetsOf } from './facets.ts';
 import type { Row, RowEvent } from './wire-rows.ts';
 
 /** A change as the feed remembers it. */
@@ -26,6 +26,8 @@ export interface FeedGroup {
   items: FeedItem[];
   /** What all nodes of the group have in common, such as `zone b`; undefined where that is nothing. */
   shared: { facet: Facet; value: string } | undefined;
+  /** The feed reaches no further back: there may have been more of them. */
+  cut: boolean;
 }
 
 export const FEED_KINDS = ['all', 'trouble', 'recovered', 'membership'] as const;
@@ -90,8 +92,13 @@ export class ChangeFeed {
     this.#items = [...older, ...this.#items].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
   }
 
-  /** The newest groups, newest first, of what is asked for. */
-  groups(kind: FeedKind, matches: (row: Row) => boolean, most: number): FeedGroup[] {
+  /** The newest groups, newest first, of what is asked for. `tells`: a facet that sets some nodes apart from others. */
+  groups(
+    kind: FeedKind,
+    matches: (row: Row) => boolean,
+    most: number,
+    tells: (facet: Facet) => boolean = () => true,
+  ): FeedGroup[] {
     const groups: GroupInMaking[] = [];
     const open = new Map<string, GroupInMaking>();
     let looked = 0;
@@ -109,7 +116,8 @@ export class ChangeFeed {
       open.set(cause, made);
       groups.push(made);
     }
-    return groups.map((group) => group.done());
+    const [oldest] = this.#items;
+    return groups.map((group) => group.done(tells, oldest !== undefined && group.has(oldest)));
   }
 
   #item({ nodeId, seq, at, type, from, to, reason, node }: RowEvent): FeedItem {
@@ -142,16 +150,14 @@ class GroupInMaking {
     for (const [facet, value] of this.#common) if (has.get(facet) !== value) this.#common.delete(facet);
   }
 
-  done(): FeedGroup {
-    const [best] = [...this.#common].sort(([a], [b]) => rank(a) - rank(b));
-    const shared = best && { facet: best[0], value: best[1] };
-    return { key: this.#key, newest: this.#newest, count: this.#count, items: this.#items, shared };
+  has(item: FeedItem): boolean {
+    return this.#key === item.key;
   }
-}
 
-/** What a group has in common, in words: `rack a3`, `location Zürich`. */
-export function sharedWords({ shared }: FeedGroup): string | undefined {
-  if (!shared) return undefined;
-  const name = facetName(shared.facet);
-  return shared.value.toLowerCase().startsWith(name.toLowerCase()) ? shared.value : `${name} ${shared.value}`;
+  done(tells: (facet: Facet) => boolean, cut: boolean): FeedGroup {
+    const common = [...this.#common].filter(([facet]) => tells(facet));
+    const [best] = common.sort(([a], [b]) => rank(a) - rank(b));
+    const shared = best && { facet: best[0], value: best[1] };
+    return { key: this.#key, newest: this.#newest, count: this.#count, items: this.#items, shared, cut };
+  }
 }

@@ -58,3 +58,9 @@ export class FacetCounts {
     if (values.size === 0) this.#counts.delete(facet);
   }
 }
+
+/** A value as people say it: `zone a`, but `rack-a1`, which says by itself that it is a rack. */
+export function facetWords(facet: Facet, value: string): string {
+  const name = facetName(facet);
+  return value.toLowerCase().startsWith(name.toLowerCase()) || facet === 'kind' ? value : `${name} ${value}`;
+}

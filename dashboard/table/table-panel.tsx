@@ -149,7 +149,6 @@ export function TablePanel({
           aria-label="Nodes"
           aria-rowcount={rows.size + 1}
           aria-activedescendant={activeIndex >= 0 && active !== undefined ? rowId(active) : undefined}
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: a grid takes the focus for its rows
           tabIndex={0}
           onKeyDown={press}
         >

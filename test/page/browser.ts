@@ -13,7 +13,9 @@ export function chromiumPath(): string {
     const found = folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
     if (found !== undefined) return found;
   }
-  throw new Error('there is no Chromium: scripts/install-test-tools.sh installs it, CHROMIUM_PATH names another');
+  throw new Error(
+    'there is no Chromium: scripts/install-test-tools.sh installs it, CHROMIUM_PATH names another',
+  );
 }
 
 const ARGS = [

@@ -1,0 +1,120 @@
+import { describe, expect, it } from 'vitest';
+import { freshness } from '../../dashboard/freshness.ts';
+import { layoutMap, placeAt } from '../../dashboard/map/map-layout.ts';
+import { formatPageUrl, readPageUrl } from '../../dashboard/page-url.ts';
+import { ChangeFeed } from '../../dashboard/store/change-feed.ts';
+import type { LinkState } from '../../dashboard/store/hub-link.ts';
+import { rowsAsCsv } from '../../dashboard/table/export-rows.ts';
+import { clockTime, statusSentence } from '../../dashboard/words.ts';
+import { fleetNode, someInstant } from '../support/fixtures.ts';
+import { next, row } from './rows.ts';
+
+describe('the address of the page', () => {
+  it('says everything that one looks at, and nothing where all is as ever', () => {
+    const search =
+      '?status=offline&kind=gpu&label=zone%3Da&q=web&sort=-since&group=label%3Arack&view=table&feed=trouble&node=n1';
+    expect(formatPageUrl(readPageUrl(search))).toBe(search);
+    expect(formatPageUrl(readPageUrl('?sort=status&view=overview&group=nonsense&view=nonsense'))).toBe('');
+  });
+
+  it('says what is wrong with a filter instead of showing everything without a word', () => {
+    expect(readPageUrl('?status=oflline').problem).toMatch(/^status/);
+    expect(readPageUrl('?zone=a').problem).toBeDefined();
+    expect(readPageUrl('?status=offline').problem).toBeUndefined();
+  });
+});
+
+describe('a status in a sentence', () => {
+  it('has its reason and its evidence', () => {
+    const at = new Date().toISOString();
+    const node = fleetNode({
+      id: 'n',
+      status: 'offline',
+      reason: 'heartbeat_timeout',
+      statusSince: at,
+      evidence: { detail: 'no heartbeat for 30s', lastHeartbeatAt: at, hubId: 'hub-2' },
+    });
+    const time = clockTime(at);
+    expect(statusSentence(node)).toBe(
+      `Offline since ${time}: no heartbeat for 30 s; last one ${time} over hub-2.`,
+    );
+  });
+});
+
+describe('how fresh the picture is', () => {
+  const hub = { state: 'live', since: someInstant, hubs: 1 } as const;
+  const at = Date.parse(someInstant);
+  const states: LinkState[] = [
+    { kind: 'live' },
+    { kind: 'away', since: at, why: 'the connection broke' },
+    { kind: 'resyncing', since: at, reason: 'a gap' },
+    { kind: 'connecting', since: at, why: undefined },
+    { kind: 'loading', received: 1, total: 2 },
+    { kind: 'refused', code: 'token_wrong' },
+  ];
+
+  it('has a word of its own for each state', () => {
+    const words = states.map((link) => freshness({ link, hub, heardAt: at, pictured: true }).word);
+    const stale = { ...hub, state: 'stale' } as const;
+    words.push(freshness({ link: { kind: 'live' }, hub: stale, heardAt: at, pictured: true }).word);
+    expect(new Set(words).size).toBe(words.length);
+  });
+
+  it('is never newer than what was heard', () => {
+    const away = freshness({
+      link: { kind: 'away', since: at, why: 'x' },
+      hub,
+      heardAt: at + 5_000,
+      pictured: true,
+    });
+    expect(away.asOf).toBe(at);
+  });
+});
+
+describe('the feed of changes', () => {
+  it('tells many changes of one cause in a second as one, with what they have in common', () => {
+    const feed = new ChangeFeed();
+    for (let index = 0; index < 212; index += 1) {
+      const labels = { zone: 'b', rack: `r${index % 3}` };
+      feed.push(next(row(`n${index}`, { labels }), 'unreachable'));
+    }
+    feed.push({ ...next(row('later'), 'offline'), at: '2026-03-01T12:00:01.000Z' });
+    const [newest, many] = feed.groups('all', () => true, 10);
+    expect(newest).toMatchObject({ count: 1, newest: { nodeId: 'later' } });
+    expect(many).toMatchObject({ count: 212, shared: { facet: 'label:zone', value: 'b' } });
+    expect(feed.groups('recovered', () => true, 10)).toEqual([]);
+    expect(feed.groups('trouble', ({ labels }) => labels.rack === 'r0', 10)).toMatchObject([{ count: 71 }]);
+  });
+
+  it('puts the history before what came since, each change once', () => {
+    const feed = new ChangeFeed();
+    const lost = next(row('n'), 'unreachable');
+    feed.push(lost);
+    feed.addHistory([lost, { ...next(row('m'), 'offline'), at: '2026-03-01T11:59:00.000Z' }]);
+    expect(feed.groups('all', () => true, 10).map(({ newest }) => newest.nodeId)).toEqual(['n', 'm']);
+  });
+});
+
+describe('rows as CSV', () => {
+  it('quotes what must be quoted, and runs nothing in a spreadsheet', () => {
+    const [, line] = rowsAsCsv([row('n', { hostname: '=cmd("x"), y', labels: { zone: 'a' } })]).split('\r\n');
+    expect(line).toContain(`"'=cmd(""x""), y"`);
+    expect(line).toContain('zone=a');
+  });
+});
+
+describe('the layout of the map', () => {
+  it('puts fifty thousand cells within the width, each at a place of its own', () => {
+    const places = [20_000, 29_000, 1_000];
+    const layout = layoutMap(places, { width: 1_400, height: 900, ratio: 1 });
+    expect(layout.height).toBeLessThanOrEqual(900);
+    const seen = new Set<string>();
+    for (const [index, block] of layout.blocks.entries()) {
+      expect(block.x + block.columns * layout.pitch).toBeLessThanOrEqual(1_400);
+      seen.add(`${block.x} ${block.y}`);
+      expect(placeAt(layout, block.x + 1, block.cellsY + 1)).toEqual({ block: index, index: 0 });
+    }
+    expect(seen.size).toBe(places.length);
+    expect(placeAt(layout, -5, -5)).toBeUndefined();
+  });
+});

@@ -1,0 +1,99 @@
+import { hostname } from 'node:os';
+import { afterAll, describe } from 'vitest';
+import { startAgentProcess } from './agent-process.ts';
+import { closeBrowser, expect, FAILED_ATTEMPTS, it } from './page-test.ts';
+
+afterAll(closeBrowser);
+
+describe('the page while things break', () => {
+  it('shows a killed agent unreachable, then offline, then back, with reason and evidence', async ({
+    fleet,
+    open,
+  }) => {
+    const hub = await fleet.hub({});
+    const agent = await startAgentProcess(hub.url, 'doomed');
+    const shown = await open(`${hub.url}/?node=doomed`);
+    const drawer = shown.page.getByRole('dialog');
+    await drawer.getByText(/^Online since/).waitFor();
+    await agent.kill();
+    await shown.row(hostname(), 'Unreachable').waitFor();
+    await drawer.getByText(/^Unreachable since .*: its connection broke without a goodbye/).waitFor();
+    await shown.row(hostname(), 'Offline').waitFor();
+    await drawer.getByText(/^Offline since .*: no .*; last one \d\d:\d\d:\d\d over hub-\w+\.$/).waitFor();
+    await shown.expectCount('offline', 1);
+    const again = await startAgentProcess(hub.url, 'doomed');
+    await shown.row(hostname(), 'Online').waitFor();
+    await shown.expectCount('offline', 0);
+    const feed = shown.page.getByRole('region', { name: 'Changes', exact: true });
+    await feed.getByText('came back online').waitFor();
+    await again.kill();
+    shown.expectQuiet(hub.url);
+  });
+
+  it('survives a restart of its hub without a reload: says since when, then shows what is true', async ({
+    fleet,
+    onRedis,
+    open,
+  }) => {
+    const hub = await fleet.hub(onRedis);
+    const { port } = new URL(hub.url);
+    await fleet.agent('steady', hub.agentUrl);
+    const shown = await open(hub.url);
+    await shown.row('steady.test', 'Online').waitFor();
+    await shown.page.evaluate(() => {
+      document.body.dataset.notReloaded = 'true';
+    });
+    await hub.kill();
+    await shown.page.getByText(/^No contact with the hub since \d\d:\d\d:\d\d/).waitFor();
+    await shown.page.getByRole('status').filter({ hasText: 'Reconnecting' }).waitFor();
+    const next = await fleet.hub({ ...onRedis, PORT: port });
+    await fleet.agent('newcomer', next.agentUrl);
+    await shown.page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
+    await shown.row('newcomer.test', 'Online').waitFor();
+    await shown.expectCount('nodes', 2);
+    expect(await shown.page.evaluate(() => document.body.dataset.notReloaded)).toBe('true');
+    shown.expectQuiet(hub.url, FAILED_ATTEMPTS);
+  });
+
+  it('says that the hub lost its store, and when it is back', async ({ fleet, redis, onRedis, open }) => {
+    const hub = await fleet.hub(onRedis);
+    await fleet.agent('steady', hub.agentUrl);
+    const shown = await open(hub.url);
+    await shown.row('steady.test', 'Online').waitFor();
+    redis.pause();
+    await shown.page.getByText(/^The hub lost sight of its store at \d\d:\d\d:\d\d/).waitFor();
+    redis.resume();
+    await shown.page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
+    await shown.row('steady.test', 'Online').waitFor();
+    shown.expectQuiet(hub.url);
+  });
+
+  it('asks for a token, says that one is wrong, and keeps a right one for this tab only', async ({
+    fleet,
+    open,
+  }) => {
+    const tokens = { AGENT_TOKENS: 'agent-token', DASHBOARD_TOKENS: 'reader-token' };
+    const hub = await fleet.hub(tokens);
+    await fleet.agent('guarded', hub.agentUrl, { token: 'agent-token' });
+    const shown = await open(`${hub.url}/?status=online`);
+    const { page } = shown;
+    await page.getByText('This hub asks for a token').waitFor();
+    expect(await shown.barriers()).toEqual([]);
+    const enter = async (token: string): Promise<void> => {
+      await page.getByLabel('Token').fill(token);
+      await page.keyboard.press('Enter');
+    };
+    await enter('wrong-token');
+    await page.getByText('The hub rejected this token').waitFor();
+    await enter('agent-token');
+    await page.getByText('This token is not for reading').waitFor();
+    await enter('reader-token');
+    await shown.row('guarded.test', 'Online').waitFor();
+    expect(page.url()).not.toContain('token');
+    await page.reload();
+    await shown.row('guarded.test', 'Online').waitFor();
+    const other = await open(hub.url);
+    await other.page.getByText('This hub asks for a token').waitFor();
+    shown.expectQuiet(hub.url);
+  });
+});
