@@ -53,7 +53,7 @@ describe('the store of the page on a hub', () => {
     await until('figures came', () => store.figures.get('a')?.cpuPercent === 42);
     hub.store.fault = 'away';
     await until('the store is lost', () => store.standing.hub?.state === 'stale');
-    hub.store.fault = undefined;
+    hub.store.fault = 'none';
     await until('it is back', () => store.standing.hub?.state === 'live');
     store.watch('table', []);
     expect(store.figures.get('a')).toBeUndefined();
