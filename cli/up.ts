@@ -74,7 +74,8 @@ async function startAll(
 const whatNext = ({ port }: Hub): string => {
   const hub = port === 8080 ? '' : ` --hub http://127.0.0.1:${port}`;
   return `
-What next, each in another terminal:
+Open http://127.0.0.1:${port}/ in a browser: the fleet, live.
+Or, each in another terminal:
   npx rollcall watch${hub}                        follow the fleet live
   npx rollcall agent${hub} --node-id demo-2       another agent (this machine alone is one node)
   curl http://127.0.0.1:${port}/api/v1/nodes            the fleet as JSON

@@ -1,44 +1,12 @@
 import { useEffect, useRef, useState } from 'react';
 import type { Filter } from '../shared/index.ts';
-import { filterOfGroup } from './map/map-panel.tsx';
-import { type Facet, facetName, labelOf } from './store/facets.ts';
+import { isChosen, toggled } from './facet-filter.ts';
+import { facetName, labelOf } from './store/facets.ts';
 import type { ChangeUrl } from './use-page-url.ts';
 import { useTopic } from './use-store.ts';
 import { count } from './words.ts';
 
 const VALUES_SHOWN = 10;
-
-function isChosen(filter: Filter, facet: Facet, value: string): boolean {
-  const key = labelOf(facet);
-  if (key !== undefined) return filter.labels?.[key] === value;
-  if (facet === 'kind') return filter.kind?.includes(value) ?? false;
-  if (facet === 'location') return filter.location === value;
-  return filter.pool === value;
-}
-
-function toggled(filter: Filter, facet: Facet, value: string): Filter {
-  if (facet === 'kind') {
-    const { kind = [], ...rest } = filter;
-    const next = kind.includes(value) ? kind.filter((one) => one !== value) : [...kind, value];
-    return next.length === 0 ? rest : { ...rest, kind: next };
-  }
-  if (!isChosen(filter, facet, value)) return filterOfGroup(filter, facet, value);
-  return withoutFacet(filter, facet);
-}
-
-/** The filter without what it asks of a facet. */
-export function withoutFacet(filter: Filter, facet: Facet): Filter {
-  const { kind, location, pool, labels = {}, ...rest } = filter;
-  const key = labelOf(facet);
-  const left = Object.fromEntries(Object.entries(labels).filter(([name]) => name !== key));
-  return {
-    ...rest,
-    ...(kind && facet !== 'kind' && { kind }),
-    ...(location !== undefined && facet !== 'location' && { location }),
-    ...(pool !== undefined && facet !== 'pool' && { pool }),
-    ...(Object.keys(left).length > 0 && { labels: left }),
-  };
-}
 
 /** What the fleet can be filtered by, with how many nodes have it. */
 export function FilterMenu({ filter, change }: { filter: Filter; change: ChangeUrl }) {

@@ -1,6 +1,7 @@
 import { type RefObject, useEffect, useState } from 'react';
 import type { Filter } from '../shared/index.ts';
-import { FilterMenu, withoutFacet } from './filter-menu.tsx';
+import { withoutFacet } from './facet-filter.ts';
+import { FilterMenu } from './filter-menu.tsx';
 import { isEmptyFilter, type PageUrl, VIEWS, type View } from './page-url.ts';
 import type { ChangeUrl } from './use-page-url.ts';
 

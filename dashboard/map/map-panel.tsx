@@ -1,7 +1,8 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'react';
 import type { Filter } from '../../shared/index.ts';
 import { filterKey } from '../../shared/index.ts';
-import { type Facet, facetName, labelOf } from '../store/facets.ts';
+import { filterOfGroup } from '../facet-filter.ts';
+import { facetName } from '../store/facets.ts';
 import type { Group } from '../store/grouping.ts';
 import type { ChangeUrl } from '../use-page-url.ts';
 import { useMedia, useTopic } from '../use-store.ts';
@@ -16,15 +17,6 @@ interface Pointed {
   id: string;
   x: number;
   y: number;
-}
-
-/** The filter that shows one group alone. */
-export function filterOfGroup(filter: Filter, facet: Facet | undefined, value: string): Filter {
-  const key = facet && labelOf(facet);
-  if (key !== undefined) return { ...filter, labels: { ...filter.labels, [key]: value } };
-  if (facet === 'kind') return { ...filter, kind: [value] };
-  if (facet === 'location' || facet === 'pool') return { ...filter, [facet]: value };
-  return filter;
 }
 
 /** Every node one cell, in groups, coloured by status. */

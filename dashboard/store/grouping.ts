@@ -100,9 +100,9 @@ export class Grouping {
     this.#stale = false;
     this.#shape += 1;
     this.#made = this.#nothing();
-    const rows = [...this.#picture.nodes.values()];
-    rows.sort((a, b) => (a.hostname < b.hostname ? -1 : a.hostname > b.hostname ? 1 : 0));
-    for (const row of rows) this.#putIn(row);
+    const named = Array.from(this.#picture.nodes.values(), (row) => ({ row, ...numbered(row.hostname) }));
+    named.sort((a, b) => (a.stem < b.stem ? -1 : a.stem > b.stem ? 1 : a.number - b.number));
+    for (const { row } of named) this.#putIn(row);
   }
 
   #valueOf(row: Row): string | undefined {
@@ -140,4 +140,10 @@ export class Grouping {
       this.#shape += 1;
     }
   }
+}
+
+/** A name and the number at its end, so that node-9 stands before node-10; a collator takes half a second for it. */
+function numbered(name: string): { stem: string; number: number } {
+  const digits = /\d+$/.exec(name)?.[0] ?? '';
+  return { stem: name.slice(0, name.length - digits.length), number: Number(digits) };
 }

@@ -1,57 +1,17 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { memo, useEffect, useRef, useState } from 'react';
-import type { LiveStats } from '../../shared/index.ts';
+import { useEffect, useRef, useState } from 'react';
 import { CopyButton } from '../copy-button.tsx';
-import type { Sort, SortKey } from '../store/row-view.ts';
-import type { Row } from '../store/wire-rows.ts';
+import type { Sort } from '../store/row-view.ts';
 import type { ChangeUrl } from '../use-page-url.ts';
 import { useMedia, useSettled, useTopic } from '../use-store.ts';
 import { count, nodes } from '../words.ts';
-import { COLUMNS } from './columns.tsx';
 import { rowsAsCsv, rowsAsJson } from './export-rows.ts';
+import { NodeRow, rowId } from './node-row.tsx';
+import { TableHead } from './table-head.tsx';
 
 const ROW_PX = 34;
 const CARD_PX = 58;
 const WATCH_AFTER_MS = 150;
-const rowId = (id: string): string => `row-${id}`;
-
-const NodeRow = memo(function NodeRow({
-  row,
-  stats,
-  index,
-  top,
-  active,
-  onOpen,
-}: {
-  row: Row;
-  stats: LiveStats | undefined;
-  index: number;
-  top: number;
-  active: boolean;
-  onOpen: (id: string) => void;
-}) {
-  return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: the grid around the rows has the keys
-    <div
-      role="row"
-      tabIndex={-1}
-      id={rowId(row.id)}
-      aria-rowindex={index + 2}
-      aria-selected={active}
-      className={active ? 'table-row is-active' : 'table-row'}
-      style={{ transform: `translateY(${top}px)` }}
-      onClick={() => onOpen(row.id)}
-    >
-      {COLUMNS.map(({ name, numeric, cell }) => (
-        // biome-ignore lint/a11y/useFocusableInteractive: the grid has the focus, and says which row is active
-        <div key={name} role="gridcell" className={numeric ? `cell-${name} is-numeric` : `cell-${name}`}>
-          {cell(row, stats)}
-        </div>
-      ))}
-    </div>
-  );
-});
-
 /** What an arrow does to the active place. */
 function moved(key: string, from: number, page: number, size: number): number | undefined {
   const steps: Readonly<Record<string, number>> = {
@@ -152,7 +112,7 @@ export function TablePanel({
           tabIndex={0}
           onKeyDown={press}
         >
-          <Head sort={sort} change={change} />
+          <TableHead sort={sort} change={change} />
           <div className="table-body" role="rowgroup" style={{ height: virtual.getTotalSize() }}>
             {shown.map(({ index, start }) => {
               const row = rows.at(index);
@@ -174,37 +134,5 @@ export function TablePanel({
         </div>
       )}
     </section>
-  );
-}
-
-function Head({ sort, change }: { sort: Sort; change: ChangeUrl }) {
-  const by = (key: SortKey): void =>
-    change({ sort: { key, descending: sort.key === key && !sort.descending } });
-  return (
-    <div role="rowgroup" className="table-head">
-      {/* biome-ignore lint/a11y/useFocusableInteractive: its buttons take the focus */}
-      <div role="row" aria-rowindex={1} className="table-row">
-        {COLUMNS.map(({ name, title, sort: key, numeric }) => (
-          // biome-ignore lint/a11y/useFocusableInteractive: its button takes the focus
-          <div
-            key={name}
-            role="columnheader"
-            className={numeric ? `cell-${name} is-numeric` : `cell-${name}`}
-            aria-sort={key && key === sort.key ? (sort.descending ? 'descending' : 'ascending') : undefined}
-          >
-            {key ? (
-              <button type="button" className="sorter" onClick={() => by(key)}>
-                {title}
-                <span className="sort-mark" aria-hidden="true">
-                  {key === sort.key ? (sort.descending ? '↓' : '↑') : ''}
-                </span>
-              </button>
-            ) : (
-              title
-            )}
-          </div>
-        ))}
-      </div>
-    </div>
   );
 }
