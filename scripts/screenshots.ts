@@ -38,6 +38,7 @@ async function tell({ agents, beat, lose, leave, hub }: FilledHub): Promise<void
   await hub.fleet.flush();
   await pause(1_100);
   await Promise.all(inRack('rack-a4').map((agent) => lose(agent)));
+  await pause(1_100);
   for (const index of [3, 180]) {
     const agent = agents[index];
     if (agent) await lose(agent);
