@@ -1,5 +1,5 @@
 import type { EventType, Reason, Status } from '../../shared/index.ts';
-import { type Facet, facetsOf } from './facets.ts';
+import { type Facet, facetsOf, facetValue } from './facets.ts';
 import type { Row, RowEvent } from './wire-rows.ts';
 
 /** A change as the feed remembers it. */
@@ -14,6 +14,8 @@ export interface FeedItem {
   to: Status | null;
   reason: Reason;
   row: Row;
+  /** Changes of one kind and one cause within a second have the same. */
+  cause: string;
 }
 
 /** Changes of one kind and one cause within a second. */
@@ -52,9 +54,6 @@ export function isOfKind(
   if (kind === 'trouble') return from !== to && troubled.has(to);
   return troubled.has(from) && to === 'online';
 }
-
-/** Where two events of a second belong together. */
-const causeOf = ({ type, to, reason, at }: FeedItem): string => `${type} ${to} ${reason} ${at.slice(0, 19)}`;
 
 /** The facets by which people name a part of a fleet, the best first; other labels come between. */
 const wellKnown: readonly Facet[] = ['label:rack', 'label:zone', 'location', 'label:region', 'kind', 'pool'];
@@ -105,15 +104,14 @@ export class ChangeFeed {
     for (let index = this.#items.length - 1; index >= 0 && looked < REMEMBERED; index -= 1, looked += 1) {
       const item = this.#items[index];
       if (!item || !isOfKind(item, kind) || !matches(item.row)) continue;
-      const cause = causeOf(item);
-      const group = open.get(cause);
+      const group = open.get(item.cause);
       if (group) {
         group.add(item);
         continue;
       }
       if (groups.length >= most) break;
       const made = new GroupInMaking(item);
-      open.set(cause, made);
+      open.set(item.cause, made);
       groups.push(made);
     }
     const [oldest] = this.#items;
@@ -122,7 +120,8 @@ export class ChangeFeed {
 
   #item({ nodeId, seq, at, type, from, to, reason, node }: RowEvent): FeedItem {
     this.#key += 1;
-    return { key: this.#key, nodeId, seq, at, type, from, to, reason, row: node };
+    const cause = `${type} ${to} ${reason} ${at.slice(0, 19)}`;
+    return { key: this.#key, nodeId, seq, at, type, from, to, reason, row: node, cause };
   }
 }
 
@@ -146,8 +145,8 @@ class GroupInMaking {
     this.#key = item.key;
     if (this.#items.length < NAMED) this.#items.push(item);
     if (this.#common.size === 0) return;
-    const has = new Map(facetsOf(item.row));
-    for (const [facet, value] of this.#common) if (has.get(facet) !== value) this.#common.delete(facet);
+    for (const [facet, value] of this.#common)
+      if (facetValue(item.row, facet) !== value) this.#common.delete(facet);
   }
 
   has(item: FeedItem): boolean {
