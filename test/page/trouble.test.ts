@@ -55,6 +55,22 @@ describe('the page while things break', () => {
     shown.expectQuiet(hub.url, FAILED_ATTEMPTS);
   });
 
+  it('notices within seconds that a line is dead without a word, and comes back by itself', async ({
+    fleet,
+    open,
+  }) => {
+    const hub = await fleet.hub({});
+    await fleet.agent('steady', hub.agentUrl);
+    const shown = await open(hub.url);
+    await shown.row('steady.test', 'Online').waitFor();
+    hub.pause();
+    await shown.page.getByText(/^No contact with the hub since .*: the hub stopped answering/).waitFor();
+    hub.resume();
+    await shown.page.getByRole('status').filter({ hasText: 'Live' }).waitFor();
+    await shown.row('steady.test', 'Online').waitFor();
+    shown.expectQuiet(hub.url, FAILED_ATTEMPTS);
+  });
+
   it('says that the hub lost its store, and when it is back', async ({ fleet, redis, onRedis, open }) => {
     const hub = await fleet.hub(onRedis);
     await fleet.agent('steady', hub.agentUrl);
