@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/clock.ts';
-import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
+import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
+import { registration, statusChange } from '../support/fixtures.ts';
 import { registerMessage } from '../support/test-fleet.ts';
 import { lose, Opened, type TestDashboard, type TestHub, until } from './harness.ts';
 
@@ -104,6 +105,49 @@ describe('changes', () => {
       expect(known(dashboard)).toEqual(shown(hub));
       expect(order(dashboard)[1]).toBe('snapshot');
     }
+  });
+
+  test('[CHG-1] more changes during a replay than can be held are read from the log after all', async () => {
+    const memory = new MemoryFleet(systemClock, 2);
+    const hub = await opened.hub({ memory });
+    const first = await opened.dashboard(hub);
+    const { cursor: since } = await first.follow();
+    first.close();
+    await hub.register({ nodeId: 'a' });
+    const { replay } = hub.store;
+    let reads = 0;
+    let churned = (): void => {};
+    const churn = new Promise<void>((resolve) => {
+      churned = resolve;
+    });
+    hub.store.replay = async (...asked) => {
+      reads += 1;
+      // The first read decides whether to resume; the second is the replay, which we make slow.
+      if (reads === 2) await churn;
+      return replay(...asked);
+    };
+    const dashboard = await opened.dashboard(hub);
+    expect(await dashboard.follow({ since })).toMatchObject({ resumed: true });
+    await until(() => reads === 2);
+    const store = new MemoryStore(memory);
+    await Promise.all([0, 1].map((shard) => store.attach(shard)));
+    for (let index = 0; index < 250; index += 1) {
+      let change = registration({ id: `n${index}` });
+      await store.commit(change);
+      for (let seq = 2; seq <= 10; seq += 1) {
+        change = statusChange(change.record, { status: 'online', reason: 'reconnected' });
+        await store.commit(change);
+      }
+    }
+    await until(() => [...shown(hub).values()].filter((seq) => seq === 10).length === 250);
+    expect(dashboard.events).toEqual([]);
+    churned();
+    await until(() => hub.gateway.countByState().live === 1);
+    expect(reads).toBeGreaterThan(3);
+    await dashboard.hearsEvents(2_501);
+    expect(known(dashboard)).toEqual(shown(hub));
+    await hub.register({ nodeId: 'a' });
+    expect((await dashboard.hearsEvents(2_502)).at(-1)).toMatchObject({ nodeId: 'a', seq: 2 });
   });
 
   test('[CHG-8] a store that lost data: the dashboard is told to resync, and may subscribe afresh', async () => {
