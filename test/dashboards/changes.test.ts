@@ -29,6 +29,22 @@ function shown(hub: TestHub): Map<string, number> {
   return new Map(hub.fleet.view.select({}).map(({ id, seq }) => [id, seq]));
 }
 
+/** Holds back the replay of the next subscription: its first read decides whether to resume, the second is held. */
+function slowReplay({ store }: TestHub): { reads: number; release: () => void } {
+  const { replay } = store;
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow = { reads: 0, release };
+  store.replay = async (...asked) => {
+    slow.reads += 1;
+    if (slow.reads === 2) await released;
+    return replay(...asked);
+  };
+  return slow;
+}
+
 describe('changes', () => {
   test('[CHG-2] every change of a node comes in order, without a hole, with its evidence', async () => {
     const hub = await opened.hub();
@@ -107,27 +123,36 @@ describe('changes', () => {
     }
   });
 
+  test('[CHG-1] changes during a replay come after it', async () => {
+    const hub = await opened.hub();
+    const first = await opened.dashboard(hub);
+    const { cursor: since } = await first.follow();
+    await hub.register({ nodeId: 'missed' });
+    const slow = slowReplay(hub);
+    const dashboard = await opened.dashboard(hub);
+    await dashboard.follow({ since });
+    await until(() => slow.reads === 2);
+    const agent = await hub.register({ nodeId: 'later' });
+    await lose(hub, agent);
+    // What a live dashboard has heard is held for the other.
+    await first.hearsEvents(3);
+    expect(dashboard.events).toEqual([]);
+    slow.release();
+    const events = await dashboard.hearsEvents(3);
+    expect(events.map(({ nodeId, seq }) => `${nodeId} ${seq}`)).toEqual(['missed 1', 'later 1', 'later 2']);
+    expect(dashboard.cursor).toBe(first.cursor);
+  });
+
   test('[CHG-1] more changes during a replay than can be held are read from the log after all', async () => {
     const memory = new MemoryFleet(systemClock, 2);
     const hub = await opened.hub({ memory });
     const first = await opened.dashboard(hub);
     const { cursor: since } = await first.follow();
     await hub.register({ nodeId: 'a' });
-    const { replay } = hub.store;
-    let reads = 0;
-    let churned = (): void => {};
-    const churn = new Promise<void>((resolve) => {
-      churned = resolve;
-    });
-    hub.store.replay = async (...asked) => {
-      reads += 1;
-      // The first read decides whether to resume; the second is the replay, which we make slow.
-      if (reads === 2) await churn;
-      return replay(...asked);
-    };
+    const slow = slowReplay(hub);
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow({ since })).toMatchObject({ resumed: true });
-    await until(() => reads === 2);
+    await until(() => slow.reads === 2);
     const store = new MemoryStore(memory);
     await Promise.all([0, 1].map((shard) => store.attach(shard)));
     for (let index = 0; index < 250; index += 1) {
@@ -141,9 +166,9 @@ describe('changes', () => {
     // What a live dashboard has heard, the other's group has held or given up holding.
     await first.hearsEvents(2_501);
     expect(dashboard.events).toEqual([]);
-    churned();
+    slow.release();
     await until(() => hub.gateway.countByState().live === 2);
-    expect(reads).toBeGreaterThan(3);
+    expect(slow.reads).toBeGreaterThan(3);
     await dashboard.hearsEvents(2_501);
     expect(new Set(dashboard.events.map(({ nodeId, seq }) => `${nodeId} ${seq}`)).size).toBe(2_501);
     expect(known(dashboard)).toEqual(shown(hub));
