@@ -26,7 +26,7 @@ export class AgentGateway {
     clientTracking: false,
     maxPayload: LIMITS.frameBytes,
     maxFragments: 16,
-    maxPendingAutoPongs: 8,
+    autoPong: false,
     closeTimeout: 5_000,
     perMessageDeflate: false,
   });
