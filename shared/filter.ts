@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { boundedJson } from './json.ts';
 import { LIMITS } from './limits.ts';
 import { type FleetNode, idSchema, labelKeySchema, statusSchema, textSchema } from './node.ts';
 
@@ -8,19 +9,25 @@ const valueSchema = textSchema(LIMITS.nameLength).min(1);
  * Which nodes a client wants: every field that is given must match, a list matches any of its values. A field
  * that is not known is refused, because a filter with a typing error would otherwise show the whole fleet.
  */
-export const filterSchema = z.strictObject({
-  status: z.array(statusSchema).max(LIMITS.filterValues).exactOptional(),
-  kind: z.array(valueSchema).max(LIMITS.filterValues).exactOptional(),
-  location: valueSchema.exactOptional(),
-  labels: z
-    .record(labelKeySchema, textSchema(LIMITS.nameLength))
-    .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `has more than ${LIMITS.labels} labels`)
-    .exactOptional(),
-  pool: valueSchema.exactOptional(),
-  ids: z.array(idSchema).max(LIMITS.watchedIds).exactOptional(),
-  /** Substring of hostname, id or address; case does not matter. */
-  q: valueSchema.exactOptional(),
-});
+export const filterSchema = boundedJson(
+  z.strictObject({
+    status: z.array(statusSchema).max(LIMITS.filterValues).exactOptional(),
+    kind: z.array(valueSchema).max(LIMITS.filterValues).exactOptional(),
+    location: valueSchema.exactOptional(),
+    labels: z
+      .record(labelKeySchema, textSchema(LIMITS.nameLength))
+      .refine(
+        (labels) => Object.keys(labels).length <= LIMITS.labels,
+        `has more than ${LIMITS.labels} labels`,
+      )
+      .exactOptional(),
+    pool: valueSchema.exactOptional(),
+    ids: z.array(idSchema).max(LIMITS.watchedIds).exactOptional(),
+    /** Substring of hostname, id or address; case does not matter. */
+    q: valueSchema.exactOptional(),
+  }),
+  LIMITS.filterBytes,
+);
 export type Filter = z.output<typeof filterSchema>;
 
 /** Compiles a filter to a predicate over nodes. */

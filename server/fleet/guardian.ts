@@ -129,10 +129,10 @@ export class Guardian {
   }
 
   /** What this hub can put back into a shard: all it knows where its view was live, else its own sessions. */
-  lost(shard: number, viewWasLive: boolean): LostNode[] {
+  lost(shard: number, viewIsWhole: boolean): LostNode[] {
     const { view, sessions, storeNow } = this.#context;
     const records = new Map<string, NodeRecord>();
-    if (viewWasLive) for (const record of view.recordsOf(shard)) records.set(record.node.id, record);
+    if (viewIsWhole) for (const record of view.recordsOf(shard)) records.set(record.node.id, record);
     for (const { nodeId, record } of sessions.ofShard(shard)) {
       const seen = records.get(nodeId);
       if (!seen || record.node.seq > seen.node.seq) records.set(nodeId, record);

@@ -189,6 +189,12 @@ class Model {
   }
 }
 
+/** `MODEL_SEED` and `MODEL_PATH` of a failure run it again. */
+function replay(): { seed?: number; path?: string } {
+  const { MODEL_SEED: seed, MODEL_PATH: path } = process.env;
+  return { ...(seed !== undefined && { seed: Number(seed) }), ...(path !== undefined && { path }) };
+}
+
 describe('the fleet, whatever happens', () => {
   it('[MODEL-1] keeps seq without holes, nobody who beats offline, one session a node, and views equal to the store', async () => {
     await fc.assert(
@@ -201,7 +207,7 @@ describe('the fleet, whatever happens', () => {
         await model.end();
         expect(model.faults).toEqual([]);
       }),
-      { numRuns: Number(process.env.MODEL_RUNS ?? 300), endOnFailure: false },
+      { numRuns: Number(process.env.MODEL_RUNS ?? 300), endOnFailure: false, ...replay() },
     );
   }, 240_000);
 });

@@ -118,6 +118,8 @@ export class ModelAgent {
   silent = false;
   /** When the heartbeats came that a hub could write. */
   readonly #delivered: number[] = [];
+  /** When the heartbeats came that a stopped hub will find when it goes on, if this socket lasts. */
+  #inStoppedHub: number[] = [];
   link: ModelLink | undefined;
   #abandoned: ModelLink[] = [];
   #lastBeatAt = Number.NEGATIVE_INFINITY;
@@ -131,7 +133,7 @@ export class ModelAgent {
 
   /** How long before this moment the newest heartbeat had come through. */
   silentBefore(at: number): number {
-    return at - Math.max(...this.#delivered.filter((when) => when <= at));
+    return at - Math.max(...[...this.#delivered, ...this.#inStoppedHub].filter((when) => when <= at));
   }
 
   get connected(): boolean {
@@ -159,7 +161,7 @@ export class ModelAgent {
     this.#lastBeatAt = beatAt;
     // A stopped hub finds in its socket what came meanwhile: it may not judge before it has looked.
     const { stopped } = hub.clock;
-    if (stopped && hub.store.fault === 'none') this.#delivered.push(beatAt);
+    if (stopped && hub.store.fault === 'none') this.#inStoppedHub.push(beatAt);
     hub.clock.deliver(() => hub.fleet.heartbeat(session));
     if (stopped || !hub.reachesStore) return;
     // It waits in the hub before it is written: a socket or a hub that ends meanwhile takes it along.
@@ -188,6 +190,7 @@ export class ModelAgent {
     this.#answeredAt = this.#clock.now();
     this.#delivered.push(outcome.session.lastBeatAt);
     if (this.link) this.#abandoned.push(this.link);
+    this.#inStoppedHub = [];
     this.link = Object.assign(link, { hub, session: outcome.session, since: this.#clock.now() });
   }
 
@@ -206,6 +209,7 @@ export class ModelAgent {
     const { link } = this;
     this.up = false;
     this.link = undefined;
+    this.#inStoppedHub = [];
     if (!link?.hub.takesBeats || link.ended) return;
     void link.hub.fleet.registrar.closed(link.session, { goodbye, code: goodbye ? 1000 : 1006 });
   }
