@@ -18,6 +18,9 @@ import { VERSION } from './version.ts';
 /** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
 const BACKLOG = 4_096;
 
+/** How long HTTP requests have to be answered when the hub shuts down. */
+const HTTP_ANSWER_MS = 500;
+
 /** A hub that listens. */
 export interface Hub {
   readonly hubId: string;
@@ -70,7 +73,10 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     await agents.drain();
     await fleet.stop();
     await dashboards.close();
+    // A connection on which no whole request came, such as a browser's spare one, would hold this up for a minute.
+    const cut = clock.after(HTTP_ANSWER_MS, () => app.server.closeAllConnections());
     await app.close();
+    cut();
     await store.close();
   };
   const stop = (): Promise<void> => {

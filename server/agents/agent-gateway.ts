@@ -44,6 +44,13 @@ export class AgentGateway {
     return this.#sockets.size;
   }
 
+  /** Bytes that all agents together have not read yet. */
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const agent of this.#sockets) bytes += agent.bufferedAmount;
+    return bytes;
+  }
+
   /** Admits an upgrade to an agent's socket, or refuses it before the handshake. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (this.#draining || !this.#context.fleet.admits) {

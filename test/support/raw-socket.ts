@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { until } from './until.ts';
 
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
@@ -54,14 +53,23 @@ export class RawSocket {
   /** Resolves once the network socket is gone, whoever ended it. */
   readonly gone: Promise<void>;
   #received: Buffer = Buffer.alloc(0);
+  #wake = (): void => {};
+  #isGone = false;
 
   private constructor(socket: Socket) {
     this.socket = socket;
     socket.on('error', () => {});
     socket.on('data', (data: Buffer) => {
       this.#received = Buffer.concat([this.#received, data]);
+      this.#wake();
     });
-    this.gone = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.gone = new Promise((resolve) => {
+      socket.once('close', () => {
+        this.#isGone = true;
+        this.#wake();
+        resolve();
+      });
+    });
   }
 
   static async connect(port: number): Promise<RawSocket> {
@@ -99,19 +107,31 @@ export class RawSocket {
   }
 
   /** The head of an HTTP answer, without its body. */
-  async head(): Promise<string> {
-    const end = await until('an HTTP answer', () => {
+  head(): Promise<string> {
+    return this.#take('an HTTP answer', () => {
       const at = this.#received.indexOf('\r\n\r\n');
-      return at >= 0 && at + 4;
+      if (at < 0) return undefined;
+      const head = this.#received.subarray(0, at + 4).toString('latin1');
+      this.#received = this.#received.subarray(at + 4);
+      return head;
     });
-    const head = this.#received.subarray(0, end).toString('latin1');
-    this.#received = this.#received.subarray(end);
-    return head;
   }
 
   /** The next frame of the hub. */
   nextFrame(): Promise<ReceivedFrame> {
-    return until('a frame', () => this.#takeFrame());
+    return this.#take('a frame', () => this.#takeFrame());
+  }
+
+  /** Waits until enough has come. One waits at a time. */
+  async #take<T>(what: string, take: () => T | undefined): Promise<T> {
+    for (;;) {
+      const taken = take();
+      if (taken !== undefined) return taken;
+      if (this.#isGone) throw new Error(`the hub ended the connection instead of sending ${what}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
   }
 
   /** The code of the hub's Close frame; frames before it are passed over. */
