@@ -102,6 +102,12 @@ export class AgentSocket extends WebSocket {
     this.close(code.code, reason);
   }
 
+  /** The hub shuts down. The session is left in the fleet, so that its waiting heartbeat is written all the same. */
+  drain(): void {
+    this.#state = { kind: 'closed' };
+    this.close(CLOSE.restarting.code, CLOSE.restarting.reason);
+  }
+
   #closeState(ending?: Ending): void {
     const state = this.#state;
     if (state.kind === 'closed') return;

@@ -5,7 +5,7 @@ import type { Log } from '../../server/log.ts';
 import { readHubSettings } from '../../server/settings.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
-import type { FleetEvent, FleetNode } from '../../shared/index.ts';
+import type { FleetEvent, FleetNode, NodeStats } from '../../shared/index.ts';
 import { AgentClient } from './agent-client.ts';
 import { FakeClock } from './fake-clock.ts';
 import { RawSocket } from './raw-socket.ts';
@@ -119,6 +119,24 @@ export class TestHub {
       const node = this.node(id);
       return node && looks(node) ? node : undefined;
     });
+  }
+
+  /** The node as it is stored, also after the hub's end. */
+  async stored(id: string): Promise<FleetNode | undefined> {
+    const stored = await (await this.#open(id)).read(id);
+    return stored.kind === 'node' ? stored.record.node : undefined;
+  }
+
+  /** The last stats as they are stored, also after the hub's end. */
+  async storedStats({ id, heartbeat }: FleetNode): Promise<NodeStats | undefined> {
+    const asked = [{ id, timeoutMs: heartbeat.timeoutMs }];
+    return (await (await this.#open(id)).stats(asked)).get(id)?.stats;
+  }
+
+  async #open(id: string): Promise<MemoryStore> {
+    const store = new MemoryStore(this.memory);
+    await store.attach(store.shardOf(id));
+    return store;
   }
 
   /** Every event of a node, oldest first. */
