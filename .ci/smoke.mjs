@@ -36,6 +36,9 @@ const ready = await fetch(`${url}/readyz`);
 if (!ready.ok) throw new Error(`GET /readyz answers ${ready.status}`);
 
 up.kill('SIGTERM');
-const end = await Promise.race([exited, sleep(10_000, undefined, { ref: false }).then(() => 'still running 10 s after SIGTERM')]);
+const end = await Promise.race([
+  exited,
+  sleep(10_000, undefined, { ref: false }).then(() => 'still running 10 s after SIGTERM'),
+]);
 if (end !== 0) throw new Error(`SIGTERM should end it with 0, but: ${end}\n${output}`);
 console.log(`The built program works: ${node.hostname} was online at ${url}`);
