@@ -17,14 +17,19 @@ export const loadOrder = z.discriminatedUnion('do', [
 ]);
 export type LoadOrder = z.output<typeof loadOrder>;
 
-let agents: RawAgent[] = [];
+const agents: RawAgent[] = [];
 
 async function carryOut(order: LoadOrder): Promise<number> {
   switch (order.do) {
-    case 'connect':
-      agents = Array.from({ length: order.count }, (_, index) => new RawAgent(`${order.prefix}-${index}`));
-      await connectAll(agents, order.port, order.register);
+    case 'connect': {
+      const more = Array.from(
+        { length: order.count },
+        (_, index) => new RawAgent(`${order.prefix}-${index}`),
+      );
+      agents.push(...more);
+      await connectAll(more, order.port, order.register);
       return agents.length;
+    }
     case 'start':
       for (const agent of agents) agent.start(order.beat);
       return 0;

@@ -17,6 +17,11 @@ const WINDOW_MS = quick ? 3_000 : 8_000;
 const RESETS = quick ? 100 : 500;
 const SILENCES = quick ? 100 : 400;
 
+/** `--only memory` measures that alone. */
+const only = process.argv[process.argv.indexOf('--only') + 1];
+const wanted = (part: 'rates' | 'memory' | 'resets' | 'silence'): boolean =>
+  !process.argv.includes('--only') || only === part;
+
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
 const quantile = (values: readonly number[], q: number): number =>
@@ -92,21 +97,22 @@ async function measureRates(redis: RedisServer): Promise<Map<string, Rate[]>> {
   return results;
 }
 
-/** Resident bytes for each idle agent, from no agents to all. */
+/** Resident bytes for each idle agent: the slope from a third of them to all, so that the process' own start does not count. */
 async function measureMemory(kind: Kind, redis: RedisServer): Promise<number> {
   const server = await startServer(kind, redis, 'idle');
-  const before = await server.memory();
   const load = new LoadProcess(LOAD_CORE);
-  await load.ask({
-    do: 'connect',
-    port: server.port,
-    count: IDLE_AGENTS,
-    register: kind !== 'bare',
-    prefix: 'idle',
-  });
-  await pause(quick ? 3_000 : 20_000);
-  const perAgent = ((await server.memory()) - before) / IDLE_AGENTS;
-  say(`memory ${kind}: ${(perAgent / 1_024).toFixed(2)} KiB an agent`);
+  const third = IDLE_AGENTS / 3;
+  const held: number[] = [];
+  for (const [prefix, count] of [
+    ['first', third],
+    ['rest', 2 * third],
+  ] as const) {
+    await load.ask({ do: 'connect', port: server.port, count, register: kind !== 'bare', prefix });
+    await pause(quick ? 3_000 : 20_000);
+    held.push(await server.memory());
+  }
+  const perAgent = ((held[1] ?? 0) - (held[0] ?? 0)) / (2 * third);
+  say(`memory ${kind}: ${(perAgent / 1_000).toFixed(2)} kB an agent`);
   await load.end();
   await server.end();
   return perAgent;
@@ -184,16 +190,9 @@ async function measureSilence(redis: RedisServer): Promise<number[]> {
   return over;
 }
 
-function report(
-  rates: Map<string, Rate[]>,
-  memory: Map<Kind, number>,
-  resets: number[],
-  silences: number[],
-): void {
-  const table = new Table({
-    head: [`${AGENTS} agents, closed loop`, 'answered/s', 'x bare ws', 'hub us each', 'Redis us each'],
-    style: { head: [], border: [] },
-  });
+function rateTable(rates: Map<string, Rate[]>): string {
+  const head = [`${AGENTS} agents, closed loop`, 'answered/s', 'x bare ws', 'hub us each', 'Redis us each'];
+  const table = new Table({ head, style: { head: [], border: [] } });
   for (const beat of ['ping', 'stats'] as const) {
     const bare = median((rates.get(`bare ${beat}`) ?? []).map(({ perSecond }) => perSecond));
     for (const kind of ['bare', 'memory', 'redis'] as const) {
@@ -216,13 +215,29 @@ function report(
       ]);
     }
   }
-  const lines = [
-    table.toString(),
-    `memory per idle agent at ${IDLE_AGENTS}: ${[...memory].map(([kind, bytes]) => `${kind} ${(bytes / 1_000).toFixed(1)} kB`).join(', ')}`,
-    `RST to the dashboard's callback, ${resets.length} times: p50 ${median(resets).toFixed(1)} ms, p99 ${quantile(resets, 0.99).toFixed(1)} ms`,
-    `past the heartbeat's end until offline is seen, ${silences.length} nodes: p50 ${median(silences).toFixed(0)} ms, p99 ${quantile(silences, 0.99).toFixed(0)} ms, earliest ${quantile(silences, 0).toFixed(0)} ms`,
-  ];
-  process.stdout.write(`${lines.join('\n')}\n`);
+  return table.toString();
+}
+
+const milliseconds = (values: readonly number[]): string =>
+  `p50 ${median(values).toFixed(1)} ms, p99 ${quantile(values, 0.99).toFixed(1)} ms (${quantile(values, 0).toFixed(1)}–${quantile(values, 1).toFixed(1)})`;
+
+async function measureAll(redis: RedisServer): Promise<void> {
+  const print = (line: string): void => void process.stdout.write(`${line}\n`);
+  if (wanted('rates')) print(rateTable(await measureRates(redis)));
+  if (wanted('memory')) {
+    const held: string[] = [];
+    for (const kind of ['bare', 'memory', 'redis'] as const) {
+      held.push(`${kind} ${((await measureMemory(kind, redis)) / 1_000).toFixed(1)} kB`);
+    }
+    print(`memory per idle agent up to ${IDLE_AGENTS}: ${held.join(', ')}`);
+  }
+  if (wanted('resets'))
+    print(`RST to the dashboard's callback, ${RESETS} times: ${milliseconds(await measureResets(redis))}`);
+  if (wanted('silence')) {
+    print(
+      `from a heartbeat's end until offline is seen, ${SILENCES} nodes: ${milliseconds(await measureSilence(redis))}`,
+    );
+  }
 }
 
 const redis = await startRedis();
@@ -230,12 +245,7 @@ const pinned = pin(redis.pid, LOAD_CORE) && pin(process.pid, LOAD_CORE);
 if (!pinned)
   say('taskset is missing: nothing is pinned to a core, so rates of different servers disturb each other');
 try {
-  const rates = await measureRates(redis);
-  const memory = new Map<Kind, number>();
-  for (const kind of ['bare', 'memory', 'redis'] as const) memory.set(kind, await measureMemory(kind, redis));
-  const resets = await measureResets(redis);
-  const silences = await measureSilence(redis);
-  report(rates, memory, resets, silences);
+  await measureAll(redis);
 } finally {
   await redis.stop();
 }

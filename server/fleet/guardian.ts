@@ -82,11 +82,12 @@ export class Guardian {
     const { event } = entry;
     const session = this.#context.sessions.get(event.nodeId);
     if (!session || session.leaving) return;
-    const { session: token, sessionSeq, instanceId, changeId } = entry;
-    if (event.type !== 'removed' && token === session.session) {
-      if (event.seq <= session.record.node.seq) return;
-      session.record = { node: event.node, session: token, sessionSeq, instanceId, changeId };
-      session.timing = event.node.heartbeat;
+    if (event.type !== 'removed' && entry.session === session.session) {
+      // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
+      const record = this.#context.view.get(event.nodeId);
+      if (!record || record.node.seq < session.record.node.seq) return;
+      session.record = record;
+      session.timing = record.node.heartbeat;
     } else if (event.seq > session.record.sessionSeq) {
       this.#end(session, event.type === 'removed' ? CLOSE.removed : CLOSE.superseded);
     }
