@@ -71,13 +71,15 @@ async function startAll(
   say(whatNext(hub));
 }
 
-const whatNext = ({ port }: Hub): string => {
+function whatNext({ port }: Hub): string {
   const hub = port === 8080 ? '' : ` --hub http://127.0.0.1:${port}`;
-  return `
-What next, each in another terminal:
-  npx rollcall watch${hub}                        follow the fleet live
-  npx rollcall agent${hub} --node-id demo-2       another agent (this machine alone is one node)
-  curl http://127.0.0.1:${port}/api/v1/nodes            the fleet as JSON
-  REDIS_URL=redis://127.0.0.1:6379 npx rollcall up   keep the fleet in Redis, share it between hubs
-Ctrl-C stops.`;
-};
+  const next: ReadonlyArray<readonly [command: string, what: string]> = [
+    [`npx rollcall watch${hub}`, 'follow the fleet live'],
+    [`npx rollcall agent${hub} --node-id demo-2`, 'another agent (this machine alone is one node)'],
+    [`curl http://127.0.0.1:${port}/api/v1/nodes`, 'the fleet as JSON'],
+    ['REDIS_URL=redis://127.0.0.1:6379 npx rollcall up', 'keep the fleet in Redis, share it between hubs'],
+  ];
+  const width = Math.max(...next.map(([command]) => command.length));
+  const lines = next.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`);
+  return ['', 'What next, each in another terminal:', ...lines, 'Ctrl-C stops.'].join('\n');
+}
