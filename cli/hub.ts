@@ -104,9 +104,10 @@ export function hubCommand(): Command {
         'Hub listening',
       );
       const signal = await untilSignal();
-      log.info({ signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
+      const { hubId } = hub;
+      log.info({ hubId, signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
       await hub.stop();
-      log.info({}, 'Hub stopped');
+      log.info({ hubId }, 'Hub stopped');
     });
 }
 

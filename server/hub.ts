@@ -7,7 +7,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { createHttpApp } from './http/app.ts';
-import type { Log } from './log.ts';
+import { type Log, logWith } from './log.ts';
 import { type HubSettings, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
@@ -46,8 +46,9 @@ export interface HubParts {
  * `StoreRefusedError` of the store, and `SettingsError` where the port is taken.
  */
 export async function startHub(settings: HubSettings, parts: HubParts): Promise<Hub> {
-  const { log, clock = systemClock } = parts;
+  const { clock = systemClock } = parts;
   const hubId = `hub-${randomBytes(4).toString('hex')}`;
+  const log = logWith(parts.log, { hubId });
   const store = parts.store ?? createStore(settings, clock, log);
   await openStore(store);
   const timing = { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
@@ -114,10 +115,11 @@ async function openStore(store: FleetStore): Promise<void> {
 /** Says a taken port, the commonest trouble of a start, in words. */
 function portError(error: unknown, { HOST, PORT }: HubSettings): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE') return new SettingsError(`${PORT} is in use; try PORT=${PORT + 1}`);
+  if (code === 'EADDRINUSE')
+    return new SettingsError(`${PORT} is in use; try PORT=${PORT < 65_535 ? PORT + 1 : 8080}`);
   if (code === 'EACCES')
     return new SettingsError(`PORT: ${PORT} needs more rights than this user has; try PORT=8080`);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EINVAL')
     return new SettingsError(`HOST: ${HOST} is no address of this machine`);
   return error;
 }
