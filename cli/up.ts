@@ -41,32 +41,44 @@ export function upCommand(): Command {
       const ended = untilSignal();
       const machine = await createMachineAgent({ ...door, version: VERSION });
       const agents = [machine];
-      const started = startAll(hub, machine, agents, door, simulate);
+      const stopping = new AbortController();
+      const { signal } = stopping;
+      const started = startAll({ hub, machine, agents, door, simulate, signal }).catch((error: unknown) => {
+        // The start of an agent that is stopped meanwhile fails, as it should.
+        if (!signal.aborted) log.error({ err: error }, 'Not all agents could be started');
+      });
       await ended;
       say('Stopping.');
+      stopping.abort();
       await Promise.all(agents.map((agent) => agent.stop()));
-      await started.catch(() => {});
+      await started;
       await hub.stop();
     });
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-async function startAll(
-  hub: Hub,
-  machine: FleetAgent,
-  agents: FleetAgent[],
-  door: Parameters<typeof createSimulatedAgent>[1],
-  simulate: number,
-): Promise<void> {
+interface Start {
+  hub: Hub;
+  machine: FleetAgent;
+  /** Gets every agent that is started. */
+  agents: FleetAgent[];
+  door: Parameters<typeof createSimulatedAgent>[1];
+  simulate: number;
+  /** No more agents are to be started. */
+  signal: AbortSignal;
+}
+
+async function startAll({ hub, machine, agents, door, simulate, signal }: Start): Promise<void> {
   const { node } = await machine.start();
   say(`This machine is node ${node.id}  (${node.hostname}): ${node.status}`);
-  for (let from = 0; from < simulate; from += SIMULATED_AT_ONCE) {
+  for (let from = 0; from < simulate && !signal.aborted; from += SIMULATED_AT_ONCE) {
     const count = Math.min(SIMULATED_AT_ONCE, simulate - from);
     const batch = Array.from({ length: count }, (_, index) => createSimulatedAgent(from + index + 1, door));
     agents.push(...batch);
     await Promise.all(batch.map((agent) => agent.start()));
   }
+  if (signal.aborted) return;
   if (simulate > 0) say(`${simulate} simulated agents are connected.`);
   say(whatNext(hub));
 }
