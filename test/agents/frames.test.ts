@@ -65,6 +65,7 @@ describe('a frame that breaks the WebSocket protocol', () => {
       expect(await raw.closeCode()).toBe(code);
       raw.destroy();
       await soon(() => watched.hub.hub.agents.size === 1);
+      expect(watched.hub.hub.fleet.sessions.get('raw')).toBeUndefined();
       await expectUnharmed(watched);
       expect(watched.hub.node('raw')).toMatchObject({ status: 'online', seq: 1 });
       expect(await watched.hub.events('raw')).toHaveLength(1);
@@ -175,6 +176,10 @@ describe('control frames', () => {
   });
 });
 
+const upgradeTo = (path: string): string =>
+  `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+  `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'a'.repeat(22)}==\r\n\r\n`;
+
 describe('handshakes', () => {
   test('[LIM-22] one that never ends holds up nobody, neither agents nor the end of the hub', async () => {
     const watched = await withBystander(await hubs.start());
@@ -214,7 +219,7 @@ describe('handshakes', () => {
   test('[LIM-24] a message in the same packet as the handshake is read', async () => {
     const hub = await hubs.start();
     const raw = await hub.rawSocket();
-    const head = `GET /agent?x=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'a'.repeat(22)}==\r\n\r\n`;
+    const head = upgradeTo('/agent?x=1');
     raw.write(Buffer.concat([Buffer.from(head), frame(OPCODE.text, register({ hostname: 'eager' }))]));
     expect(await raw.head()).toMatch(/^HTTP\/1.1 101 /);
     expect(String((await raw.nextFrame()).payload)).toContain('"registered"');
@@ -223,7 +228,7 @@ describe('handshakes', () => {
   test('[LIM-24] a broken frame in the same packet as the handshake ends that socket alone', async () => {
     const watched = await withBystander(await hubs.start());
     const raw = await watched.hub.rawSocket();
-    const head = `GET /agent HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${'a'.repeat(22)}==\r\n\r\n`;
+    const head = upgradeTo('/agent');
     raw.write(Buffer.concat([Buffer.from(head), frame(OPCODE.text, '{}', { masked: false })]));
     await raw.head();
     expect(await raw.closeCode()).toBe(1002);
@@ -238,6 +243,10 @@ describe('handshakes', () => {
       early.reset();
       const late = await watched.hub.rawAgent();
       late.reset();
+      // The answer to a refused upgrade finds nobody.
+      const refused = await watched.hub.rawSocket();
+      refused.write(upgradeTo('/nothing'));
+      refused.reset();
     }
     await soon(() => watched.hub.hub.agents.size === 1);
     await expectUnharmed(watched);
