@@ -33,12 +33,13 @@ export function upCommand(): Command {
       const quiet = !given.dev && given.logLevel === undefined && !process.env.LOG_LEVEL;
       const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);
       const hub = await startHubOrSay(settings, log);
+      // Before it says that it is there, so that whoever waits for those words can stop it.
+      const ended = untilSignal();
       say(
         `Rollcall listens on ${hub.url}  (store: ${settings.REDIS_URL ? 'Redis' : 'memory'}, heartbeats every ${formatDuration(settings.HEARTBEAT_INTERVAL)}, offline after ${formatDuration(settings.HEARTBEAT_TIMEOUT)})`,
       );
       const token = settings.AGENT_TOKENS[0];
       const door = { hubUrl: hub.url, logger: log, ...(token !== undefined && { token }) };
-      const ended = untilSignal();
       const machine = await createMachineAgent({ ...door, version: VERSION });
       const agents = [machine];
       const stopping = new AbortController();
