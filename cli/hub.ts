@@ -99,14 +99,17 @@ export function hubCommand(): Command {
       const settings = hubSettings(given, process.env);
       const log = await createLogger(settings.LOG_LEVEL);
       const hub = await startHubOrSay(settings, log);
+      // Before it says that it is there, so that whoever waits for those words can stop it.
+      const ended = untilSignal();
       log.info(
         { hubId: hub.hubId, url: hub.url, store: settings.REDIS_URL ? 'redis' : 'memory' },
         'Hub listening',
       );
-      const signal = await untilSignal();
-      log.info({ signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
+      const signal = await ended;
+      const { hubId } = hub;
+      log.info({ hubId, signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
       await hub.stop();
-      log.info({}, 'Hub stopped');
+      log.info({ hubId }, 'Hub stopped');
     });
 }
 

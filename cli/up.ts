@@ -33,52 +33,72 @@ export function upCommand(): Command {
       const quiet = !given.dev && given.logLevel === undefined && !process.env.LOG_LEVEL;
       const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);
       const hub = await startHubOrSay(settings, log);
+      // Before it says that it is there, so that whoever waits for those words can stop it.
+      const ended = untilSignal();
       say(
         `Rollcall listens on ${hub.url}  (store: ${settings.REDIS_URL ? 'Redis' : 'memory'}, heartbeats every ${formatDuration(settings.HEARTBEAT_INTERVAL)}, offline after ${formatDuration(settings.HEARTBEAT_TIMEOUT)})`,
       );
       const token = settings.AGENT_TOKENS[0];
       const door = { hubUrl: hub.url, logger: log, ...(token !== undefined && { token }) };
-      const ended = untilSignal();
       const machine = await createMachineAgent({ ...door, version: VERSION });
       const agents = [machine];
-      const started = startAll(hub, machine, agents, door, simulate);
+      const stopping = new AbortController();
+      const { signal } = stopping;
+      const started = startAll({ hub, machine, agents, door, simulate, signal }).catch((error: unknown) => {
+        // The start of an agent that is stopped meanwhile fails, as it should.
+        if (!signal.aborted) log.error({ err: error }, 'Not all agents could be started');
+      });
       await ended;
       say('Stopping.');
+      stopping.abort();
       await Promise.all(agents.map((agent) => agent.stop()));
-      await started.catch(() => {});
+      await started;
       await hub.stop();
     });
 }
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-async function startAll(
-  hub: Hub,
-  machine: FleetAgent,
-  agents: FleetAgent[],
-  door: Parameters<typeof createSimulatedAgent>[1],
-  simulate: number,
-): Promise<void> {
+interface Start {
+  hub: Hub;
+  machine: FleetAgent;
+  /** Gets every agent that is started. */
+  agents: FleetAgent[];
+  door: Parameters<typeof createSimulatedAgent>[1];
+  simulate: number;
+  /** No more agents are to be started. */
+  signal: AbortSignal;
+}
+
+async function startAll({ hub, machine, agents, door, simulate, signal }: Start): Promise<void> {
   const { node } = await machine.start();
   say(`This machine is node ${node.id}  (${node.hostname}): ${node.status}`);
-  for (let from = 0; from < simulate; from += SIMULATED_AT_ONCE) {
+  for (let from = 0; from < simulate && !signal.aborted; from += SIMULATED_AT_ONCE) {
     const count = Math.min(SIMULATED_AT_ONCE, simulate - from);
     const batch = Array.from({ length: count }, (_, index) => createSimulatedAgent(from + index + 1, door));
     agents.push(...batch);
     await Promise.all(batch.map((agent) => agent.start()));
   }
+  if (signal.aborted) return;
   if (simulate > 0) say(`${simulate} simulated agents are connected.`);
   say(whatNext(hub));
 }
 
-const whatNext = ({ port }: Hub): string => {
+function whatNext({ port }: Hub): string {
   const hub = port === 8080 ? '' : ` --hub http://127.0.0.1:${port}`;
-  return `
-Open http://127.0.0.1:${port}/ in a browser: the fleet, live.
-Or, each in another terminal:
-  npx rollcall watch${hub}                        follow the fleet live
-  npx rollcall agent${hub} --node-id demo-2       another agent (this machine alone is one node)
-  curl http://127.0.0.1:${port}/api/v1/nodes            the fleet as JSON
-  REDIS_URL=redis://127.0.0.1:6379 npx rollcall up   keep the fleet in Redis, share it between hubs
-Ctrl-C stops.`;
-};
+  const next: ReadonlyArray<readonly [command: string, what: string]> = [
+    [`npx rollcall watch${hub}`, 'follow the fleet live'],
+    [`npx rollcall agent${hub} --node-id demo-2`, 'another agent (this machine alone is one node)'],
+    [`curl http://127.0.0.1:${port}/api/v1/nodes`, 'the fleet as JSON'],
+    ['REDIS_URL=redis://127.0.0.1:6379 npx rollcall up', 'keep the fleet in Redis, share it between hubs'],
+  ];
+  const width = Math.max(...next.map(([command]) => command.length));
+  const lines = next.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`);
+  return [
+    '',
+    `Open http://127.0.0.1:${port}/ in a browser: the fleet, live.`,
+    'Or, each in another terminal:',
+    ...lines,
+    'Ctrl-C stops.',
+  ].join('\n');
+}

@@ -8,7 +8,7 @@ import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { createHttpApp } from './http/app.ts';
 import { builtPage } from './http/page.ts';
-import type { Log } from './log.ts';
+import { type Log, logWith } from './log.ts';
 import { type HubSettings, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
@@ -18,6 +18,9 @@ import { VERSION } from './version.ts';
 
 /** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
 const BACKLOG = 4_096;
+
+/** How long HTTP requests have to be answered when the hub shuts down. */
+const HTTP_ANSWER_MS = 500;
 
 /** A hub that listens. */
 export interface Hub {
@@ -44,8 +47,9 @@ export interface HubParts {
  * `StoreRefusedError` of the store, and `SettingsError` where the port is taken.
  */
 export async function startHub(settings: HubSettings, parts: HubParts): Promise<Hub> {
-  const { log, clock = systemClock } = parts;
+  const { clock = systemClock } = parts;
   const hubId = `hub-${randomBytes(4).toString('hex')}`;
+  const log = logWith(parts.log, { hubId });
   const store = parts.store ?? createStore(settings, clock, log);
   await openStore(store);
   const timing = { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
@@ -71,7 +75,10 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     await agents.drain();
     await fleet.stop();
     await dashboards.close();
+    // A connection on which no whole request came, such as a browser's spare one, would hold this up for a minute.
+    const cut = clock.after(HTTP_ANSWER_MS, () => app.server.closeAllConnections());
     await app.close();
+    cut();
     await store.close();
   };
   const stop = (): Promise<void> => {
@@ -109,10 +116,11 @@ async function openStore(store: FleetStore): Promise<void> {
 /** Says a taken port, the commonest trouble of a start, in words. */
 function portError(error: unknown, { HOST, PORT }: HubSettings): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE') return new SettingsError(`${PORT} is in use; try PORT=${PORT + 1}`);
+  if (code === 'EADDRINUSE')
+    return new SettingsError(`${PORT} is in use; try PORT=${PORT < 65_535 ? PORT + 1 : 8080}`);
   if (code === 'EACCES')
     return new SettingsError(`PORT: ${PORT} needs more rights than this user has; try PORT=8080`);
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND')
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EINVAL')
     return new SettingsError(`HOST: ${HOST} is no address of this machine`);
   return error;
 }

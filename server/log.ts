@@ -9,6 +9,16 @@ export interface Log {
 /** A log that says nothing. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
+/** A log whose lines all carry these fields. */
+export function logWith(log: Log, bound: Readonly<Record<string, unknown>>): Log {
+  return {
+    debug: (fields, message) => log.debug({ ...bound, ...fields }, message),
+    info: (fields, message) => log.info({ ...bound, ...fields }, message),
+    warn: (fields, message) => log.warn({ ...bound, ...fields }, message),
+    error: (fields, message) => log.error({ ...bound, ...fields }, message),
+  };
+}
+
 /** Enough of a session's id to tell two apart in a log, not enough to speak for it. */
 export function shortSession(session: string): string {
   return session.slice(0, 8);

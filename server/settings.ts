@@ -5,6 +5,11 @@ import { parseRedisUrl } from './store/redis/redis-url.ts';
 /** A setting is wrong. The message is one line that names it. */
 export class SettingsError extends Error {
   override name = 'SettingsError';
+
+  constructor(message: string) {
+    // It may quote the value, and a value may be anything.
+    super(message.replace(/\s+/g, ' '));
+  }
 }
 
 const list = z.string().transform((text) =>
@@ -14,11 +19,14 @@ const list = z.string().transform((text) =>
     .filter((part) => part !== ''),
 );
 
-const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
+const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(host);
 
-const tokens = list.refine((all) => all.every((token) => /^[\x21-\x7e]{8,512}$/.test(token)), {
-  error: 'each token is 8 to 512 printable characters without spaces',
-});
+/** A list that is set but holds nothing is a mistake: an empty secret file must not open the hub to everyone. */
+const tokens = list
+  .refine((all) => all.length > 0, { error: 'is set, but holds no token' })
+  .refine((all) => all.every((token) => /^[\x21-\x7e]{8,512}$/.test(token)), {
+    error: 'each token is 8 to 512 printable characters without spaces',
+  });
 
 const wholeNumber = (from: number, to: number) =>
   z
@@ -39,7 +47,7 @@ const redisUrl = z.string().superRefine((text, context) => {
   } catch (error) {
     context.addIssue({
       code: 'custom',
-      message: error instanceof Error ? error.message : 'is not a Redis URL',
+      message: error instanceof Error ? error.message.replace(/^REDIS_URL /, '') : 'is not a Redis URL',
     });
   }
 });
@@ -56,9 +64,21 @@ const interval = durationSchema.refine((ms) => ms >= 100 && ms <= 600_000, {
   error: 'must be from 100ms to 10m',
 });
 
+/** Beyond a day it is a mistake, and beyond 24 days more than a timer can wait. */
+const timeout = durationSchema.refine((ms) => ms <= 86_400_000, { error: 'must be at most 24h' });
+
+/** An address or a name; IPv6 may be written in the brackets that it has in a URL. */
+const host = z
+  .string()
+  .trim()
+  .transform((text) => text.replace(/^\[(.*)\]$/, '$1'))
+  .refine((text) => /^[A-Za-z0-9._:%-]+$/.test(text), {
+    error: 'must be an address or a name of this machine',
+  });
+
 /** Every setting of a hub, by its name in the environment. */
 const schema = z.object({
-  HOST: z.string().default('127.0.0.1'),
+  HOST: host.default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(8080),
   REDIS_URL: redisUrl.exactOptional(),
   KEY_PREFIX: z
@@ -67,7 +87,7 @@ const schema = z.object({
     .default('fleet'),
   SHARDS: shards.default(16),
   HEARTBEAT_INTERVAL: interval.default(10_000),
-  HEARTBEAT_TIMEOUT: durationSchema.default(30_000),
+  HEARTBEAT_TIMEOUT: timeout.default(30_000),
   AGENT_TOKENS: tokens.default([]),
   DASHBOARD_TOKENS: tokens.default([]),
   ALLOWED_ORIGINS: origins.default([]),
@@ -93,14 +113,20 @@ export function readHubSettings(environment: Environment, readFile: (path: strin
     const value = environment[name];
     if (value !== undefined && value !== '') given[name] = value;
   }
+  const fromFile = new Set<unknown>();
   for (const name of fileSettings) {
     const path = environment[`${name}_FILE`];
-    if (path) given[name] = readSecret(`${name}_FILE`, path, readFile);
+    if (!path) continue;
+    if (given[name] !== undefined)
+      throw new SettingsError(`${name}: ${name}_FILE is set too; set one of them`);
+    given[name] = readSecret(`${name}_FILE`, path, readFile);
+    fromFile.add(name);
   }
   const result = schema.safeParse(given);
   if (!result.success) {
     const issue = result.error.issues[0];
-    throw new SettingsError(`${String(issue?.path[0] ?? 'settings')}: ${issue?.message ?? 'is wrong'}`);
+    const name = String(issue?.path[0] ?? 'settings');
+    throw new SettingsError(`${fromFile.has(name) ? `${name}_FILE` : name}: ${issue?.message ?? 'is wrong'}`);
   }
   checkTogether(result.data);
   return result.data;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { boundedJson } from './json.ts';
 import { LIMITS } from './limits.ts';
 import { type FleetNode, idSchema, labelKeySchema, statusSchema, textSchema } from './node.ts';
 
@@ -8,19 +9,25 @@ const valueSchema = textSchema(LIMITS.nameLength).min(1);
  * Which nodes a client wants: every field that is given must match, a list matches any of its values. A field
  * that is not known is refused, because a filter with a typing error would otherwise show the whole fleet.
  */
-export const filterSchema = z.strictObject({
-  status: z.array(statusSchema).max(LIMITS.filterValues).exactOptional(),
-  kind: z.array(valueSchema).max(LIMITS.filterValues).exactOptional(),
-  location: valueSchema.exactOptional(),
-  labels: z
-    .record(labelKeySchema, textSchema(LIMITS.nameLength))
-    .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `has more than ${LIMITS.labels} labels`)
-    .exactOptional(),
-  pool: valueSchema.exactOptional(),
-  ids: z.array(idSchema).max(LIMITS.watchedIds).exactOptional(),
-  /** Substring of hostname, id or address; case does not matter. */
-  q: valueSchema.exactOptional(),
-});
+export const filterSchema = boundedJson(
+  z.strictObject({
+    status: z.array(statusSchema).max(LIMITS.filterValues).exactOptional(),
+    kind: z.array(valueSchema).max(LIMITS.filterValues).exactOptional(),
+    location: valueSchema.exactOptional(),
+    labels: z
+      .record(labelKeySchema, textSchema(LIMITS.nameLength))
+      .refine(
+        (labels) => Object.keys(labels).length <= LIMITS.labels,
+        `has more than ${LIMITS.labels} labels`,
+      )
+      .exactOptional(),
+    pool: valueSchema.exactOptional(),
+    ids: z.array(idSchema).max(LIMITS.watchedIds).exactOptional(),
+    /** Substring of hostname, id or address; case does not matter. */
+    q: valueSchema.exactOptional(),
+  }),
+  LIMITS.filterBytes,
+);
 export type Filter = z.output<typeof filterSchema>;
 
 /** What a filter looks at: whole nodes and the rows of a list have it. */
@@ -67,25 +74,26 @@ const listKeys: ReadonlySet<string> = new Set(['status', 'kind', 'ids']);
 
 /**
  * A filter from a query string: `status=online&status=offline&kind=gpu&label=zone=a&label=rack=b&q=web`.
- * Lists are repeated keys or commas. Returns what `filterSchema` is then asked to accept.
+ * Lists are repeated keys or commas. Returns what `filterSchema` is then asked to accept; it refuses what may be
+ * given once and came twice, because one of the two would be ignored.
  */
 export function filterFromQuery(query: Iterable<[string, string]>): Record<string, unknown> {
-  const lists = new Map<string, string[]>();
-  const labels: Array<[string, string]> = [];
-  const single: Array<[string, string]> = [];
+  const fields = new Map<string, string | string[]>();
+  const labels = new Map<string, string | string[]>();
   for (const [key, value] of query) {
     if (key === 'label') {
       const at = value.indexOf('=');
-      labels.push(at < 0 ? [value, ''] : [value.slice(0, at), value.slice(at + 1)]);
+      addTo(labels, at < 0 ? value : value.slice(0, at), at < 0 ? '' : value.slice(at + 1));
     } else if (listKeys.has(key)) {
-      lists.set(key, [...(lists.get(key) ?? []), ...value.split(',')]);
+      fields.set(key, [fields.get(key) ?? [], value.split(',')].flat());
     } else {
-      single.push([key, value]);
+      addTo(fields, key, value);
     }
   }
-  return {
-    ...Object.fromEntries(single),
-    ...Object.fromEntries(lists),
-    ...(labels.length > 0 && { labels: Object.fromEntries(labels) }),
-  };
+  return { ...Object.fromEntries(fields), ...(labels.size > 0 && { labels: Object.fromEntries(labels) }) };
+}
+
+function addTo(entries: Map<string, string | string[]>, key: string, value: string): void {
+  const before = entries.get(key);
+  entries.set(key, before === undefined ? value : [before, value].flat());
 }

@@ -25,6 +25,9 @@ export function findJsonFault(value: unknown, maxDepth: number = LIMITS.jsonDept
     if (path.length > maxDepth) return { path: [], why: `nests deeper than ${maxDepth} levels` };
     if (typeof current === 'string' && !isWellFormed(current))
       return { path, why: 'has half a surrogate pair' };
+    // JSON.parse reads 1e999 as Infinity, which JSON.stringify writes as null.
+    if (typeof current === 'number' && !Number.isFinite(current))
+      return { path, why: 'is a number too large to store' };
     if (typeof current !== 'object' || current === null) continue;
     for (const [key, child] of Object.entries(current)) {
       if (key === '__proto__') return { path, why: 'has a key named __proto__' };

@@ -38,8 +38,10 @@ export const LIMITS = {
   resumeEvents: 10_000,
   /** Events in one `history` answer. */
   historyEvents: 1_000,
-  /** Characters of a dashboard's cursor. */
-  cursorLength: 4_096,
+  /** Characters of a dashboard's cursor: about ten for each of up to 1,024 shards. */
+  cursorLength: 12_288,
+  /** A filter, as JSON. */
+  filterBytes: 32 * 1024,
 } as const;
 
 /** The version of the agent's wire that this build speaks (`register.protocol`). */

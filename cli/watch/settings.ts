@@ -86,7 +86,6 @@ function readFilter(flags: WatchFlags): Filter {
 
 function labelOf(text: string): string {
   const key = text.slice(0, Math.max(0, text.indexOf('=')));
-  // Checked here as well: a key named __proto__ would be dropped on the way, and the filter match everything.
   if (labelKeySchema.safeParse(key).success) return text;
   throw new UsageError(`--label ${JSON.stringify(text)}: write it as key=value`);
 }

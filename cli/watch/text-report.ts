@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import Table from 'cli-table3';
 import { type DashboardEvent, STATUSES, type Status } from '../../shared/index.ts';
 import { describeReason, describeType } from './describe.ts';
-import { clockTime, printable } from './printable.ts';
+import { clockTime, printable, sinceTime } from './printable.ts';
 import type { Difference, ShownNode } from './projection.ts';
 import { byHostname, countByStatus, type Output, type Report } from './report.ts';
 
@@ -124,7 +124,7 @@ export class TextReport implements Report {
       table.push([
         this.#status(node.status),
         ...[hostname, id, kind, location].map(printable),
-        clockTime(statusSince),
+        sinceTime(statusSince, this.#now()),
         reason,
       ]);
     }

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { CLOSE, LIMITS } from '../../shared/index.ts';
+import { LIMITS } from '../../shared/index.ts';
 import { type Access, bearer } from '../access.ts';
 import type { Cancel } from '../clock.ts';
 import { refuseUpgrade } from '../upgrades.ts';
@@ -26,7 +26,7 @@ export class AgentGateway {
     clientTracking: false,
     maxPayload: LIMITS.frameBytes,
     maxFragments: 16,
-    maxPendingAutoPongs: 8,
+    autoPong: false,
     closeTimeout: 5_000,
     perMessageDeflate: false,
   });
@@ -42,6 +42,13 @@ export class AgentGateway {
   /** Sockets that are open, registered or not. */
   get size(): number {
     return this.#sockets.size;
+  }
+
+  /** Bytes that all agents together have not read yet. */
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const agent of this.#sockets) bytes += agent.bufferedAmount;
+    return bytes;
   }
 
   /** Admits an upgrade to an agent's socket, or refuses it before the handshake. */
@@ -93,7 +100,7 @@ export class AgentGateway {
     const steps = Math.min(DRAIN_SPREAD_MS / DRAIN_STEP_MS, Math.ceil(all.length / 20));
     const perStep = Math.ceil(all.length / Math.max(1, steps));
     for (let from = 0; from < all.length; from += perStep) {
-      for (const agent of all.slice(from, from + perStep)) agent.end(CLOSE.restarting);
+      for (const agent of all.slice(from, from + perStep)) agent.drain();
       if (from + perStep < all.length) await this.#wait(DRAIN_STEP_MS);
     }
     for (let waited = 0; waited < DRAIN_ANSWER_MS && this.#sockets.size > 0; waited += DRAIN_STEP_MS) {

@@ -41,6 +41,9 @@ type State =
 /** Messages of one session that may wait for the store at a time. */
 const PENDING_MESSAGES = 8;
 
+/** What an agent may leave unread before it is cut off: a few answers of the largest size. */
+const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
+
 /** How long an agent waits before it tries again where the hub is busy: 1 s to 3 s, so that they come spread out. */
 export function retryAfterMs(): number {
   return 1_000 + Math.random() * 2_000;
@@ -68,6 +71,7 @@ export class AgentSocket extends WebSocket {
     this.on('error', onError);
     this.on('message', onMessage);
     this.on('ping', onPing);
+    this.on('pong', onPong);
     this.on('close', onClose);
   }
 
@@ -98,6 +102,12 @@ export class AgentSocket extends WebSocket {
     this.close(code.code, reason);
   }
 
+  /** The hub shuts down. The session is left in the fleet, so that its waiting heartbeat is written all the same. */
+  drain(): void {
+    this.#state = { kind: 'closed' };
+    this.close(CLOSE.restarting.code, CLOSE.restarting.reason);
+  }
+
   #closeState(ending?: Ending): void {
     const state = this.#state;
     if (state.kind === 'closed') return;
@@ -126,10 +136,19 @@ export class AgentSocket extends WebSocket {
     this.#closeState();
   }
 
-  pinged(): void {
-    const now = this.#now();
-    if (!this.#admits(now) || this.#state.kind !== 'live') return;
-    this.#context?.fleet.heartbeat(this.#state.session);
+  /**
+   * Answers the ping. ws would do it too, but ends a socket with too many waiting pongs without a close code,
+   * and so also that of an agent whose pings of a minute came at once.
+   */
+  pinged(data: Buffer): void {
+    if (!this.#admits(this.#now())) return;
+    if (this.#mayWrite()) this.pong(data);
+    if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session);
+  }
+
+  /** A pong that nobody asked for: no heartbeat, but a frame like any other. */
+  ponged(): void {
+    this.#admits(this.#now());
   }
 
   #now(): number {
@@ -171,7 +190,7 @@ export class AgentSocket extends WebSocket {
         break;
       case 'deregister':
         if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
-        else this.#inTurn(now, (session) => this.#deregister(session, message));
+        else this.#whenLive(now, (session) => this.#deregister(session, message));
         break;
       default:
         message satisfies never;
@@ -181,9 +200,9 @@ export class AgentSocket extends WebSocket {
   #register(message: Register, now: number): void {
     if (this.#state.kind === 'awaiting registration') {
       this.#state = { kind: 'registering' };
-      this.#logged(this.#firstRegister(message));
+      this.#inTurn(now, () => this.#firstRegister(message));
     } else {
-      this.#inTurn(now, (session) => this.#update(session, message));
+      this.#whenLive(now, (session) => this.#update(session, message));
     }
   }
 
@@ -219,16 +238,20 @@ export class AgentSocket extends WebSocket {
     else this.end({ code: 1000, name: 'deregistered', reason: 'deregistered', agent: 'stop' });
   }
 
-  /** Messages that wait for the store are taken one after the other. */
-  #inTurn(now: number, run: (session: LiveSession) => Promise<void>): void {
+  #whenLive(now: number, run: (session: LiveSession) => Promise<void>): void {
+    this.#inTurn(now, async () => {
+      if (this.#state.kind === 'live') await run(this.#state.session);
+    });
+  }
+
+  /** Messages that wait for the store are taken one after the other, the first registration among them. */
+  #inTurn(now: number, run: () => Promise<void>): void {
     if (this.#pending >= PENDING_MESSAGES) {
       this.#refuse({ code: 'too_many_pending', message: 'too many messages wait for an answer' }, now);
       return;
     }
     this.#pending += 1;
-    const turn = (this.#work ?? Promise.resolve()).then(async () => {
-      if (this.#state.kind === 'live') await run(this.#state.session);
-    });
+    const turn = (this.#work ?? Promise.resolve()).then(run);
     this.#work = turn
       .catch(() => {})
       .finally(() => {
@@ -249,15 +272,17 @@ export class AgentSocket extends WebSocket {
     this.#send({ type: 'error', code, message, ...(path !== undefined && { path }) });
   }
 
-  /** Replies are few, but a peer that never reads must not make the hub grow. */
   #send(message: HubMessage): void {
-    if (this.readyState !== WebSocket.OPEN) return;
-    if (this.bufferedAmount <= 4 * LIMITS.frameBytes) {
-      this.send(JSON.stringify(message));
-      return;
-    }
+    if (this.#mayWrite()) this.send(JSON.stringify(message));
+  }
+
+  /** Replies are few, but a peer that never reads must not make the hub grow: it is cut off. */
+  #mayWrite(): boolean {
+    if (this.readyState !== WebSocket.OPEN) return false;
+    if (this.bufferedAmount <= MOST_UNREAD_BYTES) return true;
     this.#closeState();
     this.terminate();
+    return false;
   }
 
   #logged(work: Promise<unknown> | undefined): void {
@@ -274,8 +299,11 @@ const notRegistered = { code: 'not_registered', message: 'register first' } as c
 function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
   if (this instanceof AgentSocket && Buffer.isBuffer(data)) this.received(data, isBinary);
 }
-function onPing(this: WebSocket): void {
-  if (this instanceof AgentSocket) this.pinged();
+function onPing(this: WebSocket, data: Buffer): void {
+  if (this instanceof AgentSocket) this.pinged(data);
+}
+function onPong(this: WebSocket): void {
+  if (this instanceof AgentSocket) this.ponged();
 }
 function onClose(this: WebSocket, code: number, reason: Buffer): void {
   if (this instanceof AgentSocket) this.closed(code, reason);

@@ -5,7 +5,7 @@ declare module 'ws' {
   interface ServerOptions {
     /** How long a closing socket waits for the peer's Close frame, in milliseconds. */
     closeTimeout?: number;
-    /** Pongs that may wait to be written before the socket is ended: the bound of a ping flood. */
+    /** Pongs that may wait to be written before ws ends the socket, without a close code. */
     maxPendingAutoPongs?: number;
     /** Fragments that one message may come in. */
     maxFragments?: number;

@@ -3,7 +3,6 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { TokenBucket } from '../token-bucket.ts';
-import type { RawConnection } from './socket-server.ts';
 
 /** A dashboard that left more than this unread when the next changes come is cut off. */
 const UNREAD_BYTES = 4 * 1024 * 1024;
@@ -17,13 +16,25 @@ const DRAIN_LOOK_MS = 10;
 const PACKETS_PER_SECOND = 20;
 const PACKETS_BURST = 100;
 
+/** What is needed of the connection that Engine.IO makes over the network socket. */
+export interface EngineConnection {
+  readonly readyState: string;
+  /** `packet`: one was received. `packetCreate`: one is to be sent. `flush`: all that waited were handed on. */
+  on(event: 'packet' | 'packetCreate' | 'flush', listener: (packet: OutgoingPacket) => void): unknown;
+  close(discard: boolean): unknown;
+}
+
+interface OutgoingPacket {
+  data?: string | Buffer;
+}
+
 /**
  * The connection of one dashboard: what it has not read yet, and its end. The network socket's own buffer is
  * the honest measure of a slow reader, and destroying that socket is the only end that frees it at once.
  */
 export class DashboardConnection {
   readonly remoteAddress: string;
-  readonly #raw: RawConnection;
+  readonly #raw: EngineConnection;
   readonly #socket: Duplex;
   readonly #clock: Clock;
   readonly #log: Log;
@@ -32,7 +43,7 @@ export class DashboardConnection {
   #heldPackets = 0;
   #heldBytes = 0;
 
-  constructor(raw: RawConnection, socket: Duplex, remoteAddress: string, clock: Clock, log: Log) {
+  constructor(raw: EngineConnection, socket: Duplex, remoteAddress: string, clock: Clock, log: Log) {
     this.#raw = raw;
     this.#socket = socket;
     this.remoteAddress = remoteAddress;
@@ -40,7 +51,7 @@ export class DashboardConnection {
     this.#log = log;
     this.#received = new TokenBucket(PACKETS_PER_SECOND, PACKETS_BURST, clock.now());
     raw.on('packet', () => this.#countReceived());
-    raw.on('packetCreate', ({ data }: { data?: string | Buffer }) => {
+    raw.on('packetCreate', ({ data }) => {
       this.#heldPackets += 1;
       this.#heldBytes += data?.length ?? 0;
     });

@@ -8,12 +8,13 @@ import {
   type NodeAnswer,
   nodeRequestSchema,
   type Refusal,
+  subscribeSchema,
   watchSchema,
 } from '../../shared/index.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import type { DashboardConnection } from './connection.ts';
 import { jsonSize } from './pages.ts';
-import { readRequest, readSubscribe } from './requests.ts';
+import { readRequest } from './requests.ts';
 import type { DashboardSocket } from './socket-server.ts';
 import type { StatsWatch, StatsWatcher } from './stats-watch.ts';
 import { Subscription, type SubscriptionContext } from './subscription.ts';
@@ -109,7 +110,7 @@ export class DashboardClient implements StatsWatcher {
 
   #subscribe(payload: unknown, ack: Answer | undefined): void {
     if (!ack) return;
-    const read = readSubscribe(payload);
+    const read = readRequest(subscribeSchema, payload);
     if (!read.ok) {
       ack(read);
       return;

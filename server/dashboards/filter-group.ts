@@ -68,9 +68,10 @@ export class FilterGroup {
 
   /**
    * Begins to hold changes for a member, and returns where they begin: everything up to these positions it
-   * has to get elsewhere, everything after them it is handed.
+   * has to get elsewhere, everything after them it is handed. A member that joins again begins anew.
    */
   join(member: GroupMember): Position[] {
+    this.#holding.delete(member);
     this.#flush();
     this.#holding.add(member);
     const positions = this.#parts.view.positions();

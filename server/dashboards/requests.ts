@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { findJsonFault, type Refusal, type Subscribe, subscribeSchema } from '../../shared/index.ts';
+import type { Refusal } from '../../shared/index.ts';
 
 export type Read<T> = { ok: true; request: T } | Refusal;
 
@@ -17,15 +17,4 @@ export function readRequest<T>(schema: z.ZodType<T>, payload: unknown): Read<T> 
   if (result.success) return { ok: true, request: result.data };
   const issue = result.error.issues[0];
   return invalid(issue?.path ?? [], issue?.message ?? 'is not valid');
-}
-
-/**
- * Reads a `subscribe`. A filter with a key named `__proto__` is refused here: the schema would drop the key
- * without a word, and the rest would match more than was asked for.
- */
-export function readSubscribe(payload: unknown): Read<Subscribe> {
-  const read = readRequest(subscribeSchema, payload);
-  if (!read.ok || typeof payload !== 'object' || payload === null || !('filter' in payload)) return read;
-  const fault = findJsonFault(payload.filter);
-  return fault ? invalid(['filter', ...fault.path], fault.why) : read;
 }

@@ -185,7 +185,11 @@ export class Fleet {
       shard,
       { store, clock, log, view, shortestTimeoutMs: timing.timeoutMs },
       {
-        lost: (of, viewWasLive) => this.#guardian.lost(of, viewWasLive),
+        lost: (of, viewIsWhole) => {
+          // The leases may be gone with the rest, and a hub without one looks dead to the others.
+          this.presence.renewNow();
+          return this.#guardian.lost(of, viewIsWhole);
+        },
         merge: (unmerged) => this.#guardian.merge(unmerged),
         recovered: async (of) => {
           await this.#writeHeartbeats(of);

@@ -24,7 +24,7 @@ export const STALL_MS = 1_000;
 /** What the follower asks of the hub around it. */
 export interface FollowerDuties {
   /** What this hub knows of the shard, when the store lost data: to be put back. */
-  lost: (shard: number, viewWasLive: boolean) => LostNode[];
+  lost: (shard: number, viewIsWhole: boolean) => LostNode[];
   /** Merges what the store holds otherwise than we knew. */
   merge: (unmerged: Awaited<ReturnType<FleetStore['restore']>>) => Promise<void>;
   /** Writes the heartbeats that waited while the store was away, then the closes. */
@@ -40,6 +40,8 @@ export interface FollowerDuties {
 }
 
 type Phase =
+  /** The shard's data set is to be adopted: the hub starts. */
+  | { kind: 'starting' }
   /** The view of this shard is to be loaded. */
   | { kind: 'loading'; why: string }
   | { kind: 'following'; position: Position; caughtUp: boolean }
@@ -54,12 +56,16 @@ export class Follower {
   readonly shard: number;
   /** Since when the store has been seen without a break: nobody is judged by an older silence. */
   storeSince = Number.POSITIVE_INFINITY;
-  #phase: Phase = { kind: 'loading', why: 'start' };
+  #phase: Phase = { kind: 'starting' };
+  /** The view held all of the shard, up to the moment when something was lost. */
+  #viewIsWhole = false;
   #reachable = false;
   #skip = 0;
   #running: Promise<void> | undefined;
   #again = false;
   #ended = false;
+  /** When the newest look began. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   readonly #store: FleetStore;
   readonly #view: View;
@@ -155,6 +161,9 @@ export class Follower {
   async #look(): Promise<void> {
     const phase = this.#phase;
     switch (phase.kind) {
+      case 'starting':
+        await this.#store.attach(this.shard);
+        return this.#load('start');
       case 'loading':
         return this.#load(phase.why);
       case 'lost':
@@ -166,12 +175,13 @@ export class Follower {
     }
   }
 
+  /** Of the data set that was adopted: one that was lost since then must be noticed, not adopted. */
   async #load(why: string): Promise<void> {
-    await this.#store.attach(this.shard);
     const { position, pages } = await this.#store.snapshot(this.shard);
     const records = [];
     for await (const page of pages) records.push(...page);
     this.#view.load(this.shard, records, position, why);
+    this.#viewIsWhole = true;
     this.#phase = { kind: 'following', position, caughtUp: false };
     this.#again = true;
     await this.#becomeReachable();
@@ -198,6 +208,9 @@ export class Follower {
 
   async #follow(phase: Extract<Phase, { kind: 'following' }>): Promise<void> {
     const startedAt = this.#clock.now();
+    // A process that was stopped may look (a bell, a socket's end) before its timers tell that it was.
+    if (startedAt - this.#lookedAt > STALL_MS) this.stalled();
+    this.#lookedAt = startedAt;
     const mayJudge = phase.caughtUp && startedAt - this.storeSince >= this.#shortestTimeoutMs;
     const answer = await this.#store.tick(this.shard, {
       after: phase.position,
@@ -249,6 +262,7 @@ export class Follower {
   #reload(why: string): void {
     this.#log.warn({ shard: this.shard, why }, 'Lost the thread of the log; loading the shard again');
     this.storeSince = Number.POSITIVE_INFINITY;
+    this.#viewIsWhole = false;
     this.#phase = { kind: 'loading', why };
     this.#again = true;
   }
@@ -256,8 +270,7 @@ export class Follower {
   #loses(why: string): void {
     if (this.#phase.kind === 'lost') return;
     this.storeSince = Number.POSITIVE_INFINITY;
-    const viewWasLive = this.#phase.kind === 'following';
-    this.#phase = { kind: 'lost', why, waiting: this.#duties.lost(this.shard, viewWasLive) };
+    this.#phase = { kind: 'lost', why, waiting: this.#duties.lost(this.shard, this.#viewIsWhole) };
     this.#again = true;
     void this.wake();
   }

@@ -82,11 +82,12 @@ export class Guardian {
     const { event } = entry;
     const session = this.#context.sessions.get(event.nodeId);
     if (!session || session.leaving) return;
-    const { session: token, sessionSeq, instanceId, changeId } = entry;
-    if (event.type !== 'removed' && token === session.session) {
-      if (event.seq <= session.record.node.seq) return;
-      session.record = { node: event.node, session: token, sessionSeq, instanceId, changeId };
-      session.timing = event.node.heartbeat;
+    if (event.type !== 'removed' && entry.session === session.session) {
+      // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
+      const record = this.#context.view.get(event.nodeId);
+      if (!record || record.node.seq < session.record.node.seq) return;
+      session.record = record;
+      session.timing = record.node.heartbeat;
     } else if (event.seq > session.record.sessionSeq) {
       this.#end(session, event.type === 'removed' ? CLOSE.removed : CLOSE.superseded);
     }
@@ -129,10 +130,10 @@ export class Guardian {
   }
 
   /** What this hub can put back into a shard: all it knows where its view was live, else its own sessions. */
-  lost(shard: number, viewWasLive: boolean): LostNode[] {
+  lost(shard: number, viewIsWhole: boolean): LostNode[] {
     const { view, sessions, storeNow } = this.#context;
     const records = new Map<string, NodeRecord>();
-    if (viewWasLive) for (const record of view.recordsOf(shard)) records.set(record.node.id, record);
+    if (viewIsWhole) for (const record of view.recordsOf(shard)) records.set(record.node.id, record);
     for (const { nodeId, record } of sessions.ofShard(shard)) {
       const seen = records.get(nodeId);
       if (!seen || record.node.seq > seen.node.seq) records.set(nodeId, record);

@@ -43,7 +43,7 @@ export class Presence {
 
   async start(): Promise<void> {
     await this.#renew();
-    this.#cancel = this.#clock.every(Math.ceil(this.leaseMs / RENEWALS), () => void this.#renew());
+    this.#cancel = this.#clock.every(Math.ceil(this.leaseMs / RENEWALS), () => this.renewNow());
   }
 
   /** Ends the lease: nodes whose heartbeat ends before they come back elsewhere are given one more timeout. */
@@ -53,9 +53,12 @@ export class Presence {
     await this.#store.dropLease(this.#lease().hubId).catch(() => {});
   }
 
-  /** The hub was asleep: others may have missed its lease. */
+  /**
+   * Renews the lease: others may have missed it. Not where no part of the store answers: a lease says that this
+   * hub's heartbeats are written, and a renewal may get through although its answer is lost.
+   */
   renewNow(): void {
-    void this.#renew();
+    if (this.#away.size < this.#store.shards) void this.#renew();
   }
 
   /** A shard came within reach, or went out of it. */

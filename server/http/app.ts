@@ -25,6 +25,8 @@ export function createHttpApp({
     requestTimeout: 15_000,
     keepAliveTimeout: 60_000,
     forceCloseConnections: 'idle',
+    // Ids may be longer than the default of 100, and escaped. No route has a pattern that length could slow down.
+    routerOptions: { maxParamLength: 16 * 1024 },
     // A wrong %-escape is answered like everything else.
     frameworkErrors: (_error, _request, reply) =>
       void problem(reply, 400, 'invalid', 'the path is not valid'),
@@ -95,10 +97,12 @@ function rememberRoutes(app: FastifyInstance): (path: string) => string[] {
   ];
 }
 
+const openPaths: ReadonlySet<string | undefined> = new Set(['/healthz', '/readyz']);
+
 /** Health is open to all; the rest needs a local name or a dashboard's token, the page's own files a name only. */
 function guard(app: FastifyInstance, access: Access): void {
   app.addHook('onRequest', async (request, reply) => {
-    if (request.url === '/healthz' || request.url === '/readyz') return;
+    if (openPaths.has(request.routeOptions.url)) return;
     if (!access.hostAllowed(request.raw)) {
       await problem(reply, 403, 'forbidden', 'a hub without tokens answers to localhost only');
       return;

@@ -10,7 +10,12 @@ import {
 import type { Fleet } from '../fleet/fleet.ts';
 import { problem } from './problem.ts';
 
-const limitSchema = z.coerce.number().int().min(1).max(1_000).default(100);
+const limitSchema = z
+  .string()
+  .regex(/^\d{1,4}$/)
+  .transform(Number)
+  .pipe(z.number().min(1).max(1_000));
+const DEFAULT_LIMIT = '100';
 const cursorSchema = z.tuple([z.string(), z.string()]);
 
 /** Where a page ended: the sort key of its last node, so that it stays right while nodes come and go. */
@@ -37,8 +42,9 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
   app.get('/api/v1/nodes', (request, reply) => {
     if (!fleet.view.loaded) return problem(reply, 503, 'not_ready', 'the hub is still loading its view');
     const query = new URL(request.url, 'http://hub').searchParams;
-    const limit = limitSchema.safeParse(query.get('limit') ?? undefined);
-    if (!limit.success)
+    const limits = query.getAll('limit');
+    const limit = limitSchema.safeParse(limits[0] ?? DEFAULT_LIMIT);
+    if (!limit.success || limits.length > 1)
       return problem(reply, 400, 'invalid', 'limit is a whole number from 1 to 1000', 'limit');
     const cursorText = query.get('cursor');
     const after = cursorText === null ? undefined : decodeCursor(cursorText);

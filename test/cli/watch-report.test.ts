@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { describeReason } from '../../cli/watch/describe.ts';
 import { jsonReport } from '../../cli/watch/json-report.ts';
-import { clockTime, printable } from '../../cli/watch/printable.ts';
+import { clockTime, printable, sinceTime } from '../../cli/watch/printable.ts';
 import { TextReport } from '../../cli/watch/text-report.ts';
 import { reasonSchema } from '../../shared/index.ts';
 import { eventOf, fleetNode, nodeRecord, someInstant } from '../support/fixtures.ts';
@@ -49,6 +49,13 @@ describe('watch in words', () => {
   test('every reason has words', () => {
     for (const reason of reasonSchema.options) expect(describeReason(reason, {})).toMatch(/\w/);
     expect(describeReason('connection_lost', { closeCode: 1006 })).toContain('1006');
+  });
+
+  test('what began over a day ago shows its date', () => {
+    const noon = '2026-03-05T12:00:00.000Z';
+    expect(sinceTime(noon, '2026-03-06T11:00:00.000Z')).toBe(clockTime(noon));
+    expect(sinceTime(noon, '2026-03-07T12:00:00.000Z')).toBe('2026-03-05');
+    expect(sinceTime('rubbish', noon)).toBe('--:--:--');
   });
 
   test('colour only where it is wanted', () => {

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/clock.ts';
-import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
+import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
+import { registration, statusChange } from '../support/fixtures.ts';
 import { registerMessage } from '../support/test-fleet.ts';
 import { lose, Opened, type TestDashboard, type TestHub, until } from './harness.ts';
 
@@ -26,6 +27,22 @@ function known(dashboard: TestDashboard): Map<string, number> {
 
 function shown(hub: TestHub): Map<string, number> {
   return new Map(hub.fleet.view.select({}).map(({ id, seq }) => [id, seq]));
+}
+
+/** Holds back the replay of the next subscription: its first read decides whether to resume, the second is held. */
+function slowReplay({ store }: TestHub): { reads: number; release: () => void } {
+  const { replay } = store;
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const slow = { reads: 0, release };
+  store.replay = async (...asked) => {
+    slow.reads += 1;
+    if (slow.reads === 2) await released;
+    return replay(...asked);
+  };
+  return slow;
 }
 
 describe('changes', () => {
@@ -104,6 +121,59 @@ describe('changes', () => {
       expect(known(dashboard)).toEqual(shown(hub));
       expect(order(dashboard)[1]).toBe('snapshot');
     }
+  });
+
+  test('[CHG-1] changes during a replay come after it', async () => {
+    const hub = await opened.hub();
+    const first = await opened.dashboard(hub);
+    const { cursor: since } = await first.follow();
+    await hub.register({ nodeId: 'missed' });
+    const slow = slowReplay(hub);
+    const dashboard = await opened.dashboard(hub);
+    await dashboard.follow({ since });
+    await until(() => slow.reads === 2);
+    const agent = await hub.register({ nodeId: 'later' });
+    await lose(hub, agent);
+    // What a live dashboard has heard is held for the other.
+    await first.hearsEvents(3);
+    expect(dashboard.events).toEqual([]);
+    slow.release();
+    const events = await dashboard.hearsEvents(3);
+    expect(events.map(({ nodeId, seq }) => `${nodeId} ${seq}`)).toEqual(['missed 1', 'later 1', 'later 2']);
+    expect(dashboard.cursor).toBe(first.cursor);
+  });
+
+  test('[CHG-1] more changes during a replay than can be held are read from the log after all', async () => {
+    const memory = new MemoryFleet(systemClock, 2);
+    const hub = await opened.hub({ memory });
+    const first = await opened.dashboard(hub);
+    const { cursor: since } = await first.follow();
+    await hub.register({ nodeId: 'a' });
+    const slow = slowReplay(hub);
+    const dashboard = await opened.dashboard(hub);
+    expect(await dashboard.follow({ since })).toMatchObject({ resumed: true });
+    await until(() => slow.reads === 2);
+    const store = new MemoryStore(memory);
+    await Promise.all([0, 1].map((shard) => store.attach(shard)));
+    for (let index = 0; index < 250; index += 1) {
+      let change = registration({ id: `n${index}` });
+      await store.commit(change);
+      for (let seq = 2; seq <= 10; seq += 1) {
+        change = statusChange(change.record, { status: 'online', reason: 'reconnected' });
+        await store.commit(change);
+      }
+    }
+    // What a live dashboard has heard, the other's group has held or given up holding.
+    await first.hearsEvents(2_501);
+    expect(dashboard.events).toEqual([]);
+    slow.release();
+    await until(() => hub.gateway.countByState().live === 2);
+    expect(slow.reads).toBeGreaterThan(3);
+    await dashboard.hearsEvents(2_501);
+    expect(new Set(dashboard.events.map(({ nodeId, seq }) => `${nodeId} ${seq}`)).size).toBe(2_501);
+    expect(known(dashboard)).toEqual(shown(hub));
+    await hub.register({ nodeId: 'a' });
+    expect((await dashboard.hearsEvents(2_502)).at(-1)).toMatchObject({ nodeId: 'a', seq: 2 });
   });
 
   test('[CHG-8] a store that lost data: the dashboard is told to resync, and may subscribe afresh', async () => {

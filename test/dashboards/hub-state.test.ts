@@ -8,7 +8,7 @@ const opened = new Opened();
 afterEach(() => opened.close());
 
 describe('the state of the hub', () => {
-  test('[HUB-2] every dashboard hears when the hub loses sight of the store, and when it is back', async () => {
+  test('[HST-2] every dashboard hears when the hub loses sight of the store, and when it is back', async () => {
     const hub = await opened.hub();
     await hub.register({ nodeId: 'a' });
     const follower = await opened.dashboard(hub);
@@ -27,7 +27,7 @@ describe('the state of the hub', () => {
     expect(follower.heard('resync')).toEqual([]);
   });
 
-  test('[HUB-1] while it is stale, a subscription is served from the view, and told so', async () => {
+  test('[HST-1] while it is stale, a subscription is served from the view, and told so', async () => {
     const hub = await opened.hub();
     await hub.register({ nodeId: 'a' });
     hub.store.fault = 'away';
@@ -40,7 +40,7 @@ describe('the state of the hub', () => {
     expect((await dashboard.hearsEvents(1)).map(({ nodeId }) => nodeId)).toEqual(['b']);
   });
 
-  test('[HUB-3] the state says how many hubs there are', async () => {
+  test('[HST-3] the state says how many hubs there are', async () => {
     const memory = new MemoryFleet(systemClock, 1);
     const first = await opened.hub({ memory, hubId: 'hub-a' });
     expect(await (await opened.dashboard(first)).follow()).toMatchObject({ hub: { hubs: 1 } });

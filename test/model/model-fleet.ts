@@ -6,7 +6,8 @@ import type { Applied } from '../../server/fleet/view.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import type { CloseCode } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
-import { registerMessage, TIMING, testFleet } from '../support/test-fleet.ts';
+import { registerMessage, testFleet } from '../support/test-fleet.ts';
+import type { World } from './world.ts';
 
 /** A hub has written a heartbeat by then. */
 const FLUSHED_MS = 150;
@@ -54,15 +55,15 @@ export class ModelHub {
   /** `complain` and not `throw`: what a listener throws ends in the hub's log, not in the test. */
   constructor(
     hubId: string,
-    clock: Clock,
+    world: World,
     store: FleetStore,
     check: (applied: Applied) => void,
     complain: (fault: string) => void,
   ) {
     this.#complain = complain;
     this.store = new FaultyStore(store);
-    this.clock = new StoppableClock(clock);
-    this.fleet = testFleet(this.store, this.clock, hubId);
+    this.clock = new StoppableClock(world.clock);
+    this.fleet = testFleet(this.store, this.clock, hubId, world.timing);
     const seqs = new Map<string, number>();
     this.fleet.view.listen({
       changed: (applied) => {
@@ -96,7 +97,12 @@ export class ModelHub {
     this.alive = false;
     this.store.fault = 'away';
     this.clock.go();
+    await this.end();
+  }
+
+  async end(): Promise<void> {
     await this.fleet.stop();
+    await this.store.close();
   }
 }
 
@@ -111,6 +117,7 @@ interface ModelLink {
 /** An agent of the model. It beats, notices that its hub is gone, and comes back within the time that it has. */
 export class ModelAgent {
   readonly id: string;
+  readonly #world: World;
   readonly #clock: Clock;
   instanceId = randomUUID();
   /** Whether its machine runs, and whether it beats. */
@@ -118,20 +125,23 @@ export class ModelAgent {
   silent = false;
   /** When the heartbeats came that a hub could write. */
   readonly #delivered: number[] = [];
+  /** When the heartbeats came that a stopped hub will find when it goes on, if this socket lasts. */
+  #inStoppedHub: number[] = [];
   link: ModelLink | undefined;
   #abandoned: ModelLink[] = [];
   #lastBeatAt = Number.NEGATIVE_INFINITY;
   #answeredAt = 0;
   #registering = false;
 
-  constructor(id: string, clock: Clock) {
+  constructor(id: string, world: World) {
     this.id = id;
-    this.#clock = clock;
+    this.#world = world;
+    this.#clock = world.clock;
   }
 
   /** How long before this moment the newest heartbeat had come through. */
   silentBefore(at: number): number {
-    return at - Math.max(...this.#delivered.filter((when) => when <= at));
+    return at - Math.max(...[...this.#delivered, ...this.#inStoppedHub].filter((when) => when <= at));
   }
 
   get connected(): boolean {
@@ -148,18 +158,18 @@ export class ModelAgent {
 
   #hubIsMute(hub: ModelHub, hubs: readonly ModelHub[]): boolean {
     if (!hub.clock.stopped) this.#answeredAt = this.#clock.now();
-    const mute = this.#clock.now() - this.#answeredAt > TIMING.intervalMs + 2_000;
+    const mute = this.#clock.now() - this.#answeredAt > this.#world.stretch(12_000);
     // With nobody else to go to, it goes on beating where it is.
     return mute && hubs.some((other) => other.takesBeats && other.fleet.admits);
   }
 
   #beat({ hub, session }: ModelLink): void {
-    if (this.#clock.now() - this.#lastBeatAt < TIMING.intervalMs) return;
+    if (this.#clock.now() - this.#lastBeatAt < this.#world.timing.intervalMs) return;
     const beatAt = this.#clock.now();
     this.#lastBeatAt = beatAt;
     // A stopped hub finds in its socket what came meanwhile: it may not judge before it has looked.
     const { stopped } = hub.clock;
-    if (stopped && hub.store.fault === 'none') this.#delivered.push(beatAt);
+    if (stopped && hub.store.fault === 'none') this.#inStoppedHub.push(beatAt);
     hub.clock.deliver(() => hub.fleet.heartbeat(session));
     if (stopped || !hub.reachesStore) return;
     // It waits in the hub before it is written: a socket or a hub that ends meanwhile takes it along.
@@ -170,7 +180,7 @@ export class ModelAgent {
 
   #reconnect(hubs: readonly ModelHub[]): void {
     const open = hubs.filter((hub) => hub.takesBeats && hub.fleet.admits);
-    const hub = open[Math.floor(this.#clock.now() / 1_000) % Math.max(1, open.length)];
+    const hub = open[Math.floor(this.#clock.now() / this.#world.stretch(1_000)) % Math.max(1, open.length)];
     if (hub && !this.#registering) void this.connect(hub);
   }
 
@@ -188,6 +198,7 @@ export class ModelAgent {
     this.#answeredAt = this.#clock.now();
     this.#delivered.push(outcome.session.lastBeatAt);
     if (this.link) this.#abandoned.push(this.link);
+    this.#inStoppedHub = [];
     this.link = Object.assign(link, { hub, session: outcome.session, since: this.#clock.now() });
   }
 
@@ -206,6 +217,7 @@ export class ModelAgent {
     const { link } = this;
     this.up = false;
     this.link = undefined;
+    this.#inStoppedHub = [];
     if (!link?.hub.takesBeats || link.ended) return;
     void link.hub.fleet.registrar.closed(link.session, { goodbye, code: goodbye ? 1000 : 1006 });
   }

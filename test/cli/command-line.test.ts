@@ -1,0 +1,136 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { afterAll, describe, expect, test } from 'vitest';
+import { hubSettings } from '../../cli/hub.ts';
+import { HUB_SETTINGS } from '../../server/settings.ts';
+import { VERSION } from '../../server/version.ts';
+import { Programs } from '../support/program.ts';
+
+const programs = new Programs();
+afterAll(() => programs.end());
+
+const hubFlags = [
+  '--host',
+  '--port',
+  '--redis-url',
+  '--key-prefix',
+  '--shards',
+  '--heartbeat-interval',
+  '--heartbeat-timeout',
+  '--allowed-origins',
+  '--trust-proxy',
+  '--log-level',
+  '--dev',
+];
+const agentFlags = [
+  ...['--hub', '--node-id', '--hostname', '--label', '--kind', '--location', '--role', '--pool', '--address'],
+  ...['--port', '--interval', '--config', '--deregister-on-exit', '--log-level'],
+];
+const watchFlags = [
+  ...['--hub', '--status', '--kind', '--label', '--location', '--pool', '--q', '--json', '--once'],
+];
+
+describe.concurrent('what a command says of itself', () => {
+  test.each([
+    ['hub', [...hubFlags, ...HUB_SETTINGS, 'AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE']],
+    ['up', [...hubFlags, '--simulate', ...HUB_SETTINGS]],
+    ['agent', [...agentFlags, 'AGENT_TOKEN', 'HUB_URL', 'NODE_LABELS', 'AGENT_CONFIG']],
+    ['watch', [...watchFlags, 'NO_COLOR']],
+  ])('[CLI-1] %s --help names every flag and every variable, on stdout', async (command, words) => {
+    const { code, stdout, stderr } = await programs.finish([command, '--help']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(new RegExp(`^Usage: rollcall ${command} `));
+    const known = new Set(stdout.match(/--[a-z][a-z-]*|[A-Z][A-Z_]+[A-Z]/g));
+    expect(words.filter((word) => !known.has(word))).toEqual([]);
+  });
+
+  test('[CLI-1] no flag takes a token', async () => {
+    const { code, stderr } = await programs.finish(['hub', '--agent-tokens', 'secret-token']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("unknown option '--agent-tokens'")]);
+  });
+
+  test('[CLI-1] rollcall --help names every command', async () => {
+    const { code, stdout } = await programs.finish(['--help']);
+    expect(code).toBe(0);
+    for (const command of ['up', 'hub', 'agent', 'watch'])
+      expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
+  });
+
+  test('[CLI-2] --version is that of the package', async () => {
+    expect(await programs.finish(['--version'])).toMatchObject({
+      code: 0,
+      stdout: `${VERSION}\n`,
+      stderr: '',
+    });
+  });
+
+  test.each([[[]], [['nonsense']], [['hub', 'extra']], [['up', '--simulate', '9001']], [['up', '--port']]])(
+    '[CLI-3] wrong usage is told on stderr, exit 2: rollcall %j',
+    async (args) => {
+      const { code, stdout, stderr } = await programs.finish(args);
+      expect([code, stdout]).toEqual([2, '']);
+      expect(stderr).toMatch(/^(error: |Usage: )/);
+    },
+  );
+});
+
+describe.concurrent('settings that are wrong', () => {
+  test.each([
+    [['hub', '--port', '99999'], { PORT: '1' }, /^rollcall: PORT: "99999"/],
+    [['hub'], { AGENT_TOKENS_FILE: '/nowhere' }, /^rollcall: AGENT_TOKENS_FILE: cannot read \/nowhere/],
+    [['up'], { HEARTBEAT_INTERVAL: '20s' }, /^rollcall: HEARTBEAT_TIMEOUT \(30s\) must be at least/],
+  ])('[CLI-4] are one line on stderr, exit 2: %j %j', async (args, env, line) => {
+    const { code, stdout, stderr } = await programs.finish(args, env);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(line);
+    expect(stderr.trimEnd()).not.toContain('\n');
+  });
+
+  test('[CLI-4] a taken port is one of them', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const address = taken.address();
+    const port = typeof address === 'object' && address ? address.port : 0;
+    const { code, stderr } = await programs.finish(['up', '--port', String(port)]);
+    taken.close();
+    expect([code, stderr]).toEqual([
+      2,
+      expect.stringMatching(`^rollcall: ${port} is in use; try PORT=\\d+\n$`),
+    ]);
+  });
+
+  test('[CLI-5] a Redis that is not there is one line, exit 1, without its password', async () => {
+    const env = { REDIS_URL: 'redis://:hush-hush@127.0.0.1:1' };
+    const { code, stdout, stderr } = await programs.finish(['hub', '--port', '0'], env);
+    expect([code, stdout]).toEqual([1, '']);
+    expect(stderr).toMatch(/^rollcall: Redis at 127\.0\.0\.1:1 cannot be reached.*\n$/);
+    expect(stderr).not.toContain('hush');
+  });
+});
+
+describe('flags and environment', () => {
+  test('[CLI-6] flags win over variables, --dev too, and over --dev', () => {
+    expect(hubSettings({}, { PORT: '81', LOG_LEVEL: 'warn' })).toMatchObject({ PORT: 81, LOG_LEVEL: 'warn' });
+    expect(hubSettings({ port: '82' }, { PORT: '81' })).toMatchObject({ PORT: 82 });
+    expect(hubSettings({ trustProxy: true }, {})).toMatchObject({ TRUST_PROXY: true });
+    const dev = { HEARTBEAT_INTERVAL: 1_000, HEARTBEAT_TIMEOUT: 3_000, LOG_LEVEL: 'debug' };
+    expect(hubSettings({ dev: true }, {})).toMatchObject(dev);
+    expect(hubSettings({ dev: true, heartbeatTimeout: '9s' }, {})).toMatchObject({
+      HEARTBEAT_TIMEOUT: 9_000,
+    });
+  });
+
+  test('[CLI-6] every setting but the tokens has a flag', () => {
+    const named: Record<string, string> = {
+      ...{ HOST: 'localhost', PORT: '1', REDIS_URL: 'redis://a', KEY_PREFIX: 'p', SHARDS: '2' },
+      ...{ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '5s', ALLOWED_ORIGINS: 'https://a' },
+      ...{ TRUST_PROXY: 'true', LOG_LEVEL: 'error' },
+    };
+    const without = HUB_SETTINGS.filter((name) => !(name in named));
+    expect(without).toEqual(['AGENT_TOKENS', 'DASHBOARD_TOKENS']);
+    const camel = (name: string) =>
+      name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+    const flags = Object.fromEntries(Object.entries(named).map(([name, value]) => [camel(name), value]));
+    expect(hubSettings(flags, {})).toEqual(hubSettings({}, named));
+  });
+});

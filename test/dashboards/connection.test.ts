@@ -1,0 +1,113 @@
+import { EventEmitter } from 'node:events';
+import { Duplex } from 'node:stream';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { DashboardConnection, type EngineConnection } from '../../server/dashboards/connection.ts';
+import { silentLog } from '../../server/log.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+
+/** A network socket whose peer reads only when told to. */
+class StuckSocket extends Duplex {
+  #taken: Array<() => void> = [];
+  override _read(): void {}
+  override _write(_chunk: Buffer, _encoding: string, done: () => void): void {
+    this.#taken.push(done);
+  }
+  takeOne(): void {
+    this.#taken.shift()?.();
+  }
+}
+
+class FakeEngine extends EventEmitter implements EngineConnection {
+  readyState = 'open';
+  close(): void {
+    this.readyState = 'closed';
+  }
+}
+
+let clock: FakeClock;
+let socket: StuckSocket;
+let engine: FakeEngine;
+let connection: DashboardConnection;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  socket = new StuckSocket();
+  engine = new FakeEngine();
+  connection = new DashboardConnection(engine, socket, '192.0.2.7', clock, silentLog);
+});
+
+/** Runs the clock until the promise settles. */
+async function passing<T>(waited: Promise<T>, stepMs: number): Promise<T> {
+  let settled = false;
+  void waited.finally(() => {
+    settled = true;
+  });
+  while (!settled) {
+    await new Promise(setImmediate);
+    await clock.advance(stepMs);
+  }
+  return waited;
+}
+
+describe('the connection of a dashboard', () => {
+  test('[BP-1] counts what the network socket and Engine.IO hold', () => {
+    socket.write(Buffer.alloc(1_000));
+    engine.emit('packetCreate', { data: 'x'.repeat(500) });
+    engine.emit('packetCreate', {});
+    expect(connection.unreadBytes).toBe(1_500);
+    engine.emit('flush');
+    expect(connection.unreadBytes).toBe(1_000);
+  });
+
+  test('[BP-1] too many bytes or too many packets are too slow', () => {
+    for (let packets = 0; packets < 64; packets += 1) engine.emit('packetCreate', { data: 'x' });
+    expect(connection.keepsUp()).toBe(true);
+    engine.emit('packetCreate', { data: 'x' });
+    expect(connection.keepsUp()).toBe(false);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test('[BP-2] waits until less than a megabyte is unread', async () => {
+    for (let chunk = 0; chunk < 3; chunk += 1) socket.write(Buffer.alloc(600_000));
+    const drained = connection.drained();
+    let settled = false;
+    void drained.then(() => {
+      settled = true;
+    });
+    await new Promise(setImmediate);
+    await clock.advance(1_000);
+    expect(settled).toBe(false);
+    socket.takeOne();
+    socket.takeOne();
+    expect(await passing(drained, 10)).toBe(true);
+  });
+
+  test('[BP-5] a dashboard that takes nothing for 30 s is cut off, one that takes a little is not', async () => {
+    for (let chunk = 0; chunk < 30; chunk += 1) socket.write(Buffer.alloc(100_000));
+    const drained = connection.drained();
+    let steps = 0;
+    let settled = false;
+    void drained.finally(() => {
+      settled = true;
+    });
+    while (!settled && steps < 60) {
+      await new Promise(setImmediate);
+      await clock.advance(20_000);
+      if (steps < 5) socket.takeOne();
+      steps += 1;
+    }
+    expect(await drained).toBe(false);
+    expect(steps).toBeGreaterThan(5);
+    expect(socket.destroyed).toBe(true);
+  });
+
+  test('[BP-3] more messages than the rate and the burst allow end it', async () => {
+    for (let received = 0; received < 100; received += 1) engine.emit('packet', {});
+    expect(connection.closed).toBe(false);
+    await clock.advance(1_000);
+    for (let received = 0; received < 20; received += 1) engine.emit('packet', {});
+    expect(connection.closed).toBe(false);
+    engine.emit('packet', {});
+    expect(connection.closed).toBe(true);
+  });
+});

@@ -1,0 +1,148 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import type { Command } from 'commander';
+import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { agentCommand } from '../../cli/agent.ts';
+import { hubCommand } from '../../cli/hub.ts';
+import { upCommand } from '../../cli/up.ts';
+import { watchCommand } from '../../cli/watch.ts';
+import { HUB_SETTINGS, readHubSettings } from '../../server/settings.ts';
+import { PAGES, read } from './pages.ts';
+
+const commands = new Map<string, Command>(
+  [upCommand(), hubCommand(), agentCommand(), watchCommand()].map((command) => [command.name(), command]),
+);
+const flagsOf = (command: Command): string[] => [
+  '--help',
+  ...command.options.flatMap(({ long }) => (long ? [long] : [])),
+];
+
+/** The names in the source of the agent's settings: they are not exported. */
+const agentVariables = Array.from(
+  readFileSync('agent/settings.ts', 'utf8').matchAll(/env: '([A-Z_]+)'/g),
+  ([, name = '']) => name,
+);
+const files = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'AGENT_TOKEN_FILE'];
+const watchVariables = ['ROLLCALL_URL', 'ROLLCALL_TOKEN', 'DASHBOARD_TOKEN'];
+const others = ['NODE_ENV', 'MODEL_RUNS', 'FUZZ_RUNS', 'CI'];
+const variables = new Set([
+  ...[...HUB_SETTINGS, ...agentVariables, ...files, ...watchVariables, ...others],
+  'AGENT_CONFIG',
+]);
+
+/** Rows of the README's table of settings, by their first cell. */
+function settingsUnder(heading: string): string[] {
+  const section = read('README.md').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  return Array.from(section.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, name = '']) => name);
+}
+
+describe('the settings of the README', () => {
+  it('of the hub are those of the code, with their defaults', () => {
+    expect(settingsUnder('Settings of a hub')).toEqual(HUB_SETTINGS);
+    const defaults = readHubSettings({}, () => '');
+    const page = read('README.md');
+    for (const name of ['HOST', 'PORT', 'KEY_PREFIX', 'SHARDS', 'TRUST_PROXY', 'LOG_LEVEL'] as const) {
+      expect(page).toContain(`| \`${name}\` | \`${defaults[name]}\` |`);
+    }
+    expect(page).toContain(`| \`HEARTBEAT_INTERVAL\` | \`${defaults.HEARTBEAT_INTERVAL / 1_000}s\` |`);
+    expect(page).toContain(`| \`HEARTBEAT_TIMEOUT\` | \`${defaults.HEARTBEAT_TIMEOUT / 1_000}s\` |`);
+  });
+
+  it('of the agent are those of the code', () => {
+    const known = [...agentVariables, 'AGENT_TOKEN_FILE', 'AGENT_CONFIG'];
+    expect(settingsUnder('Settings of an agent').sort()).toEqual(known.sort());
+  });
+});
+
+/** Commands in code, fenced or inline: from the program's name to the end of the command. */
+function commandLines(page: string): Array<{ name: string; rest: string }> {
+  const lines = read(page).matchAll(
+    /(?:rollcall|cli\/main\.(?:js|ts)) (up|hub|agent|watch)\b([^\n`|&;#…]*)/g,
+  );
+  return Array.from(lines, ([, name = '', rest = '']) => ({ name, rest }));
+}
+
+describe.each(PAGES)('%s', (page) => {
+  it('shows only flags that there are', () => {
+    for (const { name, rest } of commandLines(page)) {
+      const command = commands.get(name);
+      if (!command) throw new Error(`there is no rollcall ${name}`);
+      for (const flag of rest.match(/(?<=\s)--[a-z-]+/g) ?? []) {
+        expect(flagsOf(command), `rollcall ${name}${rest}`).toContain(flag);
+      }
+    }
+  });
+
+  it('sets only variables that there are', () => {
+    const set = read(page).matchAll(/(?<![A-Z_a-z"$])([A-Z][A-Z_]{3,})=(?=\S)/g);
+    const unknown = Array.from(set, ([, name = '']) => name).filter((name) => !variables.has(name));
+    // Programs of others, as they are called in the page.
+    expect(unknown.filter((name) => !/^(LimitNOFILE|TIMEOUT_MINUTES)$/.test(name))).toEqual([]);
+  });
+
+  it('has links that lead somewhere', () => {
+    for (const [, target = ''] of read(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue;
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? page : relative('.', join(dirname(page), path));
+      const text = readFileSync(file, 'utf8');
+      if (anchor !== undefined) expect(anchorsOf(text), `${page}: ${target}`).toContain(anchor);
+    }
+  });
+
+  it('names no machine of ours', () => {
+    expect(read(page)).not.toMatch(/\/(?:work|root|tmp|home)\/|registry\.|npmrc/);
+  });
+});
+
+/** The anchors that GitHub gives to headings. */
+function anchorsOf(markdown: string): string[] {
+  return Array.from(markdown.matchAll(/^#+ (.+)$/gm), ([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{Letter}\p{Number} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+interface Service {
+  environment?: Record<string, string>;
+  command?: string[];
+  hostname?: string;
+}
+
+describe('compose.yaml', () => {
+  const compose: { services: Record<string, Service> } = parse(read('compose.yaml'), { merge: true });
+  const services = Object.entries(compose.services);
+  const inserted = (value: string): string => value.replace(/\$\{\w+:-([^}]*)\}/, '$1');
+
+  it('gives hubs settings that they accept', () => {
+    for (const name of ['hub-1', 'hub-2']) {
+      const environment = compose.services[name]?.environment ?? {};
+      for (const variable of Object.keys(environment)) expect(HUB_SETTINGS).toContain(variable);
+      const settings = readHubSettings(
+        Object.fromEntries(Object.entries(environment).map(([key, value]) => [key, inserted(value)])),
+        () => '',
+      );
+      expect(settings).toMatchObject({ HOST: '0.0.0.0', REDIS_URL: 'redis://redis:6379' });
+    }
+  });
+
+  it('gives agents fixed hostnames, settings that there are, and a token that the hubs take', () => {
+    const agents = services.filter(([, { command }]) => command?.includes('agent'));
+    expect(agents.length).toBeGreaterThan(2);
+    const tokens = compose.services['hub-1']?.environment?.AGENT_TOKENS;
+    for (const [name, { environment = {}, hostname }] of agents) {
+      expect(hostname).toBe(name);
+      for (const variable of Object.keys(environment)) expect(agentVariables).toContain(variable);
+      expect(environment.AGENT_TOKEN).toBe(tokens);
+    }
+  });
+
+  it('runs Redis so that it neither evicts nor forgets', () => {
+    expect(compose.services.redis?.command?.join(' ')).toContain(
+      '--appendonly yes --maxmemory-policy noeviction',
+    );
+  });
+});

@@ -1,0 +1,13 @@
+import { readFileSync } from 'node:fs';
+
+/** Every page of documentation. */
+export const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'CHANGELOG.md',
+  'docs/PROTOCOL.md',
+  'docs/OPERATIONS.md',
+  'docs/SCALING.md',
+] as const;
+
+export const read = (page: string): string => readFileSync(page, 'utf8');

@@ -1,0 +1,89 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+/** `rollcall …` in a process of its own, straight from the sources. */
+export class Program {
+  readonly child: ChildProcess;
+  readonly exit: Promise<Exit>;
+  stdout = '';
+  stderr = '';
+  #ended = false;
+  #wake = (): void => {};
+
+  /** Nothing of this process' environment but its path reaches it. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    this.child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], {
+      env: { PATH: process.env.PATH, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child.stdout?.on('data', (data: Buffer) => {
+      this.stdout += data.toString();
+      this.#wake();
+    });
+    this.child.stderr?.on('data', (data: Buffer) => {
+      this.stderr += data.toString();
+      this.#wake();
+    });
+    this.exit = once(this.child, 'close').then(() => {
+      this.#ended = true;
+      this.#wake();
+      return { code: this.child.exitCode, signal: this.child.signalCode };
+    });
+  }
+
+  /** Waits until stdout matches, and returns the match. */
+  async says(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.stdout);
+      if (match) return match;
+      if (this.#ended) throw new Error(`it ended without ${pattern}: ${this.stdout}${this.stderr}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Stdout so far, each line as JSON. */
+  get lines(): Array<Record<string, unknown>> {
+    return this.stdout
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line): Record<string, unknown> => JSON.parse(line));
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.child.kill(name);
+  }
+}
+
+/** The programs of a test file; `end` belongs into its `afterEach`. */
+export class Programs {
+  readonly #started: Program[] = [];
+
+  run(args: readonly string[], env?: Readonly<Record<string, string>>): Program {
+    const program = new Program(args, env);
+    this.#started.push(program);
+    return program;
+  }
+
+  /** Runs one to its end. */
+  async finish(
+    args: readonly string[],
+    env?: Readonly<Record<string, string>>,
+  ): Promise<Exit & Pick<Program, 'stdout' | 'stderr'>> {
+    const program = this.run(args, env);
+    const exit = await program.exit;
+    return { ...exit, stdout: program.stdout, stderr: program.stderr };
+  }
+
+  async end(): Promise<void> {
+    const started = this.#started.splice(0);
+    for (const program of started) program.signal('SIGKILL');
+    await Promise.all(started.map(({ exit }) => exit));
+  }
+}
