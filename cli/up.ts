@@ -87,6 +87,7 @@ async function startAll({ hub, machine, agents, door, simulate, signal }: Start)
 function whatNext({ port }: Hub): string {
   const hub = port === 8080 ? '' : ` --hub http://127.0.0.1:${port}`;
   const next: ReadonlyArray<readonly [command: string, what: string]> = [
+    [`http://127.0.0.1:${port}/`, 'the fleet, live, in a browser'],
     [`npx rollcall watch${hub}`, 'follow the fleet live'],
     [`npx rollcall agent${hub} --node-id demo-2`, 'another agent (this machine alone is one node)'],
     [`curl http://127.0.0.1:${port}/api/v1/nodes`, 'the fleet as JSON'],
@@ -94,11 +95,5 @@ function whatNext({ port }: Hub): string {
   ];
   const width = Math.max(...next.map(([command]) => command.length));
   const lines = next.map(([command, what]) => `  ${command.padEnd(width)}   ${what}`);
-  return [
-    '',
-    `Open http://127.0.0.1:${port}/ in a browser: the fleet, live.`,
-    'Or, each in another terminal:',
-    ...lines,
-    'Ctrl-C stops.',
-  ].join('\n');
+  return ['', 'What next, each in another terminal:', ...lines, 'Ctrl-C stops.'].join('\n');
 }

@@ -36,6 +36,7 @@ describe('rollcall up', () => {
           '5 simulated agents are connected\\.',
           '',
           'What next.*',
+          `.*${url}/ .*in a browser`,
           `.*watch --hub ${url} .*`,
           `.*agent --hub ${url} --node-id demo-2 .*`,
           `.*curl ${url}/api/v1/nodes .*`,
