@@ -33,15 +33,13 @@ export function createHttpApp({
   app.get('/readyz', (_request, reply) => {
     const { state, since, hubs } = fleet.state;
     const ready = fleet.ready;
-    return reply
-      .code(ready ? 200 : 503)
-      .send({
-        status: ready ? 'ready' : 'not ready',
-        viewLoaded: fleet.view.loaded,
-        store: state,
-        since,
-        hubs,
-      });
+    return reply.code(ready ? 200 : 503).send({
+      status: ready ? 'ready' : 'not ready',
+      viewLoaded: fleet.view.loaded,
+      store: state,
+      since,
+      hubs,
+    });
   });
   app.get('/', (_request, reply) =>
     reply.send({
