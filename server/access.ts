@@ -93,6 +93,17 @@ export class Access {
     );
   }
 
+  /**
+   * The address that lets somebody in: of the socket, or the one that the trusted proxy itself wrote down, the
+   * last. Those before it are the client's own words.
+   */
+  peerAddress(request: IncomingMessage): string {
+    const forwarded = this.#trustProxy ? request.headers['x-forwarded-for'] : undefined;
+    const all = Array.isArray(forwarded) ? forwarded.join(',') : forwarded;
+    const last = all?.split(',').at(-1)?.trim();
+    return (last || request.socket.remoteAddress || 'unknown').replace(/^::ffff:/, '').slice(0, 64);
+  }
+
   /** The client's address: of the socket, or of the first proxy's client where proxies are trusted. */
   remoteAddress(request: IncomingMessage): string {
     const forwarded = this.#trustProxy ? request.headers['x-forwarded-for'] : undefined;

@@ -32,6 +32,7 @@ export interface FleetOptions {
 export class Fleet {
   readonly view: View;
   readonly sessions = new Sessions();
+  readonly hubId: string;
   readonly presence: Presence;
   readonly registrar: Registrar;
   /** Agents that register and beat by requests. */
@@ -50,6 +51,7 @@ export class Fleet {
   constructor(options: FleetOptions) {
     const { store, clock, log, timing, hubId } = options;
     this.store = store;
+    this.hubId = hubId;
     this.view = new View(store.shards, (id) => store.shardOf(id), clock);
     this.#heartbeats = new Heartbeats(store.shards);
     const lease = () => ({
@@ -106,6 +108,11 @@ export class Fleet {
   /** True while the view is loaded and every shard of the store is in reach. */
   get ready(): boolean {
     return this.view.loaded && this.presence.state.state === 'live';
+  }
+
+  /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
+  now(): number {
+    return this.#context.storeNow();
   }
 
   get state(): HubState {

@@ -6,7 +6,7 @@ import { bestKnown, type FleetContext, VIEW_WAIT_MS } from './context.ts';
 import { decideReturn } from './decide-liveness.ts';
 import { lostNode } from './decide-restore.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
-import type { Registrar } from './registrar.ts';
+import type { Registrar, RemovalOutcome } from './registrar.ts';
 import { settle } from './settle.ts';
 
 /** A heartbeat that came as a request. */
@@ -74,6 +74,15 @@ export class HttpAgents {
       doubt(heartbeat.id);
       return { kind: 'busy' };
     }
+  }
+
+  /** The node's agent ends and takes its node along. Not where the agent holds a socket: it says so there. */
+  async deregister(id: string): Promise<RemovalOutcome | 'not-http'> {
+    const known = bestKnown(this.#context, id);
+    const record = known.kind === 'node' ? known.record : await this.#read(id);
+    if (!record) return 'nothing';
+    if (record.node.connection?.transport !== 'http') return 'not-http';
+    return this.#registrar.remove(id, { reason: 'deregistered', session: record.session });
   }
 
   /** Whether a socket's session beat for this node within one interval. Throws `StoreAwayError`. */
