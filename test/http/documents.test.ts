@@ -22,9 +22,7 @@ const openApiSchema = z.looseObject({
           }),
         ),
         requestBody: z
-          .looseObject({
-            content: z.record(z.string(), z.looseObject({ examples: z.record(z.string(), z.unknown()) })),
-          })
+          .looseObject({ content: z.record(z.string(), z.record(z.string(), z.unknown())) })
           .optional(),
       }),
     ),
@@ -60,7 +58,9 @@ describe('the documents', () => {
       for (const { content } of Object.values(responses)) {
         for (const { examples } of Object.values(content)) expect(examples, operationId).not.toEqual({});
       }
-      for (const { examples } of Object.values(requestBody?.content ?? {})) expect(examples).not.toEqual({});
+      for (const body of Object.values(requestBody?.content ?? {})) {
+        expect(body.example ?? body.examples, operationId).toBeDefined();
+      }
     }
   });
 
