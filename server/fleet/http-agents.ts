@@ -15,6 +15,8 @@ export interface HttpHeartbeat {
   /** The session of the registration; without it the heartbeat counts only for a node whose connection is HTTP. */
   session?: string;
   stats?: NodeStats;
+  /** The same stats as JSON, where the caller has it already. */
+  json?: string;
   remoteAddress: string;
 }
 
@@ -119,13 +121,13 @@ export class HttpAgents {
     return stored.kind === 'node' ? stored.record : undefined;
   }
 
-  #write({ session, node }: NodeRecord, { id, stats }: HttpHeartbeat): Promise<BeatVerdict> {
+  #write({ session, node }: NodeRecord, { id, stats, json }: HttpHeartbeat): Promise<BeatVerdict> {
     const { timeoutMs } = node.heartbeat;
     return this.#beats.write({
       id,
       session,
       ttlMs: timeoutMs,
-      ...(stats && { stats: JSON.stringify(stats) }),
+      ...(stats && { stats: json ?? JSON.stringify(stats) }),
     });
   }
 

@@ -1,6 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { v5 as uuidV5 } from 'uuid';
-import { AGENT_PROTOCOL, idSchema, type Register, type Registered } from '../../shared/index.ts';
+import {
+  AGENT_PROTOCOL,
+  idSchema,
+  LIMITS,
+  type NodeStats,
+  type Register,
+  type Registered,
+} from '../../shared/index.ts';
 import type { Access } from '../access.ts';
 import { instant } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
@@ -10,8 +17,8 @@ import { describe } from './operation.ts';
 import { Problem } from './problem.ts';
 import { read } from './read.ts';
 import {
+  compiledHeartbeatSchema,
   heartbeatAnswerSchema,
-  heartbeatBodyDocSchema,
   heartbeatBodySchema,
   nodeParamsSchema,
   registerBodyDocSchema,
@@ -66,6 +73,13 @@ export function takenOrProblem(
     default:
       return outcome satisfies never;
   }
+}
+
+/** Stats as the JSON that is stored. Throws a `Problem` where it is too large. */
+function boundedStats(stats: NodeStats): string {
+  const json = JSON.stringify(stats);
+  if (Buffer.byteLength(json) <= LIMITS.statsBytes) return json;
+  throw new Problem('invalid', `stats: is larger than ${LIMITS.statsBytes} bytes`, 'stats');
 }
 
 /** The registration, or a `Problem` where the store is away. */
@@ -140,7 +154,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
       door: 'agent',
       params: nodeParamsSchema,
       body: {
-        schema: heartbeatBodyDocSchema,
+        schema: heartbeatBodySchema,
         examples: { plain: {}, full: { session: exampleSession, stats: exampleStats } },
       },
       answers: {
@@ -160,7 +174,8 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
     }),
     async (request, reply) => {
       const { id } = request.params;
-      const { session, stats } = read(heartbeatBodySchema, request.body ?? {});
+      const { session, stats } = read(compiledHeartbeatSchema, request.body ?? {});
+      const json = stats && boundedStats(stats);
       if (!idSchema.safeParse(id).success) takenOrProblem({ kind: 'unknown' });
       const taken = takenOrProblem(
         await fleet.httpAgents.heartbeat({
@@ -168,6 +183,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
           remoteAddress: access.remoteAddress(request.raw),
           ...(session !== undefined && { session }),
           ...(stats && { stats }),
+          ...(json !== undefined && { json }),
         }),
       );
       const { status, heartbeat } = taken.node;

@@ -144,14 +144,18 @@ class Gate {
   #closed = false;
 
   constructor(app: FastifyInstance) {
-    app.addHook('onRequest', async (_request, reply) => {
+    const ended = () => {
+      this.inFlight -= 1;
+    };
+    app.addHook('onRequest', (_request, reply, next) => {
       this.inFlight += 1;
-      reply.raw.once('close', () => {
-        this.inFlight -= 1;
-      });
-      if (!this.#closed) return;
+      reply.raw.once('close', ended);
+      if (!this.#closed) {
+        next();
+        return;
+      }
       void reply.header('Connection', 'close');
-      throw new Problem('stopping', 'the hub is shutting down');
+      next(new Problem('stopping', 'the hub is shutting down'));
     });
   }
 

@@ -15,20 +15,26 @@ const refusals: Record<Exclude<Door, 'open'>, string> = {
  * is 404 for everybody.
  */
 export function guardDoors(app: FastifyInstance, access: Access): void {
-  app.addHook('onRequest', async (request) => {
-    const { door = 'read', dialect } = request.routeOptions.config;
-    if (request.is404 || door === 'open') return;
-    if (!access.hostAllowed(request.raw)) {
-      throw new Problem('forbidden', 'a hub without tokens answers to localhost only');
-    }
-    if (changes(request) && !access.originAllowed(request.raw)) {
-      throw new Problem('forbidden', 'this origin is not allowed');
-    }
-    if (dialect?.opensTo(access.peerAddress(request.raw))) return;
-    const verdict = judge(access, door, bearer(request.raw));
-    if (verdict === 'forbidden') throw new Problem('forbidden', refusals[door]);
-    if (verdict !== 'ok') throw new Problem('unauthenticated', `the token is ${verdict}`);
+  // A callback, not a promise: this runs before every heartbeat.
+  app.addHook('onRequest', (request, _reply, next) => {
+    next(refusalOf(request, access));
   });
+}
+
+function refusalOf(request: FastifyRequest, access: Access): Problem | undefined {
+  const { door = 'read', dialect } = request.routeOptions.config;
+  if (request.is404 || door === 'open') return undefined;
+  if (!access.hostAllowed(request.raw)) {
+    return new Problem('forbidden', 'a hub without tokens answers to localhost only');
+  }
+  if (changes(request) && !access.originAllowed(request.raw)) {
+    return new Problem('forbidden', 'this origin is not allowed');
+  }
+  if (dialect?.opensTo(access.peerAddress(request.raw))) return undefined;
+  const verdict = judge(access, door, bearer(request.raw));
+  if (verdict === 'forbidden') return new Problem('forbidden', refusals[door]);
+  if (verdict !== 'ok') return new Problem('unauthenticated', `the token is ${verdict}`);
+  return undefined;
 }
 
 const changes = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD';
