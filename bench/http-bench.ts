@@ -1,5 +1,5 @@
 /**
- * What the HTTP face does, measured: `tsx bench/http-bench.ts [seconds]`. A redis-server must be installed; one is
+ * What the HTTP face does, measured: `tsx bench/http-bench.ts [seconds] [heartbeats|lists|streams]`. A redis-server must be installed; one is
  * started and ended here. Prints, each median of three rounds:
  *
  *  - requests per second and p99 of heartbeats over HTTP on Redis, next to a bare Fastify that answers after one
@@ -204,8 +204,9 @@ const role = process.env.BENCH_ROLE;
 if (role === 'rollcall' || role === 'bare') {
   process.send?.(await serve(role, process.env.BENCH_REDIS ?? ''));
 } else {
-  await measureHeartbeats(Number(process.argv[2] ?? 5));
-  await measureLists();
-  await measureStreams();
+  const only = process.argv[3];
+  if (!only || only === 'heartbeats') await measureHeartbeats(Number(process.argv[2] ?? 5));
+  if (!only || only === 'lists') await measureLists();
+  if (!only || only === 'streams') await measureStreams();
   process.exit(0);
 }

@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
@@ -84,7 +85,7 @@ function lastEventId({ headers }: FastifyRequest): string | undefined {
 
 async function begin(
   streams: EventStreams,
-  response: import('node:http').ServerResponse,
+  response: ServerResponse,
   from: Position[] | 'gap' | undefined,
 ): Promise<void> {
   // A stream has no end: only its unread bytes say that nobody is there any more.

@@ -309,7 +309,7 @@ describe('the API', () => {
     await drained;
   });
 
-  it('[API-65] GET / names what there is, /docs reads without anything from elsewhere', async () => {
+  it('[API-65] GET / names what there is, /docs reads without a token, and without anything from elsewhere', async () => {
     const api = await start();
     const root = await api.call('GET', '/');
     expect(root.body).toMatchObject({ name: 'rollcall', nodes: '/api/v1/nodes', openapi: '/openapi.json' });
@@ -317,5 +317,9 @@ describe('the API', () => {
     expect(docs.status).toBe(200);
     expect(docs.headers.get('content-security-policy')).toContain("default-src 'self'");
     expect(docs.text).not.toMatch(/(src|href)="https?:/);
+    const closed = await start(tokens);
+    for (const path of ['/docs/', '/openapi.json', '/asyncapi.json']) {
+      expect((await closed.call('GET', path)).status, path).toBe(200);
+    }
   });
 });
