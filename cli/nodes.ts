@@ -1,22 +1,12 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Command } from 'commander';
 import { z } from 'zod';
-import { durationSchema, fleetEventSchema, nodeSummarySchema, STATUSES } from '../shared/index.ts';
+import { durationSchema, STATUSES } from '../shared/index.ts';
 import { ApiClient, type Io, processIo } from './api/api-client.ts';
 import { CommandFailure, EXIT } from './api/failure.ts';
+import { followEvents, nodePath, nodeSchema, waitFor } from './api/follow.ts';
 import { type FormatFlags, format, table } from './api/print.ts';
+import { collect, queryOf, type Row, type Selectors, selectNodes, withSelectors } from './api/select.ts';
 
-/** Nodes that are asked for at once. */
-const PAGE = 1_000;
-const LOOK_EVERY_MS = 500;
-
-const pageSchema = z.looseObject({
-  nodes: z.array(z.looseObject(nodeSummarySchema.shape)),
-  total: z.number(),
-  nextCursor: z.string().nullable(),
-});
-type Row = z.output<typeof pageSchema>['nodes'][number];
-const nodeSchema = z.looseObject({ id: z.string(), status: z.string() });
 const summarySchema = z.looseObject({
   total: z.number(),
   status: z.record(z.string(), z.number()),
@@ -24,73 +14,11 @@ const summarySchema = z.looseObject({
   location: z.record(z.string(), z.number()),
   labels: z.record(z.string(), z.record(z.string(), z.number())),
 });
-const eventsSchema = z.looseObject({
-  events: z.array(fleetEventSchema),
-  cursor: z.string(),
-  more: z.boolean(),
-});
-
-interface Selectors extends FormatFlags {
-  hub?: string;
-  status?: string[];
-  kind?: string[];
-  label?: string[];
-  location?: string;
-  pool?: string;
-  q?: string;
-  sort?: string;
-  limit?: string;
-}
-
-const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
-
-/** The flags that choose nodes, for whoever needs them. */
-function withSelectors(command: Command): Command {
-  return command
-    .option('--status <status>', `${STATUSES.join(', ')}; repeat it for several`, collect)
-    .option('--kind <kind>', 'repeat it for several', collect)
-    .option('-l, --label <key=value>', 'a label that must match; repeat it for several', collect)
-    .option('--location <place>')
-    .option('--pool <pool>')
-    .option('-q, --q <text>', 'part of the hostname, id or address');
-}
-
 const withHub = (command: Command): Command =>
   command.exitOverride().option('--hub <url>', 'the hub (ROLLCALL_URL, default http://127.0.0.1:8080)');
 
 const withFormat = (command: Command): Command =>
   command.option('--json', 'as JSON').option('--yaml', 'as YAML');
-
-/** The selectors as a query string. */
-function queryOf(selectors: Selectors): URLSearchParams {
-  const query = new URLSearchParams();
-  const { status = [], kind = [], label = [], location, pool, q, sort } = selectors;
-  for (const value of status) query.append('status', value);
-  for (const value of kind) query.append('kind', value);
-  for (const value of label) query.append('label', value);
-  for (const [key, value] of Object.entries({ location, pool, q, sort })) {
-    if (value !== undefined) query.append(key, value);
-  }
-  return query;
-}
-
-async function selectNodes(api: ApiClient, selectors: Selectors): Promise<Row[]> {
-  const most = selectors.limit === undefined ? Number.POSITIVE_INFINITY : Number(selectors.limit);
-  if (!(most >= 1)) throw new CommandFailure(EXIT.usage, '--limit is a whole number from 1');
-  const rows: Row[] = [];
-  for (let cursor: string | null | undefined; cursor !== null && rows.length < most; ) {
-    const query = queryOf(selectors);
-    query.set('fields', 'summary');
-    query.set('limit', String(Math.min(PAGE, most - rows.length)));
-    if (cursor !== undefined) query.set('cursor', cursor);
-    const page = await api.get(`/api/v1/nodes?${query}`, pageSchema);
-    rows.push(...page.nodes);
-    cursor = page.nextCursor;
-  }
-  return rows;
-}
-
-const nodePath = (id: string): string => `/api/v1/nodes/${encodeURIComponent(id)}`;
 
 const showRows = (rows: readonly Row[]): string =>
   table(
@@ -223,46 +151,4 @@ Examples:
   $ rollcall nodes summary --by zone
   $ rollcall nodes events --json`,
   );
-}
-
-async function waitFor(api: ApiClient, id: string, wanted: string, timeoutMs: number): Promise<string> {
-  const deadline = performance.now() + timeoutMs;
-  for (;;) {
-    const status = await api.get(nodePath(id), nodeSchema).then(
-      (node) => node.status,
-      (error: unknown) => {
-        if (error instanceof CommandFailure && error.exitCode === EXIT.none) return 'removed';
-        throw error;
-      },
-    );
-    if (status === wanted || performance.now() >= deadline)
-      return status === 'removed' && wanted !== 'removed' ? 'not there' : status;
-    await pause(Math.min(LOOK_EVERY_MS, Math.max(1, deadline - performance.now())));
-  }
-}
-
-async function followEvents(
-  api: ApiClient,
-  flags: { since?: string; limit?: string; json?: boolean },
-  io: Io,
-): Promise<void> {
-  const most = flags.limit === undefined ? Number.POSITIVE_INFINITY : Number(flags.limit);
-  if (!(most >= 1)) throw new CommandFailure(EXIT.usage, '--limit is a whole number from 1');
-  let cursor = flags.since;
-  for (let told = 0; told < most; ) {
-    const query = new URLSearchParams({ limit: String(Math.min(PAGE, most - told)) });
-    if (cursor !== undefined) query.set('since', cursor);
-    const page = await api.get(`/api/v1/events?${query}`, eventsSchema);
-    ({ cursor } = page);
-    for (const event of page.events) {
-      told += 1;
-      const { at, nodeId, type, from, to, reason } = event;
-      io.out(
-        flags.json
-          ? `${JSON.stringify(event)}\n`
-          : table([], [[at, nodeId, type, `${from ?? '-'} -> ${to ?? '-'}`, reason]]).trimStart(),
-      );
-    }
-    if (!page.more && told < most) await pause(LOOK_EVERY_MS);
-  }
 }
