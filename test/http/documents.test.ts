@@ -129,4 +129,22 @@ describe('the documents', () => {
     expect(text).toContain('nodejs_eventloop_lag_seconds');
     expect(text).toContain('process_resident_memory_bytes');
   });
+
+  it('[MET-51] every metric and alert that docs, dashboard and rules name is there', async () => {
+    const { text } = await api.call('GET', '/metrics');
+    const [docs, rules, dashboard] = [
+      'docs/OPERATIONS.md',
+      'deploy/prometheus-alerts.yaml',
+      'deploy/grafana-dashboard.json',
+    ].map((path) => readFileSync(path, 'utf8'));
+    const named = `${docs} ${rules} ${dashboard}`.match(/\b(rollcall|nodejs|process)_[a-z0-9_]+/g) ?? [];
+    const told = new Set(text.match(/(?<=# HELP )\S+/g));
+    for (const name of new Set(named)) expect(told, name).toContain(name.replace(/_bucket$/, ''));
+    const alerts = new Set(rules?.match(/(?<=alert: )\S+/g));
+    expect(new Set(docs?.match(/\bRollcall[A-Z]\w+/g))).toEqual(alerts);
+    const mentioned = new Set(docs?.match(/\brollcall_[a-z0-9_]+/g));
+    const resyncs = 'rollcall_event_streams_buffered_bytes';
+    for (const name of told)
+      if (name.startsWith('rollcall_') && name !== resyncs) expect(mentioned, name).toContain(name);
+  });
 });
