@@ -38,6 +38,8 @@ export interface FleetAgentOptions {
   handshakeTimeoutMs?: number;
   /** For the hub's `registered`. Default 10 s. */
   registerTimeoutMs?: number;
+  /** Pings in a row without an answer that mean that the hub is gone. Default 3. */
+  mostMisses?: number;
   /** For the hub's part of a closing handshake, as in `stop()`; then the connection is cut. Default 3 s. */
   stopTimeoutMs?: number;
   /** For the hub's confirmation of `deregister()`. Default 10 s. */
@@ -62,6 +64,7 @@ export interface AgentConfig {
   statsTimeoutMs: number;
   handshakeTimeoutMs: number;
   registerTimeoutMs: number;
+  mostMisses?: number;
   stopTimeoutMs: number;
   deregisterTimeoutMs: number;
   logger: AgentLogger;
@@ -106,6 +109,7 @@ export function checkOptions(options: FleetAgentOptions): AgentConfig {
     statsTimeoutMs: options.statsTimeoutMs ?? 5_000,
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 10_000,
     registerTimeoutMs: options.registerTimeoutMs ?? 10_000,
+    ...(options.mostMisses !== undefined && { mostMisses: options.mostMisses }),
     stopTimeoutMs: options.stopTimeoutMs ?? 3_000,
     deregisterTimeoutMs: options.deregisterTimeoutMs ?? 10_000,
     logger: options.logger ?? silentLogger,

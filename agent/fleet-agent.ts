@@ -249,11 +249,11 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   }
 
   #goLive(connection: HubConnection, reply: Registered): void {
-    const { clock, logger, random } = this.#config;
+    const { clock, logger } = this.#config;
     connection.settle();
     const sinceMs = clock.nowMs();
     this.#lastAliveMs = sinceMs;
-    const heartbeat = new Heartbeat(reply.heartbeat, clock, random, this.#heartbeatListener);
+    const heartbeat = new Heartbeat(reply.heartbeat, this.#config, this.#heartbeatListener);
     this.#phase = { name: 'live', connection, heartbeat, sinceMs };
     const what = reply.reregistered
       ? 'Re-registered with the hub (reconnected after restart)'

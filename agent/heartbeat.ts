@@ -19,11 +19,15 @@ export class Heartbeat {
   readonly #pulse: Pulse;
   #cancel: () => void = () => {};
 
-  constructor(timing: HeartbeatTiming, clock: AgentClock, random: () => number, listener: HeartbeatListener) {
+  constructor(
+    timing: HeartbeatTiming,
+    { clock, random, mostMisses }: { clock: AgentClock; random: () => number; mostMisses?: number },
+    listener: HeartbeatListener,
+  ) {
     this.#clock = clock;
     this.#random = random;
     this.#listener = listener;
-    this.#pulse = new Pulse(timing, clock.nowMs(), random);
+    this.#pulse = new Pulse(timing, clock.nowMs(), random, mostMisses);
     this.#arm();
   }
 

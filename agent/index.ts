@@ -7,6 +7,7 @@ export type { HeartbeatTiming, NodeFacts, NodeStats, Registered } from '../share
 export type { AgentState, FleetAgentEvents, SessionEnd, StateChange } from './agent-events.ts';
 export type { AgentNode, FleetAgentOptions } from './agent-options.ts';
 export { type AgentClock, systemClock } from './clock.ts';
+export { DOCUMENT_CONFIG, fromListenAddress } from './document-settings.ts';
 export { FleetAgentError, type FleetAgentErrorCode } from './errors.ts';
 export { FleetAgent } from './fleet-agent.ts';
 export { toAgentUrl } from './hub-urls.ts';

@@ -11,6 +11,10 @@ export interface MachineAgentOptions
   node?: Partial<AgentNode>;
   /** The heartbeat interval to ask for, in milliseconds; default: the hub's. */
   intervalMs?: number;
+  /** How long one answer of the hub may take, to a connection or a registration; in milliseconds. */
+  answerTimeoutMs?: number;
+  /** Pings in a row without an answer that mean that the hub is gone. */
+  mostMisses?: number;
   /** The version of this program, for the node's `agent` field. */
   version?: string;
 }
@@ -26,6 +30,7 @@ export async function createMachineAgent(options: MachineAgentOptions): Promise<
     ...(machine && { machine }),
     ...(clock && { clock }),
   });
+  const { answerTimeoutMs, mostMisses } = options;
   const stats = new MachineStats(machine, clock);
   return new FleetAgent({
     hubUrl,
@@ -40,5 +45,10 @@ export async function createMachineAgent(options: MachineAgentOptions): Promise<
     ...(clock && { clock }),
     ...(random && { random }),
     ...(intervalMs !== undefined && { heartbeat: { intervalMs } }),
+    ...(answerTimeoutMs !== undefined && {
+      handshakeTimeoutMs: answerTimeoutMs,
+      registerTimeoutMs: answerTimeoutMs,
+    }),
+    ...(mostMisses !== undefined && { mostMisses }),
   });
 }

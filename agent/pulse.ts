@@ -19,6 +19,7 @@ export type PulseAction = 'beat' | 'probe' | 'lost' | 'none';
  */
 export class Pulse {
   #timing: HeartbeatTiming;
+  readonly #mostMisses: number;
   #nextAt: number;
   #beatPlannedAt: number;
   #sentAt = 0;
@@ -27,8 +28,9 @@ export class Pulse {
   #misses = 0;
 
   /** The first beat comes at a random moment of the first interval, so that a fleet does not beat as one. */
-  constructor(timing: HeartbeatTiming, nowMs: number, random: () => number) {
+  constructor(timing: HeartbeatTiming, nowMs: number, random: () => number, mostMisses = MOST_MISSES) {
     this.#timing = timing;
+    this.#mostMisses = mostMisses;
     this.#nextAt = nowMs + timing.intervalMs * random();
     this.#beatPlannedAt = this.#nextAt;
   }
@@ -47,7 +49,7 @@ export class Pulse {
     if (!this.#checking) return this.#beat(nowMs);
     if (this.#answered) return this.#rest(nowMs);
     this.#misses += 1;
-    if (this.#misses >= MOST_MISSES) return 'lost';
+    if (this.#misses >= this.#mostMisses) return 'lost';
     this.#sentAt = nowMs;
     this.#nextAt = nowMs + this.#timing.intervalMs / 4;
     return 'probe';

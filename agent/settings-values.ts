@@ -23,6 +23,12 @@ export const portSettingSchema = z
   .transform((value) => (/^\d{1,5}$/.test(String(value).trim()) ? Number(value) : Number.NaN))
   .refine((port) => port >= 1 && port <= 65_535, 'must be a port from 1 to 65535');
 
+/** Failures in a row before the agent registers again (seed 004: MAX_HEARTBEAT_FAILURES). */
+export const failuresSettingSchema = z
+  .union([z.string(), z.number()], { error: 'must be a whole number' })
+  .transform((value) => (/^\d{1,2}$/.test(String(value).trim()) ? Number(value) : Number.NaN))
+  .refine((count) => count >= 1 && count <= 10, 'must be a whole number from 1 to 10');
+
 export const flagSettingSchema = z.union([z.boolean(), z.enum(['true', 'false', '1', '0'])], {
   error: 'must be true or false',
 });

@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { AGENT_PATH, idSchema, labelsSchema } from '../shared/index.ts';
+import { isDocumentLayout, readDocumentLayout } from './document-settings.ts';
 import { toAgentUrl } from './hub-urls.ts';
 import { issueMessage } from './issue.ts';
 import {
+  failuresSettingSchema,
   flagSettingSchema,
   intervalSettingSchema,
   jsonOrListSettingSchema,
@@ -58,6 +60,10 @@ const settingsSchema = z.object({
   port: portSettingSchema.exactOptional(),
   /** In milliseconds once read. The interval to ask the hub for. */
   heartbeatInterval: intervalSettingSchema.exactOptional(),
+  /** In milliseconds once read. How long one answer of the hub may take, to a connection or a registration. */
+  answerTimeout: intervalSettingSchema.exactOptional(),
+  /** So many heartbeats in a row without an answer, and the agent registers again. */
+  maxHeartbeatFailures: failuresSettingSchema.exactOptional(),
   deregisterOnExit: flagSettingSchema
     .transform((flag) => flag === true || flag === 'true' || flag === '1')
     .default(false),
@@ -69,8 +75,8 @@ export type AgentSettings = z.output<typeof settingsSchema>;
 type Key = keyof AgentSettings;
 
 /** Each setting's environment variable and flag. A token is never a flag: others see those in the process list. */
-const names: Record<Key, { env: string; flag?: string }> = {
-  hubUrl: { env: 'HUB_URL', flag: '--hub' },
+const names: Record<Key, { env: string; alsoEnv?: string; flag?: string }> = {
+  hubUrl: { env: 'HUB_URL', alsoEnv: 'ORCHESTRATOR_URL', flag: '--hub' },
   token: { env: 'AGENT_TOKEN' },
   nodeId: { env: 'NODE_ID', flag: '--node-id' },
   hostname: { env: 'NODE_HOSTNAME', flag: '--hostname' },
@@ -85,6 +91,8 @@ const names: Record<Key, { env: string; flag?: string }> = {
   address: { env: 'NODE_ADDRESS', flag: '--address' },
   port: { env: 'NODE_PORT', flag: '--port' },
   heartbeatInterval: { env: 'HEARTBEAT_INTERVAL', flag: '--interval' },
+  answerTimeout: { env: 'HEARTBEAT_TIMEOUT' },
+  maxHeartbeatFailures: { env: 'MAX_HEARTBEAT_FAILURES' },
   deregisterOnExit: { env: 'DEREGISTER_ON_EXIT', flag: '--deregister-on-exit' },
   logLevel: { env: 'LOG_LEVEL', flag: '--log-level' },
 };
@@ -106,6 +114,8 @@ export interface SettingsSources {
   /** By setting, as given on the command line; lists for flags that repeat. `config`: the YAML file's path. */
   flags?: Partial<Record<Exclude<Key, 'token'> | 'config', unknown>>;
   env?: Readonly<Record<string, string | undefined>>;
+  /** A file that is read where no other is named, if it is there. */
+  defaultConfig?: string;
   /** Reads a file as text; throws as `readFileSync` does. */
   readFile?: (path: string) => string;
 }
@@ -126,7 +136,8 @@ const readText = (path: string): string => readFileSync(path, 'utf8');
  * NODE_LABELS (`zone=a,rack=b`), NODE_KIND, NODE_LOCATION, NODE_ROLES, NODE_POOLS (comma lists),
  * NODE_CAPABILITIES (JSON or a comma list), NODE_CAPACITY, NODE_METADATA (a JSON object or `key=value` pairs),
  * NODE_ADDRESS, or NODE_PORT for the detected address, HEARTBEAT_INTERVAL (`10s`; a bare number is seconds),
- * DEREGISTER_ON_EXIT, LOG_LEVEL, and AGENT_CONFIG, the path of the YAML file. The file is flat:
+ * HEARTBEAT_TIMEOUT (how long one answer may take), MAX_HEARTBEAT_FAILURES, DEREGISTER_ON_EXIT, LOG_LEVEL,
+ * ORCHESTRATOR_URL (where HUB_URL is not set, as in document 004), and AGENT_CONFIG, the path of the YAML file. The file is flat:
  *
  *     hubUrl: [wss://hub-1.example, wss://hub-2.example]
  *     tokenFile: /run/secrets/agent-token
@@ -141,7 +152,9 @@ const readText = (path: string): string => readFileSync(path, 'utf8');
 export function readAgentSettings(sources: SettingsSources): AgentSettings {
   const { flags = {}, env = {}, readFile = readText } = sources;
   const problems: string[] = [];
-  const file = readConfig(flags.config ?? nonEmpty(env.AGENT_CONFIG), readFile, problems);
+  const named = flags.config ?? nonEmpty(env.AGENT_CONFIG);
+  const path = named ?? presentFile(sources.defaultConfig, readFile);
+  const file = readConfig(path, readFile, problems);
   const given = new Map<Key, Given>();
   for (const key of Object.keys(names).filter(isKey)) {
     const found = find(key, flags, env, file);
@@ -157,6 +170,19 @@ export function readAgentSettings(sources: SettingsSources): AgentSettings {
   return parsed.data;
 }
 
+/** The path, where such a file is there. */
+function presentFile(path: string | undefined, readFile: (path: string) => string): string | undefined {
+  if (path === undefined) return undefined;
+  try {
+    readFile(path);
+    return path;
+  } catch (error) {
+    // One that is there but cannot be read is complained about like a named one.
+    const code = error instanceof Error && 'code' in error ? error.code : 'ENOENT';
+    return code === 'ENOENT' || code === 'ENOTDIR' ? undefined : path;
+  }
+}
+
 const nonEmpty = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
 
 function find(
@@ -165,11 +191,14 @@ function find(
   env: NonNullable<SettingsSources['env']>,
   file: ReadonlyMap<string, Given>,
 ): Given | undefined {
-  const { env: variable, flag } = names[key];
+  const { env: own, alsoEnv, flag } = names[key];
   const typed = key === 'token' ? undefined : flags[key];
   if (typed !== undefined && flag !== undefined) return { value: typed, name: flag };
-  const value = nonEmpty(env[variable]);
-  return value === undefined ? file.get(key) : { value, name: variable };
+  for (const name of [own, alsoEnv]) {
+    const value = name === undefined ? undefined : nonEmpty(env[name]);
+    if (name !== undefined && value !== undefined) return { value, name };
+  }
+  return file.get(key);
 }
 
 /** The YAML file's settings by key; complains about a key that is none, which is most often a slip. */
@@ -191,7 +220,15 @@ function readConfig(
     problems.push(`AGENT_CONFIG: ${path} must hold settings as "key: value" lines`);
     return settings;
   }
-  for (const [key, value] of Object.entries(content)) {
+  const entries: Record<string, unknown> = { ...content };
+  if (isDocumentLayout(entries)) {
+    const document = readDocumentLayout(entries);
+    problems.push(...document.problems.map((problem) => `${path}: ${problem}`));
+    for (const [key, { value, name }] of document.settings)
+      settings.set(key, { value, name: `${path}: ${name}` });
+    return settings;
+  }
+  for (const [key, value] of Object.entries(entries)) {
     if (!isKey(key) && key !== 'tokenFile') problems.push(`${path}: ${key}: there is no such setting`);
     else if (value !== null) settings.set(key, { value, name: `${path}: ${key}` });
   }

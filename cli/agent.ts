@@ -1,9 +1,11 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import {
   type AgentSettings,
   createMachineAgent,
+  DOCUMENT_CONFIG,
   type FleetAgent,
   FleetAgentError,
+  fromListenAddress,
   readAgentSettings,
   SettingsError,
   type SettingsSources,
@@ -25,6 +27,11 @@ capacity, metadata, address, port, heartbeatInterval, deregisterOnExit and logLe
 
 SIGTERM and SIGINT say goodbye to the hub, which then shows this node as offline; a second one ends at once.
 
+In the place of another node agent, with its unit file as it is: --control-plane (as --hub), --register, --listen
+0.0.0.0:9090 (its port goes behind the detected address), --http-listen, --dev; ORCHESTRATOR_URL, HEARTBEAT_INTERVAL=10
+(seconds), HEARTBEAT_TIMEOUT=5 (how long one answer may take), MAX_HEARTBEAT_FAILURES=2; and the file
+/etc/limiquantix/node.yaml with its sections node, server and control_plane. docs/MIGRATING.md has each of them.
+
 Examples:
   $ rollcall agent                                         this machine, at the hub on 127.0.0.1:8080
   $ rollcall agent --hub https://hub.example --label zone=eu-1 --label rack=r42
@@ -38,6 +45,11 @@ const collect = (value: string, before: string[] | undefined): string[] => [...(
 /** What commander makes of the flags. */
 interface Flags {
   hub?: string[];
+  controlPlane?: string[];
+  listen?: string;
+  httpListen?: string;
+  register?: boolean;
+  dev?: boolean;
   nodeId?: string;
   hostname?: string;
   label?: string[];
@@ -77,6 +89,16 @@ export function agentCommand(): Command {
       '--interval <duration>',
       "the heartbeat interval to ask for, 30s or 30, at most 10m (default: the hub's)",
     )
+    .addOption(new Option('--control-plane <url>', 'as --hub').argParser(collect).hideHelp())
+    .addOption(new Option('--register', 'always so').hideHelp())
+    .addOption(
+      new Option(
+        '--listen <address>',
+        'where the daemon listened: its port goes behind the address',
+      ).hideHelp(),
+    )
+    .addOption(new Option('--http-listen <address>', 'not needed any more').hideHelp())
+    .addOption(new Option('--dev', 'as --log-level debug').hideHelp())
     .option('--config <file>', 'a YAML file with settings')
     .option('--deregister-on-exit', 'have the hub remove this node when the agent ends')
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
@@ -87,17 +109,20 @@ export function agentCommand(): Command {
 }
 
 function settingsOf(flags: Flags): AgentSettings {
-  const { hub, label, role, pool, interval, ...same } = flags;
+  const { hub, controlPlane, listen, httpListen: _, register: __, dev, ...own } = flags;
+  const { label, role, pool, interval, ...same } = own;
   const given: NonNullable<SettingsSources['flags']> = {
+    ...fromListenAddress(listen),
+    ...(dev && { logLevel: 'debug' }),
     ...same,
-    hubUrl: hub?.join(','),
+    hubUrl: [...(hub ?? []), ...(controlPlane ?? [])].join(',') || undefined,
     labels: label,
     roles: role,
     pools: pool,
     heartbeatInterval: interval,
   };
   try {
-    return readAgentSettings({ flags: given, env: process.env });
+    return readAgentSettings({ flags: given, env: process.env, defaultConfig: DOCUMENT_CONFIG });
   } catch (error) {
     if (error instanceof SettingsError) throw new UsageError(error.message);
     throw error;
@@ -106,7 +131,8 @@ function settingsOf(flags: Flags): AgentSettings {
 
 /** Resolves when the agent has ended, by a signal or because its node was removed. */
 async function runAgent(settings: AgentSettings, version: string | undefined): Promise<void> {
-  const { hubUrl, token, port, heartbeatInterval, deregisterOnExit, logLevel, ...node } = settings;
+  const { hubUrl, token, port, deregisterOnExit, logLevel, ...rest } = settings;
+  const { heartbeatInterval, answerTimeout, maxHeartbeatFailures, ...node } = rest;
   const logger = await createLogger(logLevel);
   const agent = await createMachineAgent({
     hubUrl,
@@ -115,6 +141,8 @@ async function runAgent(settings: AgentSettings, version: string | undefined): P
     ...(token !== undefined && { token }),
     ...(port !== undefined && { port }),
     ...(heartbeatInterval !== undefined && { intervalMs: heartbeatInterval }),
+    ...(answerTimeout !== undefined && { answerTimeoutMs: answerTimeout }),
+    ...(maxHeartbeatFailures !== undefined && { mostMisses: maxHeartbeatFailures }),
     ...(version !== undefined && { version }),
   }).catch((error: unknown) => {
     if (error instanceof FleetAgentError) throw new UsageError(error.message);

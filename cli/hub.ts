@@ -118,7 +118,11 @@ export const settingsHelp = `
 Environment only (a token on a command line is seen by every user of the machine):
   AGENT_TOKENS, AGENT_TOKENS_FILE          tokens of agents, a comma list so that one can be rotated
   DASHBOARD_TOKENS, DASHBOARD_TOKENS_FILE  tokens of dashboards and readers of the API
-Both are required off loopback; without them the hub answers to localhost only.
+  ADMIN_TOKENS, ADMIN_TOKENS_FILE          tokens that may remove nodes, and read
+  DIALECTS=000,001,003,004 or none         protocols of other control planes whose agents work here unchanged
+  OPEN_DIALECTS=003@10.0.0.0/8             of them, those that need no token, and from where
+  DIALECT_003_INTERVAL, DIALECT_003_TIMEOUT  their timing, likewise 000, 001 and 004 (docs/MIGRATING.md)
+The first two are required off loopback; without them the hub answers to localhost only.
 Durations are written 500ms, 10s, 3m; HEARTBEAT_TIMEOUT is at least 3 x HEARTBEAT_INTERVAL.
 
 Examples:

@@ -3,7 +3,10 @@ import { Command, CommanderError } from 'commander';
 import { StoreAwayError } from '../server/store/fleet-store.ts';
 import { VERSION } from '../server/version.ts';
 import { agentCommand } from './agent.ts';
+import { CommandFailure } from './api/failure.ts';
 import { hubCommand } from './hub.ts';
+import { hubsCommand } from './hubs.ts';
+import { nodesCommand } from './nodes.ts';
 import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
 import { watchCommand } from './watch.ts';
@@ -15,7 +18,9 @@ const program = new Command('rollcall')
   .addCommand(upCommand())
   .addCommand(hubCommand())
   .addCommand(agentCommand())
-  .addCommand(watchCommand());
+  .addCommand(watchCommand())
+  .addCommand(nodesCommand())
+  .addCommand(hubsCommand());
 
 for (const command of [program, ...program.commands]) command.exitOverride();
 
@@ -28,6 +33,9 @@ try {
   } else if (error instanceof UsageError) {
     process.stderr.write(`rollcall: ${error.message}\n`);
     process.exitCode = 2;
+  } else if (error instanceof CommandFailure) {
+    process.stderr.write(`rollcall: ${error.message}\n`);
+    process.exitCode = error.exitCode;
   } else if (error instanceof StoreAwayError) {
     process.stderr.write(`rollcall: ${error.message}\n`);
     process.exitCode = 1;

@@ -4,6 +4,8 @@ import type { IncomingMessage } from 'node:http';
 export interface AccessRules {
   agentTokens: readonly string[];
   dashboardTokens: readonly string[];
+  /** Tokens that may remove nodes, and read. Without any, only a hub without tokens lets nodes be removed. */
+  adminTokens?: readonly string[];
   /** Origins of pages that may connect, besides the hub's own. */
   allowedOrigins: readonly string[];
   /** Take the client's address from `X-Forwarded-For`. */
@@ -38,12 +40,14 @@ export function bearer(request: IncomingMessage): string | undefined {
 export class Access {
   readonly #agents: readonly Buffer[];
   readonly #dashboards: readonly Buffer[];
+  readonly #admins: readonly Buffer[];
   readonly #origins: ReadonlySet<string>;
   readonly #trustProxy: boolean;
 
   constructor(rules: AccessRules) {
     this.#agents = rules.agentTokens.map(digest);
     this.#dashboards = rules.dashboardTokens.map(digest);
+    this.#admins = (rules.adminTokens ?? []).map(digest);
     this.#origins = new Set(rules.allowedOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
     this.#trustProxy = rules.trustProxy;
   }
@@ -55,12 +59,21 @@ export class Access {
 
   /** May this token register and beat? A dashboard's token is known, but not allowed to. */
   agent(token: string | undefined): Verdict {
-    return judge(token, this.#agents, this.#dashboards);
+    return judge(token, this.#agents, [...this.#dashboards, ...this.#admins]);
   }
 
   /** May this token read? */
   dashboard(token: string | undefined): Verdict {
-    return judge(token, this.#dashboards, this.#agents);
+    if (this.#dashboards.length === 0) return 'ok';
+    return judge(token, [...this.#dashboards, ...this.#admins], this.#agents);
+  }
+
+  /** May this token remove nodes? Where any tokens are set, only an administrator's. */
+  admin(token: string | undefined): Verdict {
+    if (this.#agents.length + this.#dashboards.length + this.#admins.length === 0) return 'ok';
+    if (token === undefined) return 'missing';
+    if (matchesAny(token, this.#admins)) return 'ok';
+    return matchesAny(token, [...this.#agents, ...this.#dashboards]) ? 'forbidden' : 'wrong';
   }
 
   /**
@@ -78,6 +91,17 @@ export class Access {
     return (
       this.#origins.has(origin) || origin.replace(/^https?:\/\//, '') === request.headers.host?.toLowerCase()
     );
+  }
+
+  /**
+   * The address that lets somebody in: of the socket, or the one that the trusted proxy itself wrote down, the
+   * last. Those before it are the client's own words.
+   */
+  peerAddress(request: IncomingMessage): string {
+    const forwarded = this.#trustProxy ? request.headers['x-forwarded-for'] : undefined;
+    const all = Array.isArray(forwarded) ? forwarded.join(',') : forwarded;
+    const last = all?.split(',').at(-1)?.trim();
+    return (last || request.socket.remoteAddress || 'unknown').replace(/^::ffff:/, '').slice(0, 64);
   }
 
   /** The client's address: of the socket, or of the first proxy's client where proxies are trusted. */

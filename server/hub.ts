@@ -5,13 +5,16 @@ import { Access } from './access.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
+import { DIALECTS, type DialectName } from './dialects.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { createHttpApp } from './http/app.ts';
+import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
-import { type HubSettings, SettingsError } from './settings.ts';
+import { dialectTimingOf, type HubSettings, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
+import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
 import { routeUpgrades } from './upgrades.ts';
 import { VERSION } from './version.ts';
@@ -19,8 +22,13 @@ import { VERSION } from './version.ts';
 /** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
 const BACKLOG = 4_096;
 
-/** How long HTTP requests have to be answered when the hub shuts down. */
+/** How long what is left of a connection has to end once its requests were answered. */
 const HTTP_ANSWER_MS = 500;
+/**
+ * How long requests in flight have to end after a stop was asked for. A hub is gone within 8 s of SIGTERM, and
+ * heartbeats are still to be flushed and sockets closed in that time.
+ */
+const REQUESTS_WITHIN_MS = 5_000;
 
 /** A hub that listens. */
 export interface Hub {
@@ -50,7 +58,8 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const { clock = systemClock } = parts;
   const hubId = `hub-${randomBytes(4).toString('hex')}`;
   const log = logWith(parts.log, { hubId });
-  const store = parts.store ?? createStore(settings, clock, log);
+  const metrics = new HubMetrics(clock);
+  const store = meteredStore(parts.store ?? createStore(settings, clock, log), metrics);
   await openStore(store);
   const timing = { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
   const address = `${settings.HOST}:${settings.PORT}`;
@@ -58,12 +67,23 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const access = new Access({
     agentTokens: settings.AGENT_TOKENS,
     dashboardTokens: settings.DASHBOARD_TOKENS,
+    adminTokens: settings.ADMIN_TOKENS,
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustProxy: settings.TRUST_PROXY,
   });
-  const app = createHttpApp({ fleet, access, log, page: builtPage() });
+  const http = createHttpApp({
+    fleet,
+    access,
+    clock,
+    log,
+    metrics,
+    dialects: dialectsOf(settings, log),
+    page: builtPage(),
+  });
+  const { app } = http;
   const agents = new AgentGateway({ fleet, clock, log }, access);
   const dashboards = new DashboardGateway({ fleet, access, clock, log });
+  metrics.watch({ fleet, agents, dashboards, streams: http.streams });
   routeUpgrades(app.server, {
     [AGENT_PATH]: (request, socket, head) => agents.upgrade(request, socket, head),
     [DASHBOARD_PATH]: (request, socket, head) => dashboards.upgrade(request, socket, head),
@@ -72,7 +92,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   let stopping: Promise<void> | undefined;
   const stopAll = async (): Promise<void> => {
     // Fastify and Socket.IO wait for upgraded sockets, so these go first; new ones are refused meanwhile.
-    await agents.drain();
+    await Promise.all([agents.drain(), http.drain(REQUESTS_WITHIN_MS)]);
     await fleet.stop();
     await dashboards.close();
     // A connection on which no whole request came, such as a browser's spare one, would hold this up for a minute.
@@ -102,6 +122,25 @@ function createStore(settings: HubSettings, clock: Clock, log: Log): FleetStore 
   if (settings.REDIS_URL === undefined) return new MemoryStore(new MemoryFleet(clock));
   const { REDIS_URL: url, KEY_PREFIX: keyPrefix, SHARDS: shards } = settings;
   return new RedisStore({ url, keyPrefix, shards, clock, logger: log });
+}
+
+/** Which other protocols this hub speaks; whoever may come without a token is said aloud. */
+function dialectsOf(settings: HubSettings, log: Log) {
+  const { DIALECTS: enabled, OPEN_DIALECTS: open } = settings;
+  for (const [dialect, networks] of open) {
+    if (!enabled.includes(dialect)) continue;
+    log.warn(
+      { dialect, from: String(networks) },
+      'OPEN_DIALECTS: agents of this dialect come in without a token; anybody in that network can register and read',
+    );
+  }
+  const timing = (name: DialectName) => dialectTimingOf(settings, name);
+  const [connect, gpu, edge, game] = DIALECTS;
+  return {
+    enabled,
+    open,
+    timing: { [connect]: timing(connect), [gpu]: timing(gpu), [edge]: timing(edge), [game]: timing(game) },
+  };
 }
 
 async function openStore(store: FleetStore): Promise<void> {

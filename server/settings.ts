@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { durationSchema, formatDuration, TIMEOUT_INTERVALS } from '../shared/index.ts';
+import { durationSchema, formatDuration, type HeartbeatTiming, TIMEOUT_INTERVALS } from '../shared/index.ts';
+import {
+  DIALECT_TIMING,
+  DIALECTS,
+  type DialectName,
+  dialectOf,
+  type OpenDialects,
+  parseOpenDialects,
+} from './dialects.ts';
 import { parseRedisUrl } from './store/redis/redis-url.ts';
 
 /** A setting is wrong. The message is one line that names it. */
@@ -75,6 +83,27 @@ const host = z
   .refine((text) => /^[A-Za-z0-9._:%-]+$/.test(text), {
     error: 'must be an address or a name of this machine',
   });
+const dialects = list.transform((names, context): DialectName[] => {
+  const wrong = names.find((name) => name !== 'none' && !dialectOf(name));
+  if (wrong === undefined)
+    return DIALECTS.filter((dialect) => names.some((name) => dialectOf(name) === dialect));
+  context.addIssue({ code: 'custom', message: `"${wrong}" is no dialect: write 000, 001, 003, 004 or none` });
+  return z.NEVER;
+});
+
+const openDialects = list.transform((entries, context): OpenDialects => {
+  try {
+    return parseOpenDialects(entries);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : 'is wrong' });
+    return z.NEVER;
+  }
+});
+
+const dialectTiming = (name: DialectName) => ({
+  interval: interval.default(DIALECT_TIMING[name].intervalMs),
+  timeout: durationSchema.default(DIALECT_TIMING[name].timeoutMs),
+});
 
 /** Every setting of a hub, by its name in the environment. */
 const schema = z.object({
@@ -90,6 +119,17 @@ const schema = z.object({
   HEARTBEAT_TIMEOUT: timeout.default(30_000),
   AGENT_TOKENS: tokens.default([]),
   DASHBOARD_TOKENS: tokens.default([]),
+  ADMIN_TOKENS: tokens.default([]),
+  DIALECTS: dialects.default([...DIALECTS]),
+  OPEN_DIALECTS: openDialects.default(new Map()),
+  DIALECT_000_INTERVAL: dialectTiming('000').interval,
+  DIALECT_000_TIMEOUT: dialectTiming('000').timeout,
+  DIALECT_001_INTERVAL: dialectTiming('001').interval,
+  DIALECT_001_TIMEOUT: dialectTiming('001').timeout,
+  DIALECT_003_INTERVAL: dialectTiming('003').interval,
+  DIALECT_003_TIMEOUT: dialectTiming('003').timeout,
+  DIALECT_004_INTERVAL: dialectTiming('004').interval,
+  DIALECT_004_TIMEOUT: dialectTiming('004').timeout,
   ALLOWED_ORIGINS: origins.default([]),
   TRUST_PROXY: yesOrNo.default(false),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -102,7 +142,7 @@ export type HubSettingName = keyof HubSettings;
 export const HUB_SETTINGS = z.keyof(schema).options;
 
 /** Settings that may also come from a file named by `<NAME>_FILE`, so that a secret need not stand in the environment. */
-const fileSettings = ['AGENT_TOKENS', 'DASHBOARD_TOKENS'] as const;
+const fileSettings = ['AGENT_TOKENS', 'DASHBOARD_TOKENS', 'ADMIN_TOKENS'] as const;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -142,14 +182,29 @@ function readSecret(name: string, path: string, readFile: (path: string) => stri
   }
 }
 
+/** How often agents of a dialect beat, and after how much silence they are offline. */
+export function dialectTimingOf(settings: HubSettings, name: DialectName): HeartbeatTiming {
+  return {
+    intervalMs: settings[`DIALECT_${name}_INTERVAL`],
+    timeoutMs: settings[`DIALECT_${name}_TIMEOUT`],
+  };
+}
+
+function checkTiming(prefix: string, intervalMs: number, timeoutMs: number): void {
+  if (timeoutMs >= TIMEOUT_INTERVALS * intervalMs) return;
+  const [timeout, every] = [formatDuration(timeoutMs), formatDuration(intervalMs)];
+  throw new SettingsError(
+    `${prefix}_TIMEOUT (${timeout}) must be at least ${TIMEOUT_INTERVALS} x ${prefix}_INTERVAL (${every})`,
+  );
+}
+
 /** What only holds between settings. */
 function checkTogether(settings: HubSettings): void {
   const { HOST, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, AGENT_TOKENS, DASHBOARD_TOKENS } = settings;
-  if (HEARTBEAT_TIMEOUT < TIMEOUT_INTERVALS * HEARTBEAT_INTERVAL) {
-    const [timeout, every] = [formatDuration(HEARTBEAT_TIMEOUT), formatDuration(HEARTBEAT_INTERVAL)];
-    throw new SettingsError(
-      `HEARTBEAT_TIMEOUT (${timeout}) must be at least ${TIMEOUT_INTERVALS} x HEARTBEAT_INTERVAL (${every})`,
-    );
+  checkTiming('HEARTBEAT', HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT);
+  for (const name of DIALECTS) {
+    const { intervalMs, timeoutMs } = dialectTimingOf(settings, name);
+    checkTiming(`DIALECT_${name}`, intervalMs, timeoutMs);
   }
   if (isLoopback(HOST)) return;
   for (const [name, list] of [

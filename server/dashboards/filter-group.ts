@@ -6,9 +6,9 @@ import {
   type Subscribe,
 } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
+import { CursorCodec, subscriptionKey } from '../fleet/cursor.ts';
 import type { Applied, View } from '../fleet/view.ts';
 import type { Position } from '../store/fleet-store.ts';
-import { CursorCodec, subscriptionKey } from './cursor.ts';
 import { eventFor, pagedEvents } from './pages.ts';
 
 /** After changes went out, later ones wait for this long, so that a burst goes as one batch. */

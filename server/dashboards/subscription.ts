@@ -10,14 +10,14 @@ import {
   type Subscribed,
 } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
+import { CursorCodec, subscriptionKey } from '../fleet/cursor.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { isAhead, isWithin, ReplayGap, replay } from '../fleet/replay.ts';
 import type { Log } from '../log.ts';
 import { LostDataError, type Position, StoreAwayError } from '../store/fleet-store.ts';
 import type { DashboardConnection } from './connection.ts';
-import { CursorCodec, subscriptionKey } from './cursor.ts';
 import type { FilterGroup, FilterGroups, GroupMember } from './filter-group.ts';
 import { eventFor, pagedEvents, snapshotPages } from './pages.ts';
-import { isAhead, isWithin, ReplayGap, replay } from './replay.ts';
 import type { DashboardSocket } from './socket-server.ts';
 
 const gzip = promisify(gzipCallback);

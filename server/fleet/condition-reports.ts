@@ -7,35 +7,43 @@ import { settle } from './settle.ts';
 /** A node's conditions are written at most this often, the newest of them: a flapping check must not flood the log. */
 const EVERY_MS = 1_000;
 
+/** Sessions whose reports are spaced out at a time; beyond it a report is dropped, the next stats bring it again. */
+const MOST_RESTING = 100_000;
+
+/** Who reports: a live session, or for one report an agent that beats over HTTP. */
+export type Reporter = Pick<LiveSession, 'nodeId' | 'session' | 'record' | 'ended'>;
+
 /** Writes the conditions that agents report: the first at once, then the newest of each second. */
 export class ConditionReports {
   readonly #context: FleetContext;
-  /** The newest report of each session whose last one was less than a second ago. */
-  readonly #resting = new Map<LiveSession, Condition[] | undefined>();
+  /** By session, of those whose last report was less than a second ago: the newest one since. */
+  readonly #resting = new Map<string, { reporter: Reporter; conditions: Condition[] } | undefined>();
 
   constructor(context: FleetContext) {
     this.#context = context;
   }
 
-  report(session: LiveSession, conditions: Condition[]): void {
+  report(reporter: Reporter, conditions: Condition[]): void {
+    const { session } = reporter;
     if (this.#resting.has(session)) {
-      this.#resting.set(session, conditions);
+      this.#resting.set(session, { reporter, conditions });
       return;
     }
-    if (sameConditions(conditions, session.record.node.conditions)) return;
+    if (sameConditions(conditions, reporter.record.node.conditions)) return;
+    if (this.#resting.size >= MOST_RESTING) return;
     this.#resting.set(session, undefined);
-    void this.#write(session, conditions);
+    void this.#write(reporter, conditions);
     this.#context.clock.after(EVERY_MS, () => this.#wake(session));
   }
 
-  #wake(session: LiveSession): void {
+  #wake(session: string): void {
     const newest = this.#resting.get(session);
     this.#resting.delete(session);
-    if (newest && !session.ended) this.report(session, newest);
+    if (newest && !newest.reporter.ended) this.report(newest.reporter, newest.conditions);
   }
 
   /** A report that cannot be written is not kept: the agent's next stats bring it again. */
-  async #write(session: LiveSession, conditions: Condition[]): Promise<void> {
+  async #write(session: Reporter, conditions: Condition[]): Promise<void> {
     const { store, storeNow, log } = this.#context;
     const known = { kind: 'node', record: session.record, restored: false } as const;
     const reported = { session: session.session, conditions };

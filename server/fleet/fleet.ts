@@ -2,10 +2,12 @@ import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from
 import { type Cancel, type Clock, instant } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
 import { Follower, STALL_MS } from './follower.ts';
 import { FLUSH_INTERVAL_MS, Guardian } from './guardian.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { HttpAgents } from './http-agents.ts';
 import { Presence } from './presence.ts';
 import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
@@ -30,8 +32,11 @@ export interface FleetOptions {
 export class Fleet {
   readonly view: View;
   readonly sessions = new Sessions();
+  readonly hubId: string;
   readonly presence: Presence;
   readonly registrar: Registrar;
+  /** Agents that register and beat by requests. */
+  readonly httpAgents: HttpAgents;
   readonly store: FleetStore;
   readonly #context: FleetContext;
   readonly #guardian: Guardian;
@@ -46,6 +51,7 @@ export class Fleet {
   constructor(options: FleetOptions) {
     const { store, clock, log, timing, hubId } = options;
     this.store = store;
+    this.hubId = hubId;
     this.view = new View(store.shards, (id) => store.shardOf(id), clock);
     this.#heartbeats = new Heartbeats(store.shards);
     const lease = () => ({
@@ -69,8 +75,14 @@ export class Fleet {
       usable: (nodeId) => this.#follower(nodeId)?.usable ?? false,
       doubt: (nodeId) => this.#follower(nodeId)?.doubt(),
     };
-    this.registrar = new Registrar(this.#context);
+    const conditions = new ConditionReports(this.#context);
+    this.registrar = new Registrar(this.#context, conditions);
     this.#guardian = new Guardian(this.#context);
+    this.httpAgents = new HttpAgents(this.#context, {
+      registrar: this.registrar,
+      conditions,
+      merge: (unmerged) => this.#guardian.merge(unmerged),
+    });
     this.#followers = Array.from({ length: store.shards }, (_, shard) => this.#newFollower(shard));
     this.#beatAt = clock.now();
   }
@@ -96,6 +108,11 @@ export class Fleet {
   /** True while the view is loaded and every shard of the store is in reach. */
   get ready(): boolean {
     return this.view.loaded && this.presence.state.state === 'live';
+  }
+
+  /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
+  now(): number {
+    return this.#context.storeNow();
   }
 
   get state(): HubState {

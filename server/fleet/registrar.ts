@@ -4,6 +4,7 @@ import {
   CLOSE,
   type CloseCode,
   type Connection,
+  type HeartbeatTiming,
   type NodeStats,
   type Register,
   type Registered,
@@ -45,27 +46,19 @@ export class Registrar {
   /** The newest close of each node that could not be written. */
   readonly #waitingCloses = new Map<string, Closing>();
 
-  constructor(context: FleetContext) {
+  constructor(context: FleetContext, conditions: ConditionReports = new ConditionReports(context)) {
     this.#context = context;
-    this.#conditions = new ConditionReports(context);
+    this.#conditions = conditions;
   }
 
   /** Registers an agent over its socket. The newest registration wins; an older session here is closed. */
   async register(message: Register, link: Link): Promise<RegisterOutcome> {
-    const { clock, log, sessions, view } = this.#context;
-    const registration = this.#registration(message, randomUUID(), {
-      hubId: this.#context.hubId,
-      transport: 'websocket',
-      remoteAddress: link.remoteAddress,
-      since: instant(this.#context.storeNow()),
-    });
-    const { id, facts } = registration;
-    log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
-    const settled = await this.#settle(id, (stored, stamp) =>
-      decideRegistration(stored, registration, stamp),
-    );
-    if (settled?.kind !== 'done') return { kind: 'busy' };
-    const { record, event } = settled.change;
+    const { clock, sessions, view } = this.#context;
+    const claimed = await this.#claim(message, this.#connect('websocket', link.remoteAddress));
+    if (!claimed) return { kind: 'busy' };
+    const { registration, change } = claimed;
+    const { record, event } = change;
+    const { id } = registration;
     const session: LiveSession = {
       nodeId: id,
       session: record.session,
@@ -83,14 +76,56 @@ export class Registrar {
       ended: false,
     };
     sessions.attach(session)?.end(CLOSE.superseded);
-    log.info(
-      { nodeId: id, session: shortSession(record.session), hostname: facts.hostname, reason: event.reason },
+    this.#tell(change);
+    await view.waitFor(id, event.seq, VIEW_WAIT_MS);
+    return { kind: 'registered', session, reply: this.#reply(change, event.type === 'reregistered') };
+  }
+
+  /**
+   * Registers an agent that beats over HTTP: no socket, so no live session here. An open socket of the node is
+   * closed by whoever holds it, when that hub reads of the newer session in the log.
+   */
+  async registerWithoutSocket(
+    message: Register,
+    remoteAddress: string,
+    timing?: HeartbeatTiming,
+  ): Promise<Registered | 'busy'> {
+    const claimed = await this.#claim(message, this.#connect('http', remoteAddress), timing);
+    if (!claimed) return 'busy';
+    const { change } = claimed;
+    this.#tell(change);
+    await this.#context.view.waitFor(change.id, change.event.seq, VIEW_WAIT_MS);
+    return this.#reply(change, change.event.type === 'reregistered');
+  }
+
+  #connect(transport: Connection['transport'], remoteAddress: string): Connection {
+    const { hubId, storeNow } = this.#context;
+    return { hubId, transport, remoteAddress, since: instant(storeNow()) };
+  }
+
+  /** Writes a registration under a new session; nothing where the store is out of reach or others came between. */
+  async #claim(message: Register, connection: Connection, timing?: HeartbeatTiming) {
+    const registration = this.#registration(message, randomUUID(), connection, timing);
+    const { id, facts } = registration;
+    this.#context.log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
+    const settled = await this.#settle(id, (stored, stamp) =>
+      decideRegistration(stored, registration, stamp),
+    );
+    return settled?.kind === 'done' ? { registration, change: settled.change } : undefined;
+  }
+
+  #tell({ id, record, event }: Change): void {
+    this.#context.log.info(
+      {
+        nodeId: id,
+        session: shortSession(record.session),
+        hostname: record.node.hostname,
+        reason: event.reason,
+      },
       event.type === 'registered'
         ? 'Node registered successfully'
         : 'Node re-registered (reconnected after restart)',
     );
-    await view.waitFor(id, event.seq, VIEW_WAIT_MS);
-    return { kind: 'registered', session, reply: this.#reply(settled.change, event.type === 'reregistered') };
   }
 
   /** A second `register` on a live session: updates the node's facts and timing. */
@@ -210,13 +245,18 @@ export class Registrar {
     }
   }
 
-  #registration(message: Register, session: string, connection: Connection): Registration {
+  #registration(
+    message: Register,
+    session: string,
+    connection: Connection,
+    timing: HeartbeatTiming = agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
+  ): Registration {
     return {
       id: nodeIdOf(message.node),
       session,
       instanceId: message.instanceId,
       facts: message.node,
-      timing: agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
+      timing,
       connection,
     };
   }

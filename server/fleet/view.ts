@@ -1,6 +1,7 @@
 import { type Filter, type FleetEvent, type FleetNode, matcher, type Status } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import type { LogEntry, NodeRecord, Position, Tombstone } from '../store/fleet-store.ts';
+import { NodeIndex } from './node-index.ts';
 
 /** One event as the view applied it: what the node was before, and what it is now. */
 export interface Applied {
@@ -21,6 +22,8 @@ const TOMBSTONES = 10_000;
  * stays what it was.
  */
 export class View {
+  /** The same nodes by what lists ask for. */
+  readonly index = new NodeIndex();
   readonly #records: Array<Map<string, NodeRecord>>;
   readonly #gone: Array<Map<string, number>>;
   readonly #positions: Array<Position | undefined>;
@@ -98,6 +101,8 @@ export class View {
       fresh.set(record.node.id, record);
       this.#gone[shard]?.delete(record.node.id);
     }
+    for (const id of this.#records[shard]?.keys() ?? []) if (!fresh.has(id)) this.index.delete(id);
+    for (const { node } of fresh.values()) this.index.put(node);
     this.#records[shard] = fresh;
     this.#positions[shard] = position;
     for (const { node } of fresh.values()) this.#settleWaiting(node.id, node.seq);
@@ -124,10 +129,12 @@ export class View {
     if (strict && isHole(event, known)) return 'hole';
     if (event.type === 'removed') {
       records.delete(event.nodeId);
+      this.index.delete(event.nodeId);
       this.#remember(gone, event);
     } else {
       const { session, sessionSeq, instanceId, changeId } = entry;
       records.set(event.nodeId, { node: event.node, session, sessionSeq, instanceId, changeId });
+      this.index.put(event.node);
       gone.delete(event.nodeId);
     }
     const after = event.type === 'removed' ? undefined : event.node;

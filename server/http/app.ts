@@ -1,122 +1,185 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { type Access, bearer } from '../access.ts';
+import type { Access } from '../access.ts';
+import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
-import { StoreAwayError } from '../store/fleet-store.ts';
+import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import { agentRoutes } from './agents.ts';
+import { asyncApiRoute } from './asyncapi.ts';
+import { type DialectOptions, dialectRoutes } from './dialects/dialects.ts';
+import { docsRoutes } from './docs.ts';
+import { guardDoors } from './doors.ts';
+import { EventStreams } from './event-streams.ts';
+import { eventRoutes } from './events.ts';
+import { healthRoutes } from './health.ts';
+import { type HubMetrics, metricsRoute } from './metrics.ts';
 import { nodeRoutes } from './nodes.ts';
-import { isForPage, pageRoutes } from './page.ts';
-import { problem } from './problem.ts';
+import { pageFiles } from './page.ts';
+import { Problem, type ProblemCode, sendProblem } from './problem.ts';
+import { summaryRoute } from './summary.ts';
 
-/** The hub's HTTP face: health for balancers, the fleet for programs. */
-export function createHttpApp({
-  fleet,
-  access,
-  log,
-  page,
-}: {
+/** How long a client may take to send a request, and to read an answer, without a sign of life. */
+const IO_TIMEOUT_MS = 15_000;
+/** How long a connection without a request is kept. */
+const IDLE_TIMEOUT_MS = 60_000;
+/** Bytes of a request's body. */
+const BODY_BYTES = 64 * 1024;
+/** How often it is looked whether the last request in flight has ended. */
+const DRAIN_LOOK_MS = 20;
+
+export interface HttpAppParts {
   fleet: Fleet;
   access: Access;
+  clock: Clock;
   log: Log;
   /** The folder of the built page; without it `/` tells programs where to look. */
   page?: string | undefined;
-}): FastifyInstance {
+  metrics?: HubMetrics;
+  dialects?: DialectOptions;
+}
+
+/** The hub's HTTP face. */
+export interface HttpFace {
+  app: FastifyInstance;
+  streams: EventStreams;
+  /**
+   * New requests are refused with 503 from now on, event streams end, and requests in flight get up to so long
+   * to be answered. Calling it twice is harmless.
+   */
+  drain(withinMs: number): Promise<void>;
+}
+
+/** Health for balancers, the fleet for programs, agents without a socket, and its own documentation. */
+export function createHttpApp(parts: HttpAppParts): HttpFace {
+  const { fleet, access, clock, log } = parts;
   const app = Fastify({
-    bodyLimit: 64 * 1024,
-    requestTimeout: 15_000,
-    keepAliveTimeout: 60_000,
+    bodyLimit: BODY_BYTES,
+    requestTimeout: IO_TIMEOUT_MS,
+    connectionTimeout: IO_TIMEOUT_MS,
+    keepAliveTimeout: IDLE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     // Ids may be longer than the default of 100, and escaped. No route has a pattern that length could slow down.
-    routerOptions: { maxParamLength: 16 * 1024 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16 * 1024 },
     // A wrong %-escape is answered like everything else.
     frameworkErrors: (_error, _request, reply) =>
-      void problem(reply, 400, 'invalid', 'the path is not valid'),
+      void sendProblem(reply, new Problem('invalid', 'the path is not valid')),
   });
   app.removeContentTypeParser('text/plain');
-  guard(app, access);
+  // Schemas are there for the documentation: handlers read their input by zod, which names the wrong field.
+  app.setValidatorCompiler(() => (value) => ({ value }));
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
+  const gate = new Gate(app);
+  guardDoors(app, access);
   const allowedAt = rememberRoutes(app);
+  const streams = new EventStreams(fleet, clock, log);
 
-  app.get('/healthz', (_request, reply) => reply.send({ status: 'alive' }));
-  app.get('/readyz', (_request, reply) => {
-    const { state, since, hubs } = fleet.state;
-    const ready = fleet.ready;
-    return reply.code(ready ? 200 : 503).send({
-      status: ready ? 'ready' : 'not ready',
-      viewLoaded: fleet.view.loaded,
-      store: state,
-      since,
-      hubs,
-    });
+  docsRoutes(app);
+  if (parts.page !== undefined) pageFiles(app, parts.page);
+  void app.register(async (scope) => {
+    healthRoutes(scope, fleet);
+    nodeRoutes(scope, fleet);
+    summaryRoute(scope, fleet);
+    eventRoutes(scope, { fleet, clock, streams });
+    agentRoutes(scope, { fleet, access });
+    asyncApiRoute(scope);
+    if (parts.metrics) metricsRoute(scope, parts.metrics);
+    if (parts.dialects) dialectRoutes(scope, { ...parts.dialects, fleet, access });
   });
-  if (page === undefined) app.get('/', whereToLook);
-  else pageRoutes(app, page, whereToLook);
-  nodeRoutes(app, fleet);
 
   app.setNotFoundHandler((request, reply) => {
     const url = request.url.split('?', 1)[0] ?? '/';
     const allowed = allowedAt(url);
-    if (allowed.length === 0)
-      return problem(reply, 404, 'not_found', `there is nothing at ${url.slice(0, 200)}`);
-    return problem(
-      reply.header('Allow', allowed.join(', ')),
-      405,
-      'method_not_allowed',
-      `${request.method} is not allowed here`,
-    );
+    if (allowed.length === 0) throw new Problem('not_found', `there is nothing at ${url.slice(0, 200)}`);
+    void reply.header('Allow', allowed.join(', '));
+    throw new Problem('method_not_allowed', `${request.method} is not allowed here`);
   });
-  app.setErrorHandler((error, _request, reply) => {
-    if (error instanceof StoreAwayError)
-      return problem(reply, 503, 'store_away', 'the hub cannot reach its store');
-    const status =
-      typeof error === 'object' && error !== null && 'statusCode' in error ? Number(error.statusCode) : 500;
-    if (status < 500)
-      return problem(reply, status, 'invalid', error instanceof Error ? error.message : 'bad request');
-    log.error({ err: error }, 'A request failed');
-    return problem(reply, 500, 'internal', 'the hub failed; its log says more');
+  app.setErrorHandler((error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.code === 'internal') log.error({ err: error }, 'A request failed');
+    return answerProblem(request, reply, problem);
   });
-  return app;
+  return {
+    app,
+    streams,
+    drain: async (withinMs) => {
+      gate.close();
+      streams.close();
+      for (let waited = 0; gate.inFlight > 0 && waited < withinMs; waited += DRAIN_LOOK_MS) {
+        await new Promise<void>((resolve) => void clock.after(DRAIN_LOOK_MS, resolve));
+      }
+      if (gate.inFlight > 0) app.server.closeAllConnections();
+    },
+  };
 }
 
-const whereToLook = (_request: FastifyRequest, reply: FastifyReply): FastifyReply =>
-  reply.send({
-    name: 'rollcall',
-    nodes: '/api/v1/nodes',
-    health: '/healthz',
-    ready: '/readyz',
-    agents: '/agent',
-    dashboards: '/socket.io',
-  });
+function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: Problem): FastifyReply {
+  const { dialect } = request.routeOptions.config;
+  if (!dialect) return sendProblem(reply, problem);
+  const { status, code, message } = problem;
+  return reply
+    .code(status)
+    .type('application/json')
+    .send(dialect.error(status, code, message));
+}
+
+/** Fastify's own errors, by their code or status. */
+const fastifyCodes: Readonly<Record<string, ProblemCode>> = {
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too_large',
+};
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof StoreAwayError || error instanceof LostDataError) {
+    return new Problem('store_away', 'the hub cannot reach its store');
+  }
+  if (!(error instanceof Error)) return new Problem('internal', 'the hub failed; its log says more');
+  const code = 'code' in error && typeof error.code === 'string' ? fastifyCodes[error.code] : undefined;
+  if (code === 'unsupported_media_type') return new Problem(code, 'send Content-Type: application/json');
+  if (code) return new Problem(code, error.message);
+  const status = 'statusCode' in error ? Number(error.statusCode) : 500;
+  if (status >= 400 && status < 500)
+    return new Problem('bad_json', `the body is not valid JSON: ${error.message}`);
+  return new Problem('internal', 'the hub failed; its log says more');
+}
+
+/** Counts requests in flight, and lets no more in once it is closed. */
+class Gate {
+  inFlight = 0;
+  #closed = false;
+
+  constructor(app: FastifyInstance) {
+    const ended = () => {
+      this.inFlight -= 1;
+    };
+    app.addHook('onRequest', (_request, reply, next) => {
+      this.inFlight += 1;
+      reply.raw.once('close', ended);
+      if (!this.#closed) {
+        next();
+        return;
+      }
+      void reply.header('Connection', 'close');
+      next(new Problem('stopping', 'the hub is shutting down'));
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
+}
 
 /** Remembers every route, to tell a wrong method from a wrong path. */
 function rememberRoutes(app: FastifyInstance): (path: string) => string[] {
   const routes: Array<{ pattern: RegExp; methods: string[] }> = [];
   app.addHook('onRoute', ({ method, url }) => {
-    routes.push({ pattern: new RegExp(`^${url.replace(/:[^/]+/g, '[^/]+')}$`), methods: [method].flat() });
+    const pattern = url
+      .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
+      .replace(/:[^/]+/g, '[^/]+')
+      .replace(/\*$/, '.*');
+    routes.push({ pattern: new RegExp(`^${pattern}/?$`), methods: [method].flat() });
   });
   return (path) => [
     ...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods)),
   ];
-}
-
-const openPaths: ReadonlySet<string | undefined> = new Set(['/healthz', '/readyz']);
-
-/** Health is open to all; the rest needs a local name or a dashboard's token, the page's own files a name only. */
-function guard(app: FastifyInstance, access: Access): void {
-  app.addHook('onRequest', async (request, reply) => {
-    if (openPaths.has(request.routeOptions.url)) return;
-    if (!access.hostAllowed(request.raw)) {
-      await problem(reply, 403, 'forbidden', 'a hub without tokens answers to localhost only');
-      return;
-    }
-    if (isForPage(app, request)) return;
-    const verdict = access.dashboard(bearer(request.raw));
-    if (verdict === 'forbidden') await problem(reply, 403, 'forbidden', 'this token may register, not read');
-    else if (verdict !== 'ok') {
-      await problem(
-        reply.header('WWW-Authenticate', 'Bearer'),
-        401,
-        'unauthenticated',
-        `the token is ${verdict}`,
-      );
-    }
-  });
 }

@@ -6,84 +6,177 @@ import {
   filterSchema,
   idSchema,
   type LiveStats,
+  summarize,
 } from '../../shared/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import { problem } from './problem.ts';
+import { SORT_KEYS, type SortKey } from '../fleet/node-index.ts';
+import type { OrderKey } from '../fleet/sorted-entries.ts';
+import { exampleNode, exampleStats, exampleSummary } from './examples.ts';
+import { describe } from './operation.ts';
+import { Problem } from './problem.ts';
+import { queryOf, read } from './read.ts';
+import {
+  limitSchema,
+  nodeAnswerSchema,
+  nodeParamsSchema,
+  nodesAnswerSchema,
+  nodesQuerySchema,
+  removedAnswerSchema,
+  sortSchema,
+} from './schemas.ts';
 
-const limitSchema = z
-  .string()
-  .regex(/^\d{1,4}$/)
-  .transform(Number)
-  .pipe(z.number().min(1).max(1_000));
-const DEFAULT_LIMIT = '100';
-const cursorSchema = z.tuple([z.string(), z.string()]);
+/** Where a page ended: the order, then value and id of its last node, so that it stays right while nodes come and go. */
+const cursorSchema = z.tuple([sortSchema, z.string(), z.string()]);
 
-/** Where a page ended: the sort key of its last node, so that it stays right while nodes come and go. */
-type PageCursor = z.output<typeof cursorSchema>;
+/** What the list itself reads; the rest of a query is a filter. */
+const OWN_PARAMETERS = ['sort', 'limit', 'fields', 'cursor'] as const;
 
-const keyOf = ({ hostname, id }: FleetNode): PageCursor => [hostname, id];
+const fieldsSchema = z.enum(['full', 'summary']).default('full');
 
-const compareKeys = (a: PageCursor, b: PageCursor): number =>
-  a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : a[1] < b[1] ? -1 : a[1] > b[1] ? 1 : 0;
-
-const encodeCursor = (key: PageCursor): string => Buffer.from(JSON.stringify(key)).toString('base64url');
-
-function decodeCursor(text: string): PageCursor | undefined {
-  try {
-    const parsed = cursorSchema.safeParse(JSON.parse(Buffer.from(text, 'base64url').toString()));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
+interface Order {
+  sort: SortKey;
+  descending: boolean;
+  name: z.output<typeof sortSchema>;
 }
 
-/** `GET /api/v1/nodes` and `GET /api/v1/nodes/:id`, answered from the view. */
-export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
-  app.get('/api/v1/nodes', (request, reply) => {
-    if (!fleet.view.loaded) return problem(reply, 503, 'not_ready', 'the hub is still loading its view');
-    const query = new URL(request.url, 'http://hub').searchParams;
-    const limits = query.getAll('limit');
-    const limit = limitSchema.safeParse(limits[0] ?? DEFAULT_LIMIT);
-    if (!limit.success || limits.length > 1)
-      return problem(reply, 400, 'invalid', 'limit is a whole number from 1 to 1000', 'limit');
-    const cursorText = query.get('cursor');
-    const after = cursorText === null ? undefined : decodeCursor(cursorText);
-    if (cursorText !== null && !after)
-      return problem(reply, 400, 'invalid', 'this is no cursor of ours', 'cursor');
-    query.delete('limit');
-    query.delete('cursor');
-    const filter = filterSchema.safeParse(filterFromQuery(query));
-    if (!filter.success) {
-      const issue = filter.error.issues[0];
-      const path = issue?.path.join('.') ?? '';
-      return problem(
-        reply,
-        400,
-        'invalid',
-        `${path ? `${path}: ` : ''}${issue?.message ?? 'wrong filter'}`,
-        path,
-      );
-    }
-    const matching = fleet.view.select(filter.data).sort((a, b) => compareKeys(keyOf(a), keyOf(b)));
-    const from = after ? matching.findIndex((node) => compareKeys(keyOf(node), after) > 0) : 0;
-    const nodes = from < 0 ? [] : matching.slice(from, from + limit.data);
-    const last = nodes.at(-1);
-    const more = last !== undefined && from + nodes.length < matching.length;
-    return reply.send({
-      nodes,
-      count: nodes.length,
-      total: matching.length,
-      nextCursor: more ? encodeCursor(keyOf(last)) : null,
-    });
-  });
+function orderOf(text: string | null): Order {
+  const name = read(z.object({ sort: sortSchema.default('hostname') }), { sort: text ?? undefined }).sort;
+  const sort = SORT_KEYS.find((key) => key === name || `-${key}` === name) ?? 'hostname';
+  return { sort, descending: name.startsWith('-'), name };
+}
 
-  app.get<{ Params: { id: string } }>('/api/v1/nodes/:id', async (request, reply) => {
-    const id = idSchema.safeParse(request.params.id);
-    const node = id.success ? await fleet.node(id.data) : undefined;
-    if (!node) return problem(reply, 404, 'not_found', `there is no node ${request.params.id.slice(0, 253)}`);
-    const stats = await liveStats(fleet, node);
-    return reply.send({ ...node, ...(stats && { stats }) });
-  });
+const encodeCursor = ({ name }: Order, { value, id }: OrderKey): string =>
+  Buffer.from(JSON.stringify([name, value, id])).toString('base64url');
+
+function decodeCursor(order: Order, text: string): OrderKey {
+  try {
+    const [name, value, id] = cursorSchema.parse(JSON.parse(Buffer.from(text, 'base64url').toString()));
+    if (name === order.name) return { value, id };
+  } catch {}
+  throw new Problem('invalid', 'cursor: is not one of this list and order', 'cursor');
+}
+
+/** Reads the filter that remains in a query once the list's own parameters are taken out. */
+export function readFilter(query: URLSearchParams) {
+  return read(filterSchema, filterFromQuery(query));
+}
+
+/** A list can only be answered from a view that is whole. Throws a `Problem`. */
+export function requireView({ view }: Fleet): void {
+  if (!view.loaded) throw new Problem('not_ready', 'the hub is still loading its view');
+}
+
+/** `GET /api/v1/nodes`, `GET` and `DELETE /api/v1/nodes/:id`: lists from the view, a single node with its live figures. */
+export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
+  app.get(
+    '/api/v1/nodes',
+    describe({
+      id: 'listNodes',
+      summary: 'List nodes',
+      description:
+        'Answered from memory. Every filter that is given must match; a list matches any of its values.',
+      tag: 'Nodes',
+      door: 'read',
+      query: nodesQuerySchema,
+      answers: {
+        200: {
+          description: 'A page of nodes',
+          schema: nodesAnswerSchema,
+          example: { nodes: [exampleNode, exampleSummary], count: 2, total: 2, nextCursor: null },
+        },
+      },
+      problems: ['invalid', 'not_ready'],
+    }),
+    (request, reply) => {
+      requireView(fleet);
+      const query = queryOf(request.url);
+      for (const own of OWN_PARAMETERS) {
+        if (query.getAll(own).length > 1) throw new Problem('invalid', `${own}: is given twice`, own);
+      }
+      const order = orderOf(query.get('sort'));
+      const { limit } = read(z.object({ limit: limitSchema }), { limit: query.get('limit') ?? undefined });
+      const { fields } = read(z.object({ fields: fieldsSchema }), {
+        fields: query.get('fields') ?? undefined,
+      });
+      const cursor = query.get('cursor');
+      for (const own of OWN_PARAMETERS) query.delete(own);
+      const { sort, descending } = order;
+      const after = cursor === null ? undefined : decodeCursor(order, cursor);
+      const { nodes, total, end } = fleet.view.index.page({
+        filter: readFilter(query),
+        sort,
+        descending,
+        limit,
+        ...(after && { after }),
+      });
+      return reply.send({
+        nodes: fields === 'summary' ? nodes.map(summarize) : nodes,
+        count: nodes.length,
+        total,
+        nextCursor: end ? encodeCursor(order, end) : null,
+      });
+    },
+  );
+
+  app.get<{ Params: { id: string } }>(
+    '/api/v1/nodes/:id',
+    describe({
+      id: 'getNode',
+      summary: 'One node, with its last stats and when it last beat',
+      tag: 'Nodes',
+      door: 'read',
+      params: nodeParamsSchema,
+      answers: {
+        200: {
+          description: 'The node. Without `stats` where the store cannot be asked for them now.',
+          schema: nodeAnswerSchema,
+          example: { ...exampleNode, stats: { ...exampleStats, lastHeartbeatAt: exampleNode.statusSince } },
+        },
+      },
+      problems: ['not_found', 'store_away'],
+    }),
+    async (request, reply) => {
+      const node = await findNode(fleet, request.params.id);
+      const stats = await liveStats(fleet, node);
+      return reply.send({ ...node, ...(stats && { stats }) });
+    },
+  );
+
+  app.delete<{ Params: { id: string } }>(
+    '/api/v1/nodes/:id',
+    describe({
+      id: 'removeNode',
+      summary: 'Remove a node',
+      description:
+        "An operator's removal: its agent's socket is closed with 4404 and does not come back by itself, dashboards hear `removed` with `removed_by_operator`. Needs one of ADMIN_TOKENS where tokens are set.",
+      tag: 'Nodes',
+      door: 'admin',
+      params: nodeParamsSchema,
+      answers: {
+        200: {
+          description: 'It is gone',
+          schema: removedAnswerSchema,
+          example: { nodeId: exampleNode.id, removed: true },
+        },
+      },
+      problems: ['not_found', 'store_away'],
+    }),
+    async (request, reply) => {
+      const { id } = await findNode(fleet, request.params.id);
+      const outcome = await fleet.registrar.remove(id, { reason: 'removed_by_operator' });
+      if (outcome === 'busy') throw new Problem('store_away', 'the hub cannot reach its store');
+      if (outcome === 'nothing') throw noSuchNode(id);
+      return reply.send({ nodeId: id, removed: true });
+    },
+  );
+}
+
+const noSuchNode = (id: string): Problem => new Problem('not_found', `there is no node ${id.slice(0, 253)}`);
+
+async function findNode(fleet: Fleet, id: string): Promise<FleetNode> {
+  const node = idSchema.safeParse(id).success ? await fleet.node(id) : undefined;
+  if (!node) throw noSuchNode(id);
+  return node;
 }
 
 /** Live figures are a courtesy here: a store out of reach must not hide the node itself. */

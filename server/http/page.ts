@@ -52,14 +52,19 @@ function withPageHeaders(request: FastifyRequest, reply: FastifyReply): FastifyR
 }
 
 /**
- * Serves the page from its folder: `/` to those who take HTML, and its files under `/assets/`, whose names carry
- * their content's hash. `otherwise` answers everybody else at `/`.
+ * Answers a browser that comes to `/` with the page, and says whether it did: programs, and hubs without a built
+ * page, are answered by whoever asks.
  */
-export function pageRoutes(
-  app: FastifyInstance,
-  folder: string,
-  otherwise: (request: FastifyRequest, reply: FastifyReply) => FastifyReply,
-): void {
+export function sentPage(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): boolean {
+  if (!app.hasDecorator('page')) return false;
+  reply.header('Vary', 'Accept');
+  if (!wantsPage(request)) return false;
+  withPageHeaders(request, reply).sendFile('index.html');
+  return true;
+}
+
+/** Serves the page's files from its folder, under `/assets/`, where their names carry their content's hash. */
+export function pageFiles(app: FastifyInstance, folder: string): void {
   app.decorate('page', folder);
   app.register(fastifyStatic, {
     root: folder,
@@ -74,11 +79,5 @@ export function pageRoutes(
       const named = path.includes('/assets/');
       reply.header('Cache-Control', named ? 'public, max-age=31536000, immutable' : 'no-cache');
     },
-  });
-  app.get('/', (request, reply) => {
-    reply.header('Vary', 'Accept');
-    return wantsPage(request)
-      ? withPageHeaders(request, reply).sendFile('index.html')
-      : otherwise(request, reply);
   });
 }

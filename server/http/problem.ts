@@ -1,27 +1,95 @@
 import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
 
-/** Codes of problems under `/api/v1`. */
-export type ProblemCode =
-  | 'not_found'
-  | 'invalid'
-  | 'unauthenticated'
-  | 'forbidden'
-  | 'method_not_allowed'
-  | 'not_ready'
-  | 'store_away'
-  | 'internal';
+/** Codes of problems under `/api/v1`, for programs to switch on. They never change their meaning. */
+export const problemCodeSchema = z.enum([
+  /** A field is wrong; `path` names it. */
+  'invalid',
+  'bad_json',
+  'unauthenticated',
+  'forbidden',
+  'not_found',
+  /** A heartbeat of a node that is not registered: register first. */
+  'not_registered',
+  'method_not_allowed',
+  /** A newer session speaks for the node: register again, if this is the machine that should. */
+  'superseded',
+  /** A heartbeat without a session for a node whose agent holds a socket. */
+  'not_http',
+  /** The log does not reach back to the cursor: read the nodes afresh. */
+  'gap',
+  'too_large',
+  'unsupported_media_type',
+  /** The hub is still loading its view; try again in a second. */
+  'not_ready',
+  /** The hub cannot reach its store; try again. */
+  'store_away',
+  'stopping',
+  'internal',
+]);
+export type ProblemCode = z.infer<typeof problemCodeSchema>;
 
-/** Answers with problem details (RFC 9457) and a code that programs can switch on. */
-export function problem(
-  reply: FastifyReply,
-  status: number,
-  code: ProblemCode,
-  detail: string,
-  path?: string,
-): FastifyReply {
+const kinds: Record<ProblemCode, { status: number; title: string }> = {
+  invalid: { status: 400, title: 'Invalid request' },
+  bad_json: { status: 400, title: 'Not JSON' },
+  unauthenticated: { status: 401, title: 'Not authenticated' },
+  forbidden: { status: 403, title: 'Not allowed' },
+  not_found: { status: 404, title: 'Not found' },
+  not_registered: { status: 404, title: 'Not registered' },
+  method_not_allowed: { status: 405, title: 'Method not allowed' },
+  superseded: { status: 409, title: 'A newer session speaks for this node' },
+  not_http: { status: 409, title: 'This node beats over its socket' },
+  gap: { status: 410, title: 'The log does not reach back that far' },
+  too_large: { status: 413, title: 'Too large' },
+  unsupported_media_type: { status: 415, title: 'JSON only' },
+  internal: { status: 500, title: 'Internal error' },
+  not_ready: { status: 503, title: 'Not ready' },
+  store_away: { status: 503, title: 'The store is out of reach' },
+  stopping: { status: 503, title: 'The hub is shutting down' },
+};
+
+/** The HTTP status that a code goes with. */
+export const statusOf = (code: ProblemCode): number => kinds[code].status;
+
+/** Problem details (RFC 9457). */
+export const problemSchema = z.object({
+  type: z.literal('about:blank'),
+  title: z.string(),
+  status: z.number().int(),
+  code: problemCodeSchema,
+  detail: z.string(),
+  /** The field that is wrong, as `node.labels.zone` or the name of a query parameter. */
+  path: z.string().exactOptional(),
+});
+
+/** A request that cannot be answered; each face says it in its own shape. */
+export class Problem extends Error {
+  override name = 'Problem';
+  readonly code: ProblemCode;
+  readonly path: string | undefined;
+
+  constructor(code: ProblemCode, detail: string, path?: string) {
+    super(detail);
+    this.code = code;
+    this.path = path;
+  }
+
+  get status(): number {
+    return kinds[this.code].status;
+  }
+}
+
+/** Seconds after which a client may try again what failed for the hub's sake. */
+const RETRY_AFTER_S = '1';
+
+/** Answers with problem details. */
+export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  const { code, message: detail, path, status } = problem;
+  if (status === 503) void reply.header('Retry-After', RETRY_AFTER_S);
+  if (status === 401) void reply.header('WWW-Authenticate', 'Bearer');
   const body = {
     type: 'about:blank',
-    title: titles[code],
+    title: kinds[code].title,
     status,
     code,
     detail,
@@ -29,14 +97,3 @@ export function problem(
   };
   return reply.code(status).type('application/problem+json').send(body);
 }
-
-const titles: Record<ProblemCode, string> = {
-  not_found: 'Not found',
-  invalid: 'Invalid request',
-  unauthenticated: 'Not authenticated',
-  forbidden: 'Not allowed',
-  method_not_allowed: 'Method not allowed',
-  not_ready: 'Not ready',
-  store_away: 'The store is out of reach',
-  internal: 'Internal error',
-};

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CursorCodec, subscriptionKey } from '../../server/dashboards/cursor.ts';
+import { CursorCodec, subscriptionKey } from '../../server/fleet/cursor.ts';
 import { readRequest } from '../../server/dashboards/requests.ts';
 import {
   type Filter,

@@ -32,6 +32,12 @@ export class CursorCodec {
     return Buffer.from(bytes).toString('base64url');
   }
 
+  /** Whether this is a cursor of this kind at all, of whatever data set. */
+  isOurs(text: string): boolean {
+    const bytes = Buffer.from(text, 'base64url');
+    return bytes.toString('base64url') === text && bytes.subarray(0, this.#key.length).equals(this.#key);
+  }
+
   /**
    * The positions of a cursor, where it was made for this key, as many shards and the same data sets as
    * `current`; else undefined. It never throws.

@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { readHubUrl } from '../watch/settings.ts';
+import { CommandFailure, EXIT } from './failure.ts';
+
+/** How long a hub may take for one answer. */
+const ANSWER_WITHIN_MS = 15_000;
+
+const problemSchema = z.looseObject({ code: z.string(), detail: z.string() });
+
+/** What is said outside, so that tests can listen. */
+export interface Io {
+  env: Readonly<Record<string, string | undefined>>;
+  out(text: string): void;
+  err(text: string): void;
+  exit(code: number): void;
+}
+
+/** The process's own. */
+export const processIo: Io = {
+  env: process.env,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  exit: (code) => {
+    process.exitCode = code;
+  },
+};
+
+/** A hub's API. Every failure is a `CommandFailure` with the exit code that a script can tell it by. */
+export class ApiClient {
+  readonly #url: string;
+  readonly #token: string | undefined;
+
+  constructor(hub: string | undefined, env: Io['env']) {
+    this.#url = readHubUrl(hub ?? (env.ROLLCALL_URL || 'http://127.0.0.1:8080'));
+    this.#token = env.ROLLCALL_TOKEN || undefined;
+  }
+
+  get<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> {
+    return this.#ask('GET', path, schema);
+  }
+
+  delete<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> {
+    return this.#ask('DELETE', path, schema);
+  }
+
+  async #ask<T extends z.ZodType>(method: string, path: string, schema: T): Promise<z.output<T>> {
+    let status: number;
+    let body: unknown;
+    try {
+      const response = await fetch(`${this.#url}${path}`, {
+        method,
+        headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
+        signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+      });
+      status = response.status;
+      body = await response.json();
+    } catch (error) {
+      const cause =
+        error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+      throw new CommandFailure(EXIT.unreachable, `cannot reach ${this.#url}: ${cause}`);
+    }
+    if (status >= 400) throw failureOf(status, body);
+    const read = schema.safeParse(body);
+    if (read.success) return read.data;
+    throw new CommandFailure(EXIT.unreachable, `${this.#url} does not answer like a Rollcall hub`);
+  }
+}
+
+function failureOf(status: number, body: unknown): CommandFailure {
+  const problem = problemSchema.safeParse(body);
+  const detail = problem.success ? problem.data.detail : `the hub answered ${status}`;
+  if (status === 401 || status === 403) {
+    return new CommandFailure(EXIT.refused, `${detail} (set ROLLCALL_TOKEN)`);
+  }
+  if (status === 404 || status === 410) return new CommandFailure(EXIT.none, detail);
+  if (status < 500) return new CommandFailure(EXIT.usage, detail);
+  return new CommandFailure(EXIT.unreachable, detail);
+}

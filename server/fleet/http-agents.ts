@@ -1,0 +1,207 @@
+import type { Connection, HeartbeatTiming, NodeStats, Register, Registered } from '../../shared/index.ts';
+import { instant, msOf } from '../clock.ts';
+import { LostDataError, type NodeRecord, type NotRestored, StoreAwayError } from '../store/fleet-store.ts';
+import type { ConditionReports } from './condition-reports.ts';
+import { bestKnown, type FleetContext, VIEW_WAIT_MS } from './context.ts';
+import { decideReturn } from './decide-liveness.ts';
+import { lostNode } from './decide-restore.ts';
+import { type BeatVerdict, HttpBeats } from './http-beats.ts';
+import type { Registrar, RemovalOutcome } from './registrar.ts';
+import { settle } from './settle.ts';
+
+/** A heartbeat that came as a request. */
+export interface HttpHeartbeat {
+  id: string;
+  /** The session of the registration; without it the heartbeat counts only for a node whose connection is HTTP. */
+  session?: string;
+  stats?: NodeStats;
+  /** The same stats as JSON, where the caller has it already. */
+  json?: string;
+  remoteAddress: string;
+}
+
+export type HttpHeartbeatOutcome =
+  /** `nextInMs`: when the next one is due. */
+  | { kind: 'taken'; node: NodeRecord['node']; nextInMs: number }
+  /** No such node: register first. */
+  | { kind: 'unknown' }
+  /** Another session speaks for the node. */
+  | { kind: 'superseded' }
+  /** No session was named, and the node's agent holds a socket: only it can say that it lives. */
+  | { kind: 'not-http' }
+  /** The store is out of reach. */
+  | { kind: 'busy' };
+
+/**
+ * Agents without a socket: they register and beat by requests. The same decisions as over a socket; only that
+ * nothing tells of a lost connection, so that silence alone judges them.
+ */
+export class HttpAgents {
+  /** Heartbeats of this hub that were taken. */
+  taken = 0;
+  readonly #context: FleetContext;
+  readonly #registrar: Registrar;
+  readonly #conditions: ConditionReports;
+  readonly #merge: (unmerged: readonly NotRestored[]) => Promise<void>;
+  readonly #beats: HttpBeats;
+
+  constructor(
+    context: FleetContext,
+    parts: {
+      registrar: Registrar;
+      conditions: ConditionReports;
+      merge: (unmerged: readonly NotRestored[]) => Promise<void>;
+    },
+  ) {
+    this.#context = context;
+    this.#registrar = parts.registrar;
+    this.#conditions = parts.conditions;
+    this.#merge = parts.merge;
+    this.#beats = new HttpBeats(context.store);
+  }
+
+  /** Registers an agent; `timing` is its protocol's own, where it cannot ask for one. `busy`: the store is away. */
+  register(message: Register, remoteAddress: string, timing?: HeartbeatTiming): Promise<Registered | 'busy'> {
+    return this.#registrar.registerWithoutSocket(message, remoteAddress, timing);
+  }
+
+  /** Takes a heartbeat: written at once, and what follows from it decided. Never throws for an absent store. */
+  async heartbeat(heartbeat: HttpHeartbeat): Promise<HttpHeartbeatOutcome> {
+    const { usable, doubt } = this.#context;
+    if (!usable(heartbeat.id)) return { kind: 'busy' };
+    try {
+      return await this.#heartbeat(heartbeat);
+    } catch (error) {
+      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
+      doubt(heartbeat.id);
+      return { kind: 'busy' };
+    }
+  }
+
+  /** The node's agent ends and takes its node along. Not where the agent holds a socket: it says so there. */
+  async deregister(id: string): Promise<RemovalOutcome | 'not-http'> {
+    const known = bestKnown(this.#context, id);
+    const record = known.kind === 'node' ? known.record : await this.#read(id);
+    if (!record) return 'nothing';
+    if (record.node.connection?.transport !== 'http') return 'not-http';
+    return this.#registrar.remove(id, { reason: 'deregistered', session: record.session });
+  }
+
+  /** Whether a socket's session beat for this node within one interval. Throws `StoreAwayError`. */
+  async heldBySocket(id: string): Promise<boolean> {
+    const { store, storeNow } = this.#context;
+    const known = bestKnown(this.#context, id);
+    const record = known.kind === 'node' ? known.record : await this.#read(id);
+    if (record?.node.connection?.transport !== 'websocket') return false;
+    const { intervalMs, timeoutMs } = record.node.heartbeat;
+    const beat = (await store.stats([{ id, timeoutMs }])).get(id);
+    return beat !== undefined && storeNow() - beat.at <= intervalMs;
+  }
+
+  async #heartbeat(heartbeat: HttpHeartbeat): Promise<HttpHeartbeatOutcome> {
+    const { id } = heartbeat;
+    const known = bestKnown(this.#context, id);
+    let record = known.kind === 'node' ? known.record : undefined;
+    // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse.
+    if (!record || refusal(record, heartbeat)) record = await this.#read(id);
+    for (let attempt = 0; ; attempt += 1) {
+      if (!record) return { kind: 'unknown' };
+      const refused = refusal(record, heartbeat);
+      if (refused) return refused;
+      const verdict = await this.#write(record, heartbeat);
+      if (verdict.kind === 'taken') return this.#taken(record, heartbeat, verdict.returned);
+      if (attempt > 0) return { kind: 'superseded' };
+      if (isLoss(verdict.by, record)) await this.#restore(record);
+      record = await this.#read(id);
+    }
+  }
+
+  async #read(id: string): Promise<NodeRecord | undefined> {
+    const stored = await this.#context.store.read(id);
+    return stored.kind === 'node' ? stored.record : undefined;
+  }
+
+  #write({ session, node }: NodeRecord, { id, stats, json }: HttpHeartbeat): Promise<BeatVerdict> {
+    const { timeoutMs } = node.heartbeat;
+    return this.#beats.write({
+      id,
+      session,
+      ttlMs: timeoutMs,
+      ...(stats && { stats: json ?? JSON.stringify(stats) }),
+    });
+  }
+
+  /** The store lost the registration that this hub knows: it is put back, as a socket's would be. */
+  async #restore(record: NodeRecord): Promise<void> {
+    const { store, storeNow, log } = this.#context;
+    log.warn({ nodeId: record.node.id }, 'The store lost the session of a node that beats; putting it back');
+    const lost = lostNode(record, storeNow());
+    await this.#merge(await store.restore(store.shardOf(record.node.id), [lost]));
+  }
+
+  async #taken(
+    record: NodeRecord,
+    heartbeat: HttpHeartbeat,
+    returned: boolean,
+  ): Promise<HttpHeartbeatOutcome> {
+    this.taken += 1;
+    const now = returned ? await this.#return(record, heartbeat) : record;
+    this.#report(now, heartbeat.stats);
+    return { kind: 'taken', node: now.node, nextInMs: now.node.heartbeat.intervalMs };
+  }
+
+  /** The node was given up, and beats: it is back. Any accepted heartbeat proves it. */
+  async #return(record: NodeRecord, { id, remoteAddress }: HttpHeartbeat): Promise<NodeRecord> {
+    const { store, storeNow, hubId, log, view } = this.#context;
+    const connection: Connection = {
+      hubId,
+      transport: 'http',
+      remoteAddress,
+      since: instant(storeNow()),
+    };
+    const settled = await settle(store, id, storeNow, (stored, stamp) => {
+      const since = stored.kind === 'node' ? msOf(stored.record.node.statusSince) : 0;
+      const at = Math.max(stamp.now, since);
+      return decideReturn(stored, { session: record.session, at, connection }, stamp);
+    });
+    if (settled.kind !== 'done') return record;
+    const { change } = settled;
+    log.info({ nodeId: id, to: change.event.to }, 'Node is back: its heartbeats resumed');
+    await view.waitFor(id, change.event.seq, VIEW_WAIT_MS);
+    return change.record;
+  }
+
+  #report(record: NodeRecord, stats: NodeStats | undefined): void {
+    if (!stats) return;
+    const { node, session, sessionSeq } = record;
+    // What an earlier instance reported lasts until this one's first word on its health.
+    const inherited = node.conditions.length > 0 && node.seq === sessionSeq;
+    const conditions = stats.conditions ?? (inherited ? [] : undefined);
+    if (conditions) this.#conditions.report({ nodeId: node.id, session, record, ended: false }, conditions);
+  }
+}
+
+/** Why this record does not take the heartbeat, or nothing. */
+function refusal(
+  { session, node }: NodeRecord,
+  heartbeat: HttpHeartbeat,
+): Extract<HttpHeartbeatOutcome, { kind: 'superseded' | 'not-http' }> | undefined {
+  if (heartbeat.session !== undefined) {
+    return heartbeat.session === session ? undefined : { kind: 'superseded' };
+  }
+  return node.connection?.transport === 'http' ? undefined : { kind: 'not-http' };
+}
+
+/** Only a newer session or a tombstone ends a session; anything else means that the store lost writes. */
+function isLoss(by: Extract<BeatVerdict, { kind: 'refused' }>['by'], { sessionSeq }: NodeRecord): boolean {
+  switch (by.by) {
+    case 'nothing':
+      return true;
+    case 'session':
+      return by.storedSessionSeq < sessionSeq;
+    case 'tombstone':
+      return by.storedVersion < sessionSeq;
+    default:
+      return by satisfies never;
+  }
+}

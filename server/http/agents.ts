@@ -1,0 +1,199 @@
+import type { FastifyInstance } from 'fastify';
+import { v5 as uuidV5 } from 'uuid';
+import {
+  AGENT_PROTOCOL,
+  idSchema,
+  LIMITS,
+  type NodeStats,
+  type Register,
+  type Registered,
+} from '../../shared/index.ts';
+import type { Access } from '../access.ts';
+import { instant } from '../clock.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { HttpHeartbeatOutcome } from '../fleet/http-agents.ts';
+import { exampleInstant, exampleNode, exampleSession, exampleStats } from './examples.ts';
+import { describe } from './operation.ts';
+import { Problem } from './problem.ts';
+import { read } from './read.ts';
+import {
+  compiledHeartbeatSchema,
+  heartbeatAnswerSchema,
+  heartbeatBodySchema,
+  nodeParamsSchema,
+  registerBodyDocSchema,
+  registerBodySchema,
+  registeredAnswerSchema,
+} from './schemas.ts';
+
+const INSTANCES = uuidV5('rollcall.http.instance', uuidV5.URL);
+
+/**
+ * The instance of an agent that does not name one: its address. The same machine that registers again is then
+ * `reconnected`, another one with the same id while the first still beats is `superseded`.
+ */
+export const instanceOf = (remoteAddress: string): string => uuidV5(remoteAddress, INSTANCES);
+
+/** A registration in the words of the socket's protocol. */
+export function registerMessage(
+  {
+    instanceId,
+    heartbeat,
+    node,
+  }: Pick<Register, 'node'> & Partial<Pick<Register, 'instanceId' | 'heartbeat'>>,
+  remoteAddress: string,
+): Register {
+  return {
+    type: 'register',
+    protocol: AGENT_PROTOCOL,
+    instanceId: instanceId ?? instanceOf(remoteAddress),
+    ...(heartbeat && { heartbeat }),
+    node,
+  };
+}
+
+/** What was refused, as a problem; a taken heartbeat is handed back. Throws a `Problem`. */
+export function takenOrProblem(
+  outcome: HttpHeartbeatOutcome,
+): Extract<HttpHeartbeatOutcome, { kind: 'taken' }> {
+  switch (outcome.kind) {
+    case 'taken':
+      return outcome;
+    case 'unknown':
+      throw new Problem('not_registered', 'there is no such node: register first');
+    case 'superseded':
+      throw new Problem('superseded', 'another session speaks for this node: register again');
+    case 'not-http':
+      throw new Problem(
+        'not_http',
+        "this node's agent holds a socket: only a heartbeat with its session counts",
+      );
+    case 'busy':
+      throw new Problem('store_away', 'the hub cannot reach its store');
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** Stats as the JSON that is stored. Throws a `Problem` where it is too large. */
+function boundedStats(stats: NodeStats): string {
+  const json = JSON.stringify(stats);
+  if (Buffer.byteLength(json) <= LIMITS.statsBytes) return json;
+  throw new Problem('invalid', `stats: is larger than ${LIMITS.statsBytes} bytes`, 'stats');
+}
+
+/** The registration, or a `Problem` where the store is away. */
+export function registeredOrProblem(answer: Registered | 'busy'): Registered {
+  if (answer === 'busy') throw new Problem('store_away', 'the hub cannot reach its store');
+  return answer;
+}
+
+/** `POST /api/v1/nodes` and `POST /api/v1/nodes/:id/heartbeat`: agents without a socket. */
+export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fleet; access: Access }): void {
+  const { type: _, ...registered } = {
+    type: 'registered',
+    nodeId: exampleNode.id,
+    session: exampleSession,
+    reregistered: false,
+    createdAt: exampleNode.createdAt,
+    hubTime: exampleInstant,
+    heartbeat: exampleNode.heartbeat,
+    node: exampleNode,
+  };
+  app.post(
+    '/api/v1/nodes',
+    describe({
+      id: 'registerNode',
+      summary: 'Register an agent that holds no socket',
+      description:
+        'As `register` over a socket: the newest registration wins, and an open socket of the node is closed. `session` is the secret of this registration; sent with heartbeats, it keeps an older instance from speaking for the node.',
+      tag: 'Agents',
+      door: 'agent',
+      body: {
+        schema: registerBodyDocSchema,
+        examples: {
+          minimal: { node: { hostname: 'edge-7.local' } },
+          full: {
+            heartbeat: { intervalMs: 60_000 },
+            node: { nodeId: 'edge-7', hostname: 'edge-7.local', kind: 'edge', labels: { zone: 'a' } },
+          },
+        },
+      },
+      answers: {
+        200: {
+          description: 'Registered again: the same id and createdAt',
+          schema: registeredAnswerSchema,
+          example: { ...registered, reregistered: true },
+        },
+        201: {
+          description: 'Registered for the first time',
+          schema: registeredAnswerSchema,
+          example: registered,
+        },
+      },
+      problems: ['invalid', 'store_away'],
+    }),
+    async (request, reply) => {
+      const remoteAddress = access.remoteAddress(request.raw);
+      const message = registerMessage(read(registerBodySchema, request.body), remoteAddress);
+      const { type: __, ...answer } = registeredOrProblem(
+        await fleet.httpAgents.register(message, remoteAddress),
+      );
+      return reply.code(answer.reregistered ? 200 : 201).send(answer);
+    },
+  );
+
+  app.post<{ Params: { id: string } }>(
+    '/api/v1/nodes/:id/heartbeat',
+    describe({
+      id: 'beat',
+      summary: 'A heartbeat, with stats if there are some',
+      description:
+        'Written at once. Without `session` it counts only while the node is connected over HTTP, so that a plain request does not keep the node of a dead socket alive.',
+      tag: 'Agents',
+      door: 'agent',
+      params: nodeParamsSchema,
+      body: {
+        schema: heartbeatBodySchema,
+        examples: { plain: {}, full: { session: exampleSession, stats: exampleStats } },
+      },
+      answers: {
+        200: {
+          description: 'Taken',
+          schema: heartbeatAnswerSchema,
+          example: {
+            nodeId: exampleNode.id,
+            status: 'online',
+            heartbeat: exampleNode.heartbeat,
+            nextHeartbeatInMs: 10_000,
+            hubTime: exampleInstant,
+          },
+        },
+      },
+      problems: ['invalid', 'not_registered', 'superseded', 'not_http', 'store_away'],
+    }),
+    async (request, reply) => {
+      const { id } = request.params;
+      const { session, stats } = read(compiledHeartbeatSchema, request.body ?? {});
+      const json = stats && boundedStats(stats);
+      if (!idSchema.safeParse(id).success) takenOrProblem({ kind: 'unknown' });
+      const taken = takenOrProblem(
+        await fleet.httpAgents.heartbeat({
+          id,
+          remoteAddress: access.remoteAddress(request.raw),
+          ...(session !== undefined && { session }),
+          ...(stats && { stats }),
+          ...(json !== undefined && { json }),
+        }),
+      );
+      const { status, heartbeat } = taken.node;
+      return reply.send({
+        nodeId: id,
+        status,
+        heartbeat,
+        nextHeartbeatInMs: taken.nextInMs,
+        hubTime: instant(fleet.now()),
+      });
+    },
+  );
+}

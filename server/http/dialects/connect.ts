@@ -1,0 +1,258 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import type { FleetNode, NodeStats } from '../../../shared/index.ts';
+import { idSchema } from '../../../shared/index.ts';
+import { nodeIdOf } from '../../fleet/identity.ts';
+import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
+import { requireView } from '../nodes.ts';
+import { Problem, type ProblemCode } from '../problem.ts';
+import { read } from '../read.ts';
+import { answer, type Dialect, lastSeen, readFacts } from './dialect.ts';
+
+/**
+ * Documents 000 and 002: JSON over Connect. A node is who its hostname says; RegisterNode answers with the whole
+ * node, errors are Connect's `{code, message}`.
+ */
+
+/** Proto3 JSON writes 64-bit numbers as strings. */
+const number64Schema = z
+  .union([
+    z.number(),
+    z
+      .string()
+      .regex(/^\d{1,18}$/)
+      .transform(Number),
+  ])
+  .nullable();
+const numberedSchema = z.record(z.string(), z.union([number64Schema, z.unknown()]));
+
+const registerSchema = z.object({
+  hostname: z.string('is required').min(1, 'is required'),
+  managementIp: z.string().exactOptional(),
+  labels: z.record(z.string(), z.string()).exactOptional(),
+  role: z.record(z.string(), z.unknown()).exactOptional(),
+  cpuInfo: numberedSchema.exactOptional(),
+  memoryInfo: numberedSchema.exactOptional(),
+});
+
+const heartbeatSchema = z.object({
+  nodeId: z.string('is required').min(1, 'is required'),
+  cpuUsagePercent: number64Schema.exactOptional(),
+  memoryUsedMib: number64Schema.exactOptional(),
+  memoryTotalMib: number64Schema.exactOptional(),
+});
+
+const getSchema = z.union(
+  [
+    z.object({ id: z.string() }),
+    z.object({ nodeId: z.string() }).transform(({ nodeId }) => ({ id: nodeId })),
+  ],
+  'id: is required',
+);
+
+const errorCodes: Record<ProblemCode, string> = {
+  invalid: 'invalid_argument',
+  bad_json: 'invalid_argument',
+  unauthenticated: 'unauthenticated',
+  forbidden: 'permission_denied',
+  not_found: 'not_found',
+  not_registered: 'not_found',
+  method_not_allowed: 'unimplemented',
+  superseded: 'aborted',
+  not_http: 'aborted',
+  gap: 'out_of_range',
+  too_large: 'resource_exhausted',
+  unsupported_media_type: 'invalid_argument',
+  not_ready: 'unavailable',
+  store_away: 'unavailable',
+  stopping: 'unavailable',
+  internal: 'internal',
+};
+
+const service = '/limiquantix.compute.v1.NodeService';
+
+const example = {
+  id: '28113561-2e72-490d-8bd7-050d2e7c2d18',
+  hostname: 'hypervisor-01.local',
+  managementIp: '192.168.1.10:9090',
+  status: { phase: 'READY' },
+  createdAt: '2026-01-02T09:27:41.446Z',
+};
+const { status: _, createdAt: __, id: ___, ...exampleRequest } = example;
+const connectErrorSchema = z.object({ code: z.string(), message: z.string() });
+const errors = {
+  400: answer(
+    'Not JSON, or a field is wrong',
+    { code: 'invalid_argument', message: 'hostname: is required' },
+    connectErrorSchema,
+  ),
+  401: answer(
+    'No or a wrong token',
+    { code: 'unauthenticated', message: 'the token is missing' },
+    connectErrorSchema,
+  ),
+  403: answer(
+    'Not allowed',
+    { code: 'permission_denied', message: 'this token may read, not register' },
+    connectErrorSchema,
+  ),
+  404: answer(
+    'No such node: register first',
+    { code: 'not_found', message: 'there is no such node: register first' },
+    connectErrorSchema,
+  ),
+  409: answer(
+    "The node's agent holds a socket",
+    { code: 'aborted', message: "this node's agent holds a socket" },
+    connectErrorSchema,
+  ),
+  413: answer(
+    'More than 64 KiB',
+    { code: 'resource_exhausted', message: 'Request body is too large' },
+    connectErrorSchema,
+  ),
+  415: answer(
+    'JSON only',
+    { code: 'invalid_argument', message: 'send Content-Type: application/json' },
+    connectErrorSchema,
+  ),
+  500: answer(
+    'The hub failed',
+    { code: 'internal', message: 'the hub failed; its log says more' },
+    connectErrorSchema,
+  ),
+  503: answer(
+    'The store is out of reach',
+    { code: 'unavailable', message: 'the hub cannot reach its store' },
+    connectErrorSchema,
+  ),
+};
+
+function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect): void {
+  app.post(
+    `${service}/RegisterNode`,
+    route({
+      id: 'connectRegisterNode',
+      summary: 'Documents 000, 002: register, or register again',
+      door: 'agent',
+      body: { schema: registerSchema, examples: { document: exampleRequest } },
+      answers: { 200: answer('The whole node', example) },
+      errors,
+    }),
+    async (request, reply) => {
+      const remoteAddress = access.remoteAddress(request.raw);
+      const { hostname, managementIp, labels, role, cpuInfo, memoryInfo } = read(
+        registerSchema,
+        request.body,
+      );
+      const node = readFacts({
+        nodeId: nodeIdOf({ hostname }),
+        hostname,
+        ...(managementIp && { address: managementIp }),
+        ...(labels && { labels }),
+        ...(role && { roles: Object.keys(role).filter((name) => role[name] === true), metadata: { role } }),
+        ...(cpuInfo && { cpu: cpuInfo }),
+        ...(memoryInfo && { memory: memoryInfo }),
+      });
+      const message = registerMessage({ node }, remoteAddress);
+      const registered = registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
+      return reply.send(nodeAs000(registered.node, registered.hubTime));
+    },
+  );
+
+  app.post(
+    `${service}/UpdateHeartbeat`,
+    route({
+      id: 'connectUpdateHeartbeat',
+      summary: 'Documents 000, 002: a heartbeat with figures',
+      door: 'agent',
+      body: {
+        schema: heartbeatSchema,
+        examples: {
+          document: {
+            nodeId: example.id,
+            cpuUsagePercent: 35.2,
+            memoryUsedMib: 98_304,
+            memoryTotalMib: 262_144,
+          },
+        },
+      },
+      answers: { 200: answer('Acknowledged', { acknowledged: true }) },
+      errors,
+    }),
+    async (request, reply) => {
+      const { nodeId, cpuUsagePercent, memoryUsedMib, memoryTotalMib } = read(heartbeatSchema, request.body);
+      const stats: NodeStats = {
+        ...(cpuUsagePercent !== undefined && { cpuPercent: cpuUsagePercent }),
+        ...(memoryUsedMib !== undefined && { memoryUsedMib }),
+        ...(memoryTotalMib !== undefined && { memoryTotalMib }),
+      };
+      const remoteAddress = access.remoteAddress(request.raw);
+      takenOrProblem(
+        idSchema.safeParse(nodeId).success
+          ? await fleet.httpAgents.heartbeat({ id: nodeId, stats, remoteAddress })
+          : { kind: 'unknown' },
+      );
+      return reply.send({ acknowledged: true });
+    },
+  );
+
+  app.post(
+    `${service}/ListNodes`,
+    route({
+      id: 'connectListNodes',
+      summary: 'Documents 000, 002: every node',
+      door: 'read',
+      body: { schema: z.object({}), examples: { document: {} } },
+      answers: { 200: answer('All nodes', { nodes: [example] }) },
+      errors,
+    }),
+    async (_request, reply) => {
+      requireView(fleet);
+      const nodes = fleet.view.select({});
+      const seen = await lastSeen(fleet, nodes);
+      return reply.send({ nodes: nodes.map((node) => nodeAs000(node, seen.get(node.id))) });
+    },
+  );
+
+  app.post(
+    `${service}/GetNode`,
+    route({
+      id: 'connectGetNode',
+      summary: 'Documents 000, 002: one node',
+      door: 'read',
+      body: { schema: z.object({ id: z.string() }), examples: { plain: { id: example.id } } },
+      answers: { 200: answer('The node', example) },
+      errors,
+    }),
+    async (request, reply) => {
+      const { id } = read(getSchema, request.body);
+      const node = idSchema.safeParse(id).success ? await fleet.node(id) : undefined;
+      if (!node) throw new Problem('not_found', `there is no node ${id.slice(0, 253)}`);
+      return reply.send(nodeAs000(node, (await lastSeen(fleet, [node])).get(id)));
+    },
+  );
+}
+
+/** A node as document 000 prints it, and what its agent said of its machine. */
+function nodeAs000(node: FleetNode, lastHeartbeat: string | undefined) {
+  const { id, hostname, address, labels, roles, metadata, cpu, memory, status, createdAt } = node;
+  const inContact = status === 'online' || status === 'degraded';
+  return {
+    id,
+    hostname,
+    ...(address !== undefined && { managementIp: address }),
+    labels,
+    role: metadata?.role ?? Object.fromEntries(roles.map((role) => [role, true])),
+    ...(cpu && { cpuInfo: cpu }),
+    ...(memory && { memoryInfo: memory }),
+    status: { phase: inContact ? 'READY' : 'NOT_READY' },
+    createdAt,
+    ...(lastHeartbeat !== undefined && { lastHeartbeat }),
+  };
+}
+
+export const connectRoutes = {
+  routes,
+  error: (_status: number, code: ProblemCode, message: string) => ({ code: errorCodes[code], message }),
+};

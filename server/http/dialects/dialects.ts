@@ -1,0 +1,49 @@
+import type { FastifyContextConfig, FastifyInstance } from 'fastify';
+import type { HeartbeatTiming } from '../../../shared/index.ts';
+import type { Access } from '../../access.ts';
+import type { DialectName, OpenDialects } from '../../dialects.ts';
+import type { Fleet } from '../../fleet/fleet.ts';
+import { type DialectFace, describe } from '../operation.ts';
+import { connectRoutes } from './connect.ts';
+import type { Dialect } from './dialect.ts';
+import { fleetManagerRoutes } from './fleet-manager.ts';
+import { gameHostRoutes } from './game-host.ts';
+import { gpuNodeRoutes } from './gpu-node.ts';
+
+export interface DialectOptions {
+  /** Those that are on; the paths of the others are 404. */
+  enabled: readonly DialectName[];
+  open: OpenDialects;
+  timing: Readonly<Record<DialectName, HeartbeatTiming>>;
+}
+
+const faces: Record<
+  DialectName,
+  { routes: (app: FastifyInstance, dialect: Dialect) => void; error: DialectFace['error'] }
+> = {
+  '000': connectRoutes,
+  '001': gpuNodeRoutes,
+  '003': fleetManagerRoutes,
+  '004': gameHostRoutes,
+};
+
+/** The routes of every dialect that is on. */
+export function dialectRoutes(
+  app: FastifyInstance,
+  { fleet, access, enabled, open, timing }: DialectOptions & { fleet: Fleet; access: Access },
+): void {
+  for (const name of enabled) {
+    const { routes, error } = faces[name];
+    const face: DialectFace = { name, error, opensTo: (address) => open.get(name)?.has(address) ?? false };
+    routes(app, {
+      fleet,
+      access,
+      timing: timing[name],
+      route: (operation) => {
+        const { schema, config } = describe({ ...operation, tag: 'Compatible protocols' });
+        const dialectConfig: FastifyContextConfig = { ...config, dialect: face };
+        return { schema, config: dialectConfig };
+      },
+    });
+  }
+}

@@ -1,0 +1,257 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import {
+  type Condition,
+  type FleetNode,
+  idSchema,
+  type NodeStats,
+  type Status,
+  statsSchema,
+} from '../../../shared/index.ts';
+import { instant } from '../../clock.ts';
+import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
+import { requireView } from '../nodes.ts';
+import { Problem, type ProblemCode } from '../problem.ts';
+import { queryOf, read } from '../read.ts';
+import { nodeParamsSchema } from '../schemas.ts';
+import { answer, type Dialect, lastSeen, readFacts } from './dialect.ts';
+
+/**
+ * Document 003: edge agents of a fleet manager. Only `node_id` and `node_type` are required. 409 only while a
+ * socket that beat within one interval holds the id; else a second registration updates the node.
+ */
+
+const requiredText = z.string('is required').min(1, 'is required');
+
+const registerSchema = z.object({
+  node_id: requiredText,
+  node_type: requiredText,
+  capabilities: z.array(z.string()).nullable().exactOptional(),
+  location: z.string().exactOptional(),
+  metadata: z.record(z.string(), z.unknown()).nullable().exactOptional(),
+});
+
+const heartbeatSchema = z.object({
+  node_id: requiredText,
+  uptime_seconds: z.number().nonnegative().exactOptional(),
+  free_memory_kb: z.number().exactOptional(),
+  sensors_active: z.number().exactOptional(),
+  status: z.string().exactOptional(),
+});
+
+/** The document's states; contact that is lost but not proven gone still shows as online. */
+const shownAs: Record<Status, 'online' | 'degraded' | 'offline'> = {
+  online: 'online',
+  degraded: 'degraded',
+  unreachable: 'online',
+  offline: 'offline',
+};
+const listSchema = z.strictObject({
+  node_type: z.string().exactOptional(),
+  status: z.enum(['online', 'offline', 'degraded']).exactOptional(),
+  location: z.string().exactOptional(),
+});
+
+const errorSchema = z.object({ error: z.string() });
+const errorOf = (error: string) => answer(error, { error }, errorSchema);
+const errors = {
+  400: errorOf('node_id: is required'),
+  401: errorOf('the token is missing'),
+  403: errorOf('this token may read, not register'),
+  404: errorOf('there is no such node: register first'),
+  409: errorOf('a connected agent holds this id'),
+  413: errorOf('Request body is too large'),
+  415: errorOf('send Content-Type: application/json'),
+  500: errorOf('the hub failed; its log says more'),
+  503: errorOf('the hub cannot reach its store'),
+};
+
+const exampleNode = {
+  id: 'microclaw-esp32-f4cfa210',
+  name: 'microclaw-esp32-f4cfa210',
+  type: 'microclaw',
+  capabilities: ['dht22', 'mqtt'],
+  location: 'office-floor-2',
+  last_seen: '2026-02-16T08:31:00Z',
+  status: 'online',
+  metadata: { gateway: 'nanoclaw-pi-01', firmware: 'v1.0.0' },
+};
+const exampleRegistration = {
+  node_id: exampleNode.id,
+  node_type: 'microclaw',
+  capabilities: exampleNode.capabilities,
+  location: exampleNode.location,
+  metadata: exampleNode.metadata,
+};
+
+/** Times as the document prints them: whole seconds. */
+const seconds = (at: string): string => at.replace(/\.\d{3}Z$/, 'Z');
+
+function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect): void {
+  app.post(
+    '/api/v1/fleet/register',
+    route({
+      id: 'edgeRegister',
+      summary: 'Document 003: register, or update a registration',
+      door: 'agent',
+      body: { schema: registerSchema, examples: { document: exampleRegistration } },
+      answers: {
+        200: answer('Registered', {
+          node_id: exampleNode.id,
+          status: 'registered',
+          message: 'Node successfully registered',
+          timestamp: '2026-02-16T08:30:00Z',
+        }),
+      },
+      errors,
+    }),
+    async (request, reply) => {
+      const remoteAddress = access.remoteAddress(request.raw);
+      const { node_id, node_type, capabilities, location, metadata } = read(registerSchema, request.body);
+      const node = readFacts({
+        nodeId: node_id,
+        hostname: node_id,
+        kind: node_type,
+        ...(capabilities && { capabilities }),
+        ...(location && { location }),
+        ...(metadata && { metadata }),
+      });
+      if (await fleet.httpAgents.heldBySocket(node_id)) {
+        throw new Problem('superseded', 'a connected agent holds this id');
+      }
+      const message = registerMessage({ node }, remoteAddress);
+      const { hubTime } = registeredOrProblem(
+        await fleet.httpAgents.register(message, remoteAddress, timing),
+      );
+      return reply.send({
+        node_id,
+        status: 'registered',
+        message: 'Node successfully registered',
+        timestamp: seconds(hubTime),
+      });
+    },
+  );
+
+  app.post(
+    '/api/v1/fleet/heartbeat',
+    route({
+      id: 'edgeHeartbeat',
+      summary: 'Document 003: a heartbeat',
+      door: 'agent',
+      body: {
+        schema: heartbeatSchema,
+        examples: {
+          document: {
+            node_id: exampleNode.id,
+            uptime_seconds: 86_400,
+            free_memory_kb: 200,
+            sensors_active: 2,
+            status: 'online',
+          },
+        },
+      },
+      answers: {
+        200: answer('Taken', {
+          node_id: exampleNode.id,
+          received: '2026-02-16T08:31:00Z',
+          next_check_seconds: 60,
+        }),
+      },
+      errors,
+    }),
+    async (request, reply) => {
+      const { node_id, ...figures } = read(heartbeatSchema, request.body);
+      const remoteAddress = access.remoteAddress(request.raw);
+      const taken = takenOrProblem(
+        idSchema.safeParse(node_id).success
+          ? await fleet.httpAgents.heartbeat({ id: node_id, stats: statsOf(figures), remoteAddress })
+          : { kind: 'unknown' },
+      );
+      return reply.send({
+        node_id,
+        received: seconds(instant(fleet.now())),
+        next_check_seconds: Math.round(taken.nextInMs / 1_000),
+      });
+    },
+  );
+
+  app.get(
+    '/api/v1/fleet/nodes',
+    route({
+      id: 'edgeListNodes',
+      summary: 'Document 003: nodes, by type, status and location',
+      door: 'read',
+      query: listSchema,
+      answers: { 200: answer('The nodes', { nodes: [exampleNode], count: 1 }) },
+      errors,
+    }),
+    async (request, reply) => {
+      requireView(fleet);
+      const { node_type, status, location } = read(listSchema, Object.fromEntries(queryOf(request.url)));
+      const nodes = fleet.view
+        .select({ ...(node_type && { kind: [node_type] }), ...(location && { location }) })
+        .filter((node) => status === undefined || shownAs[node.status] === status)
+        .sort((a, b) => (a.id < b.id ? -1 : 1));
+      const seen = await lastSeen(fleet, nodes);
+      return reply.send({ nodes: nodes.map((node) => nodeAs003(node, seen)), count: nodes.length });
+    },
+  );
+
+  app.get<{ Params: { id: string } }>(
+    '/api/v1/fleet/nodes/:id',
+    route({
+      id: 'edgeGetNode',
+      summary: 'Document 003: one node',
+      door: 'read',
+      params: nodeParamsSchema,
+      answers: { 200: answer('The node', exampleNode) },
+      errors,
+    }),
+    async (request, reply) => {
+      const { id } = request.params;
+      const node = idSchema.safeParse(id).success ? await fleet.node(id) : undefined;
+      if (!node) throw new Problem('not_found', `there is no node ${id.slice(0, 253)}`);
+      return reply.send(nodeAs003(node, await lastSeen(fleet, [node])));
+    },
+  );
+}
+
+const reportedDegraded: Condition = { type: 'status', status: 'fail', message: 'its agent reports degraded' };
+
+/** `online` says that nothing fails, `degraded` that something does; no or another word says nothing. */
+function statsOf({
+  uptime_seconds,
+  free_memory_kb,
+  sensors_active,
+  status,
+}: Omit<z.output<typeof heartbeatSchema>, 'node_id'>): NodeStats {
+  const metrics = {
+    ...(free_memory_kb !== undefined && { free_memory_kb }),
+    ...(sensors_active !== undefined && { sensors_active }),
+  };
+  return read(statsSchema, {
+    ...(uptime_seconds !== undefined && { uptimeSeconds: uptime_seconds }),
+    ...(Object.keys(metrics).length > 0 && { metrics }),
+    ...(status === 'degraded' && { conditions: [reportedDegraded] }),
+    ...(status === 'online' && { conditions: [] }),
+  });
+}
+
+function nodeAs003(node: FleetNode, seen: ReadonlyMap<string, string>) {
+  const { id, kind, capabilities, location, status, metadata, evidence, statusSince } = node;
+  return {
+    id,
+    name: id,
+    type: kind ?? 'unknown',
+    capabilities: capabilities ?? [],
+    ...(location !== undefined && { location }),
+    last_seen: seconds(seen.get(id) ?? evidence.lastHeartbeatAt ?? statusSince),
+    status: shownAs[status],
+    metadata: metadata ?? {},
+  };
+}
+
+export const fleetManagerRoutes = {
+  routes,
+  error: (_status: number, _code: ProblemCode, message: string) => ({ error: message }),
+};

@@ -1,0 +1,131 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { type FleetNode, idSchema, statsSchema } from '../../../shared/index.ts';
+import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
+import type { ProblemCode } from '../problem.ts';
+import { read } from '../read.ts';
+import { answer, type Dialect, readFacts } from './dialect.ts';
+
+/** Document 004: hosts of game servers. An unknown node's stats are 404, so that its agent registers again. */
+
+const registerSchema = z.object({
+  nodeId: z.string('is required').min(1, 'is required'),
+  hostname: z.string().min(1).exactOptional(),
+  ipAddress: z.string().exactOptional(),
+  maxServers: z.number().nonnegative().exactOptional(),
+});
+
+const figure = z.number().nonnegative().nullable().exactOptional();
+const heartbeatSchema = z.object({
+  cpuUsage: figure,
+  memoryUsage: figure,
+  diskUsage: figure,
+  containerCount: figure,
+  timestamp: z.string().exactOptional(),
+});
+
+const errorSchema = z.object({ error: z.string(), message: z.string() });
+const errorOf = (error: string, message: string) => answer(message, { error, message }, errorSchema);
+const errors = {
+  400: errorOf('invalid', 'nodeId: is required'),
+  401: errorOf('unauthenticated', 'the token is missing'),
+  403: errorOf('forbidden', 'this token may read, not register'),
+  404: errorOf('not_registered', 'there is no such node: register first'),
+  409: errorOf('not_http', "this node's agent holds a socket"),
+  413: errorOf('too_large', 'Request body is too large'),
+  415: errorOf('unsupported_media_type', 'send Content-Type: application/json'),
+  500: errorOf('internal', 'the hub failed; its log says more'),
+  503: errorOf('store_away', 'the hub cannot reach its store'),
+};
+
+const exampleRegistration = {
+  nodeId: 'node-1',
+  hostname: 'host-machine',
+  ipAddress: '192.168.1.100',
+  maxServers: 20,
+};
+const exampleHeartbeat = {
+  cpuUsage: 45.2,
+  memoryUsage: 67.8,
+  diskUsage: 23.4,
+  containerCount: 3,
+  timestamp: '2025-07-03T10:30:00Z',
+};
+const exampleNode = { ...exampleRegistration, status: 'ONLINE', lastHeartbeat: '2025-07-03T10:30:00.000Z' };
+
+function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect): void {
+  app.post(
+    '/api/nodes/register',
+    route({
+      id: 'gameHostRegister',
+      summary: 'Document 004: register',
+      door: 'agent',
+      body: { schema: registerSchema, examples: { document: exampleRegistration } },
+      answers: { 200: answer('Created or updated', exampleNode) },
+      errors,
+    }),
+    async (request, reply) => {
+      const remoteAddress = access.remoteAddress(request.raw);
+      const { nodeId, hostname, ipAddress, maxServers } = read(registerSchema, request.body);
+      const node = readFacts({
+        nodeId,
+        hostname: hostname ?? nodeId,
+        ...(ipAddress && { address: ipAddress }),
+        ...(maxServers !== undefined && { capacity: { maxServers } }),
+      });
+      const message = registerMessage({ node }, remoteAddress);
+      const registered = registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
+      return reply.send(nodeAs004(registered.node, registered.hubTime));
+    },
+  );
+
+  app.post<{ Params: { nodeId: string } }>(
+    '/api/nodes/:nodeId/stats',
+    route({
+      id: 'gameHostStats',
+      summary: 'Document 004: a heartbeat with figures',
+      door: 'agent',
+      params: z.object({ nodeId: z.string() }),
+      body: { schema: heartbeatSchema, examples: { document: exampleHeartbeat } },
+      answers: { 200: answer('Updated', exampleNode) },
+      errors,
+    }),
+    async (request, reply) => {
+      const { nodeId: id } = request.params;
+      const { cpuUsage, memoryUsage, diskUsage, containerCount, timestamp } = read(
+        heartbeatSchema,
+        request.body ?? {},
+      );
+      const stats = read(statsSchema, {
+        ...(cpuUsage !== undefined && { cpuPercent: cpuUsage }),
+        ...(memoryUsage !== undefined && { memoryPercent: memoryUsage }),
+        ...(diskUsage !== undefined && { diskPercent: diskUsage }),
+        ...(containerCount !== undefined && { metrics: { containerCount } }),
+        ...(timestamp && { at: timestamp.slice(0, 64) }),
+      });
+      const remoteAddress = access.remoteAddress(request.raw);
+      const { node } = takenOrProblem(
+        idSchema.safeParse(id).success
+          ? await fleet.httpAgents.heartbeat({ id, stats, remoteAddress })
+          : { kind: 'unknown' },
+      );
+      return reply.send(nodeAs004(node, new Date(fleet.now()).toISOString()));
+    },
+  );
+}
+
+function nodeAs004({ id, hostname, address, capacity, status }: FleetNode, lastHeartbeat: string) {
+  return {
+    nodeId: id,
+    hostname,
+    ...(address !== undefined && { ipAddress: address }),
+    ...(capacity?.maxServers !== undefined && { maxServers: capacity.maxServers }),
+    status: status === 'offline' ? 'OFFLINE' : 'ONLINE',
+    lastHeartbeat,
+  };
+}
+
+export const gameHostRoutes = {
+  routes,
+  error: (_status: number, code: ProblemCode, message: string) => ({ error: code, message }),
+};

@@ -1,0 +1,47 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { VERSION } from '../version.ts';
+
+const description = `The fleet for programs, and for agents that hold no socket. Nodes are read from memory; a
+reply that reports a write has waited until this hub shows it. Errors under /api/v1 are problem details (RFC 9457) with a
+stable \`code\`; the compatible protocols keep the shapes of their own documents. Sockets are described at /asyncapi.json.`;
+
+const token = (who: string) => ({ type: 'http', scheme: 'bearer', description: who }) as const;
+
+/** `GET /openapi.json`, and the same to read at `/docs`. Must be registered before the routes that it describes. */
+export function docsRoutes(app: FastifyInstance): void {
+  void app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Rollcall', version: VERSION, description, license: { name: 'MIT', identifier: 'MIT' } },
+      tags: [
+        { name: 'Nodes', description: 'The fleet as it is' },
+        { name: 'Events', description: 'What changed' },
+        { name: 'Agents', description: 'Registering and beating without a socket' },
+        { name: 'Hub', description: 'Health, metrics, documentation' },
+        { name: 'Compatible protocols', description: 'Agents that were written for other control planes' },
+      ],
+      components: {
+        securitySchemes: {
+          read: token('One of DASHBOARD_TOKENS or ADMIN_TOKENS'),
+          agent: token('One of AGENT_TOKENS'),
+          admin: token('One of ADMIN_TOKENS'),
+        },
+      },
+    },
+  });
+  void app.register(async (scope) => {
+    // What the API is like is no secret, and a browser that opens the page has no token to send.
+    scope.addHook('onRoute', (route) => {
+      route.config = { ...route.config, door: 'open' };
+    });
+    await scope.register(swaggerUi, {
+      routePrefix: '/docs',
+      staticCSP: "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+      uiConfig: { docExpansion: 'list', tryItOutEnabled: false },
+      theme: { title: 'Rollcall API' },
+    });
+    scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));
+  });
+}

@@ -1,0 +1,140 @@
+import type { FastifyContextConfig, FastifySchema } from 'fastify';
+import { z } from 'zod';
+import { type ProblemCode, problemSchema, statusOf } from './problem.ts';
+
+/** Who may call an operation: anybody, readers, agents, or administrators. */
+export type Door = 'open' | 'read' | 'agent' | 'admin';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Readers, where it is not said. */
+    door?: Door;
+    /** The protocol that a route belongs to, where it is not our own: it has its own tokens and errors. */
+    dialect?: DialectFace;
+  }
+}
+
+/** What the app has to know of a dialect. */
+export interface DialectFace {
+  name: string;
+  /** Whether this address may come without a token. */
+  opensTo(remoteAddress: string): boolean;
+  /** An error in the shape of the dialect's document. */
+  error(status: number, code: ProblemCode, message: string): unknown;
+}
+
+export interface Answer {
+  description: string;
+  schema: z.ZodType;
+  example: unknown;
+  /** `application/json` where it is not said. */
+  type?: string;
+}
+
+/** One operation of the API, as its OpenAPI document tells it. */
+export interface Described {
+  id: string;
+  summary: string;
+  description?: string;
+  tag: string;
+  door: Door;
+  params?: z.ZodType;
+  query?: z.ZodType;
+  headers?: z.ZodType;
+  body?: { schema: z.ZodType; examples: Readonly<Record<string, unknown>> };
+  answers: Readonly<Record<number, Answer | readonly Answer[]>>;
+  /** Besides those that every operation has. */
+  problems?: readonly ProblemCode[];
+  /** Errors of a dialect: status to what it means. */
+  errors?: Readonly<Record<number, Answer>>;
+}
+
+/** A zod schema as JSON Schema 2020-12, as OpenAPI 3.1 and AsyncAPI 3 take it. */
+export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return json;
+}
+
+/** What every operation behind a door may answer. */
+function commonProblems({ door, params, body }: Described): ProblemCode[] {
+  const behind: ProblemCode[] = door === 'open' ? [] : ['unauthenticated', 'forbidden'];
+  const withBody: ProblemCode[] = body ? ['bad_json', 'too_large', 'unsupported_media_type'] : [];
+  const withPath: ProblemCode[] = params ? ['invalid'] : [];
+  return [...behind, ...withPath, ...withBody, 'stopping', 'internal'];
+}
+
+function problemAnswers(codes: readonly ProblemCode[]): Record<string, unknown> {
+  const byStatus = new Map<number, ProblemCode[]>();
+  for (const code of new Set(codes))
+    byStatus.set(statusOf(code), [...(byStatus.get(statusOf(code)) ?? []), code]);
+  return Object.fromEntries(
+    Array.from(byStatus, ([status, all]) => [
+      status,
+      {
+        description: all.join(', '),
+        content: {
+          'application/problem+json': {
+            schema: jsonSchemaOf(problemSchema, 'output'),
+            examples: Object.fromEntries(
+              all.map((code) => [
+                code,
+                {
+                  value: { type: 'about:blank', title: 'What it is', status, code, detail: 'What happened.' },
+                },
+              ]),
+            ),
+          },
+        },
+      },
+    ]),
+  );
+}
+
+function content(answers: readonly Answer[]): Record<string, unknown> {
+  return Object.fromEntries(
+    answers.map(({ type = 'application/json', schema, example }) => [
+      type,
+      { schema: jsonSchemaOf(schema, 'output'), examples: { example: { value: example } } },
+    ]),
+  );
+}
+
+function plainAnswers(answers: Described['answers']): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(answers).map(([status, answer]) => {
+      const all = Array.isArray(answer) ? answer : [answer];
+      return [status, { description: all[0]?.description ?? 'An answer', content: content(all) }];
+    }),
+  );
+}
+
+/** An operation in the words of Fastify's route options: documentation only, handlers read their input themselves. */
+export function describe(operation: Described): { schema: FastifySchema; config: FastifyContextConfig } {
+  const { id, summary, description, tag, door, params, query, headers, body, answers, errors } = operation;
+  const problems = errors
+    ? plainAnswers(errors)
+    : problemAnswers([...(operation.problems ?? []), ...commonProblems(operation)]);
+  return {
+    schema: {
+      operationId: id,
+      summary,
+      ...(description && { description }),
+      tags: [tag],
+      security: door === 'open' ? [] : [{ [door]: [] }, {}],
+      ...(params && { params: jsonSchemaOf(params, 'input') }),
+      ...(query && { querystring: jsonSchemaOf(query, 'input') }),
+      ...(headers && { headers: jsonSchemaOf(headers, 'input') }),
+      ...(body && {
+        body: {
+          content: {
+            'application/json': {
+              schema: { ...jsonSchemaOf(body.schema, 'input'), examples: Object.values(body.examples) },
+            },
+          },
+        },
+      }),
+      response: { ...plainAnswers(answers), ...problems },
+    },
+    config: { door },
+  };
+}

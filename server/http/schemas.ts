@@ -1,0 +1,111 @@
+import { z } from 'zod';
+import {
+  fleetEventSchema,
+  heartbeatTimingSchema,
+  idSchema,
+  instantSchema,
+  LIMITS,
+  liveStatsSchema,
+  nodeFactsSchema,
+  nodeSchema,
+  nodeSummarySchema,
+  registeredSchema,
+  statsSchema,
+  statusSchema,
+} from '../../shared/index.ts';
+import { SORT_KEYS } from '../fleet/node-index.ts';
+
+/** What the API answers and takes, beside what `shared` defines. */
+
+export const PAGE_LIMIT = { default: 100, most: 1_000 } as const;
+
+export const limitSchema = z.coerce
+  .number('must be a whole number from 1 to 1000')
+  .int('must be a whole number from 1 to 1000')
+  .min(1, 'must be at least 1')
+  .max(PAGE_LIMIT.most, `must be at most ${PAGE_LIMIT.most}`)
+  .default(PAGE_LIMIT.default);
+
+export const sortSchema = z.enum([...SORT_KEYS, ...SORT_KEYS.map((key) => `-${key}` as const)]);
+
+export const nodeParamsSchema = z.object({ id: z.string().describe("The node's id") });
+
+const listOf = <T extends z.ZodType>(item: T) => z.array(item).exactOptional();
+
+/** The query of `GET /nodes`, as it is documented; `filterFromQuery` reads it. */
+export const nodesQuerySchema = z.object({
+  status: listOf(statusSchema).describe('Any of these; repeated or a comma list'),
+  kind: listOf(z.string()).describe('Any of these; repeated or a comma list'),
+  location: z.string().exactOptional(),
+  label: listOf(z.string()).describe('A label as key=value; repeated, all must match'),
+  pool: z.string().exactOptional(),
+  q: z.string().exactOptional().describe('Part of the hostname, id or address; case does not matter'),
+  ids: listOf(idSchema).describe('Any of these; repeated or a comma list'),
+  sort: sortSchema.default('hostname').describe('- before the name for descending'),
+  fields: z.enum(['full', 'summary']).default('full'),
+  limit: z.number().int().min(1).max(PAGE_LIMIT.most).default(PAGE_LIMIT.default),
+  cursor: z.string().exactOptional().describe('`nextCursor` of the page before'),
+});
+
+export const nodesAnswerSchema = z.object({
+  nodes: z.array(z.union([nodeSchema, nodeSummarySchema])),
+  count: z.number().int().describe('Nodes on this page'),
+  total: z.number().int().describe('Nodes that match, on all pages'),
+  nextCursor: z.string().nullable(),
+});
+
+export const nodeAnswerSchema = z.object({ ...nodeSchema.shape, stats: liveStatsSchema.exactOptional() });
+
+export const removedAnswerSchema = z.object({ nodeId: idSchema, removed: z.literal(true) });
+
+const countsSchema = z.record(z.string(), z.number().int());
+export const hubLeaseSchema = z.object({
+  hubId: z.string(),
+  address: z.string(),
+  sessions: z.number().int(),
+  version: z.string(),
+});
+export const summaryAnswerSchema = z.object({
+  total: z.number().int(),
+  status: z.record(statusSchema, z.number().int()),
+  kind: countsSchema,
+  location: countsSchema,
+  labels: z.record(z.string(), countsSchema).describe('For each label that `by` names, nodes by its values'),
+  hubs: z.array(hubLeaseSchema),
+  hub: z.object({ hubId: z.string(), state: z.enum(['live', 'stale']), since: instantSchema }),
+});
+
+export const eventsQuerySchema = z.object({
+  since: z.string().max(LIMITS.cursorLength).exactOptional().describe('`cursor` of the answer before'),
+  limit: z.number().int().min(1).max(PAGE_LIMIT.most).default(PAGE_LIMIT.default),
+});
+export const eventsAnswerSchema = z.object({
+  events: z.array(fleetEventSchema),
+  cursor: z.string().describe('Where to go on: `since` of the next request, or of a Socket.IO subscription'),
+  more: z.boolean().describe('There is more already'),
+});
+
+/** `POST /nodes`: the `register` message of the socket, without what only a socket needs. */
+export const registerBodySchema = z.object({
+  instanceId: z.uuid().exactOptional(),
+  heartbeat: z.object({ intervalMs: z.number().int().positive().max(86_400_000) }).exactOptional(),
+  node: nodeFactsSchema,
+});
+/** The same, as documentation sees it: behind the guard that `nodeFactsSchema` has in front. */
+export const registerBodyDocSchema = registerBodySchema.extend({ node: nodeFactsSchema.out });
+
+export const registeredAnswerSchema = registeredSchema.omit({ type: true });
+
+export const heartbeatBodySchema = z.object({
+  session: z.string().max(LIMITS.nameLength).exactOptional(),
+  stats: statsSchema.exactOptional(),
+});
+/** The hot message: compiled. Its size is looked at where its stats become JSON anyway. */
+export const compiledHeartbeatSchema = z.compile(heartbeatBodySchema, { strict: true });
+export const heartbeatAnswerSchema = z.object({
+  nodeId: idSchema,
+  status: statusSchema,
+  heartbeat: heartbeatTimingSchema,
+  nextHeartbeatInMs: z.number().int(),
+  hubTime: instantSchema,
+});

@@ -1,0 +1,84 @@
+import type { Change, FleetStore, Position } from './fleet-store.ts';
+
+/** Verbs of the store whose duration is told. */
+export type StoreVerb =
+  | 'read'
+  | 'commit'
+  | 'beat'
+  | 'stats'
+  | 'snapshot'
+  | 'tick'
+  | 'replay'
+  | 'history'
+  | 'restore'
+  | 'lease';
+
+/** Who is told what goes through a store. Called on the hot path: it only counts. */
+export interface StoreObserver {
+  /** A call ended after so many milliseconds. */
+  called(verb: StoreVerb, ms: number, failed: boolean): void;
+  /** So many heartbeats went in one call that took so long. */
+  flushed(beats: number, withStats: number, ms: number): void;
+  /** A change of this hub was written. */
+  committed(change: Change): void;
+  /** A look at a shard ended. */
+  ticked(shard: number): void;
+}
+
+/** Wraps a store and tells an observer what goes through it; answers and errors pass as they are. */
+export function meteredStore(
+  store: FleetStore,
+  observer: StoreObserver,
+  now: () => number = () => performance.now(),
+): FleetStore {
+  const timed = async <T>(verb: StoreVerb, run: () => Promise<T>): Promise<T> => {
+    const from = now();
+    let failed = true;
+    try {
+      const answer = await run();
+      failed = false;
+      return answer;
+    } finally {
+      observer.called(verb, now() - from, failed);
+    }
+  };
+  return {
+    shards: store.shards,
+    shardOf: (id) => store.shardOf(id),
+    open: () => store.open(),
+    close: () => store.close(),
+    attach: (shard) => store.attach(shard),
+    read: (id) => timed('read', () => store.read(id)),
+    commit: (change) =>
+      timed('commit', async () => {
+        const outcome = await store.commit(change);
+        if (outcome === 'done') observer.committed(change);
+        return outcome;
+      }),
+    beat: (shard, beats) =>
+      timed('beat', async () => {
+        const from = now();
+        const answer = await store.beat(shard, beats);
+        let withStats = 0;
+        for (const { stats } of beats) if (stats !== undefined) withStats += 1;
+        observer.flushed(beats.length, withStats, now() - from);
+        return answer;
+      }),
+    stats: (nodes) => timed('stats', () => store.stats(nodes)),
+    snapshot: (shard) => timed('snapshot', () => store.snapshot(shard)),
+    tick: (shard, request) =>
+      timed('tick', async () => {
+        const answer = await store.tick(shard, request);
+        observer.ticked(shard);
+        return answer;
+      }),
+    onBell: (listener) => store.onBell(listener),
+    replay: (shard: number, after: Position, upTo: Position, limit: number) =>
+      timed('replay', () => store.replay(shard, after, upTo, limit)),
+    history: (request) => timed('history', () => store.history(request)),
+    restore: (shard, lost) => timed('restore', () => store.restore(shard, lost)),
+    renewLease: (lease, ttlMs) => timed('lease', () => store.renewLease(lease, ttlMs)),
+    dropLease: (hubId) => timed('lease', () => store.dropLease(hubId)),
+    leases: () => timed('lease', () => store.leases()),
+  };
+}

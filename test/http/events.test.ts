@@ -1,0 +1,189 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../server/clock.ts';
+import { CursorCodec, subscriptionKey } from '../../server/fleet/cursor.ts';
+import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { until } from '../support/until.ts';
+import { SseClient } from './sse-client.ts';
+import { startApi, type TestApi, type TestApiOptions } from './test-api.ts';
+
+describe('the log for programs', () => {
+  const apis: TestApi[] = [];
+  const clients: SseClient[] = [];
+  const start = async (options: TestApiOptions = {}): Promise<TestApi> => {
+    const api = await startApi(options);
+    apis.push(api);
+    return api;
+  };
+  const stream = (api: TestApi, headers: Record<string, string> = {}, query = ''): SseClient => {
+    const client = new SseClient(`${api.url}/api/v1/events${query}`, headers);
+    clients.push(client);
+    return client;
+  };
+  const add = (api: TestApi, id: string, more: Record<string, unknown> = {}) =>
+    api.call('POST', '/api/v1/nodes', { node: { hostname: id, nodeId: id, ...more } });
+  const idsOf = (client: SseClient) => client.events.map(({ data }) => data.nodeId);
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close();
+    await Promise.all(apis.splice(0).map((api) => api.close()));
+  });
+
+  it('[API-70] without since from now on; with the cursor what came after it, in order', async () => {
+    const api = await start();
+    await add(api, 'before');
+    const now = await api.call('GET', '/api/v1/events');
+    expect(now.body).toMatchObject({ events: [], more: false });
+    for (let n = 0; n < 5; n += 1) await add(api, `n-${n}`);
+    const news = await api.call('GET', `/api/v1/events?since=${now.body.cursor}`);
+    expect(news.body.events.map(({ nodeId }: { nodeId: string }) => nodeId)).toEqual([
+      'n-0',
+      'n-1',
+      'n-2',
+      'n-3',
+      'n-4',
+    ]);
+    expect(news.body.more).toBe(false);
+    const again = await api.call('GET', `/api/v1/events?since=${news.body.cursor}`);
+    expect(again.body).toEqual({ events: [], cursor: news.body.cursor, more: false });
+  });
+
+  it('[API-71] pages of any size bring every event exactly once, in order for each node', async () => {
+    const api = await start();
+    const { body } = await api.call('GET', '/api/v1/events');
+    for (let n = 0; n < 40; n += 1) await add(api, `n-${n % 7}`);
+    const seen: string[] = [];
+    let cursor: string = body.cursor;
+    for (let more = true; more; ) {
+      const page = await api.call('GET', `/api/v1/events?since=${cursor}&limit=3`);
+      for (const { nodeId, seq } of page.body.events) seen.push(`${nodeId} ${seq}`);
+      ({ cursor, more } = page.body);
+    }
+    expect(seen).toHaveLength(40);
+    expect(new Set(seen).size).toBe(40);
+    for (let node = 0; node < 7; node += 1) {
+      const seqs = seen
+        .filter((text) => text.startsWith(`n-${node} `))
+        .map((text) => Number(text.split(' ')[1]));
+      expect(seqs).toEqual(seqs.map((_, index) => index + 1));
+    }
+  });
+
+  it('[API-72] the cursor is that of a Socket.IO subscription without a filter', async () => {
+    const api = await start();
+    const { body } = await api.call('GET', '/api/v1/events');
+    const codec = new CursorCodec(subscriptionKey({}, 'full'));
+    expect(codec.decode(body.cursor, api.fleet.view.positions())).toEqual(api.fleet.view.positions());
+  });
+
+  it('[API-73] a log that no longer reaches back is 410 gap, a text that is no cursor 400', async () => {
+    const api = await start({ memory: new MemoryFleet(systemClock, 1, 10) });
+    const { body } = await api.call('GET', '/api/v1/events');
+    for (let n = 0; n < 40; n += 1) await add(api, 'n');
+    const gap = await api.call('GET', `/api/v1/events?since=${body.cursor}`);
+    expect([gap.status, gap.body.code]).toEqual([410, 'gap']);
+    const wrong = await api.call('GET', '/api/v1/events?since=nonsense');
+    expect([wrong.status, wrong.body.path]).toEqual([400, 'since']);
+    const typo = await api.call('GET', '/api/v1/events?sinc=x');
+    expect(typo.status).toBe(400);
+  });
+
+  it('[API-74] a cursor of a data set that the store lost is a gap', async () => {
+    const api = await start();
+    const { body } = await api.call('GET', '/api/v1/events');
+    for (let shard = 0; shard < 4; shard += 1) api.memory.empty(shard);
+    await until(
+      'the cursor is a gap',
+      async () => (await api.call('GET', `/api/v1/events?since=${body.cursor}`)).status === 410,
+    );
+  });
+
+  it('[SSE-50] a stream brings each event by its type, with a cursor to resume from', async () => {
+    const api = await start();
+    const client = await stream(api).open();
+    await add(api, 'n-1');
+    await until('the event', () => client.events.length === 1);
+    expect(client.events[0]).toMatchObject({
+      event: 'registered',
+      data: { nodeId: 'n-1', seq: 1, to: 'online' },
+    });
+    expect(client.events[0]?.id).toBe((await api.call('GET', '/api/v1/events')).body.cursor);
+  });
+
+  it('[SSE-51] Last-Event-ID resumes where the client was, on another hub as well', async () => {
+    const api = await start();
+    const client = await stream(api).open();
+    await add(api, 'n-1');
+    await until('the event', () => client.events.length === 1);
+    client.close();
+    for (let n = 2; n < 6; n += 1) await add(api, `n-${n}`);
+    const other = await start({ memory: api.memory, hubId: 'hub-b' });
+    const resumed = stream(other, { 'last-event-id': client.lastId ?? '' });
+    await until('what was missed', () => resumed.events.length === 4);
+    await add(api, 'n-6');
+    await until('what is new', () => resumed.events.length === 5);
+    expect(idsOf(resumed)).toEqual(['n-2', 'n-3', 'n-4', 'n-5', 'n-6']);
+  });
+
+  it('[SSE-52] a replay that changes overtake ends live, without a hole', async () => {
+    const api = await start();
+    const { body } = await api.call('GET', '/api/v1/events');
+    const writing = (async () => {
+      for (let n = 0; n < 300; n += 1) await add(api, `n-${n}`);
+    })();
+    await until('some are there', () => api.fleet.view.size > 100);
+    const client = stream(api, {}, `?since=${body.cursor}`);
+    await writing;
+    await until('all of them', () => new Set(idsOf(client)).size === 300);
+  });
+
+  it('[SSE-53] a gap is an event named resync, and the stream goes on from there', async () => {
+    const api = await start({ memory: new MemoryFleet(systemClock, 1, 10) });
+    const { body } = await api.call('GET', '/api/v1/events');
+    for (let n = 0; n < 40; n += 1) await add(api, 'n');
+    const client = stream(api, { 'last-event-id': body.cursor });
+    await until('the resync', () => client.events.length === 1);
+    expect(client.events[0]).toMatchObject({ event: 'resync', data: { reason: expect.any(String) } });
+    await add(api, 'later');
+    await until('the event after it', () => client.events.length === 2);
+    api.memory.empty(0);
+    await until('lost data is a resync too', () =>
+      client.events.some(({ event }, at) => at > 1 && event === 'resync'),
+    );
+  });
+
+  it('[SSE-54] a comment every 15 s keeps proxies awake', async () => {
+    const clock = new FakeClock();
+    const api = await start({ clock });
+    const client = await stream(api).open();
+    const before = client.comments;
+    await clock.advance(45_000);
+    await until('three comments', () => client.comments - before === 3);
+    const closing = apis.splice(0).map((each) => each.close());
+    await clock.advance(2_000);
+    await Promise.all(closing);
+  });
+
+  it('[SSE-55] a reader that does not read is cut off, and the others go on', async () => {
+    const api = await start();
+    const good = await stream(api).open();
+    const slow = await stream(api).open();
+    slow.pause();
+    const metadata = { filler: 'x'.repeat(30_000) };
+    for (let n = 0; n < 1_000 && api.face.streams.size === 2; n += 1)
+      await add(api, `n-${n % 5}`, { metadata });
+    expect(api.face.streams.size).toBe(1);
+    const before = good.events.length;
+    await add(api, 'last');
+    await until(
+      'the other still hears',
+      () => good.events.length > before && good.events.at(-1)?.data.nodeId === 'last',
+    );
+  });
+
+  it('[SSE-56] a stopping hub ends its streams', async () => {
+    const api = await start();
+    const client = await stream(api).open();
+    await api.face.drain(1_000);
+    await until('the stream ended', () => client.ended);
+  });
+});

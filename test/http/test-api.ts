@@ -1,0 +1,154 @@
+import type { AddressInfo } from 'node:net';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { z } from 'zod';
+import { Access, type AccessRules } from '../../server/access.ts';
+import { type Clock, systemClock } from '../../server/clock.ts';
+import { DIALECT_TIMING, DIALECTS, type DialectName, parseOpenDialects } from '../../server/dialects.ts';
+import type { Fleet } from '../../server/fleet/fleet.ts';
+import { createHttpApp, type HttpFace } from '../../server/http/app.ts';
+import { HubMetrics } from '../../server/http/metrics.ts';
+import { silentLog } from '../../server/log.ts';
+import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
+import { meteredStore } from '../../server/store/metered-store.ts';
+import { FaultyStore } from '../support/faulty-store.ts';
+import { testFleet } from '../support/test-fleet.ts';
+
+export interface Answered {
+  status: number;
+  headers: Headers;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape
+  body: any;
+}
+
+export interface TestApi {
+  fleet: Fleet;
+  face: HttpFace;
+  metrics: HubMetrics;
+  store: FaultyStore;
+  memory: MemoryFleet;
+  url: string;
+  /** A request; its answer is checked against the OpenAPI document. */
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answered>;
+  close(): Promise<void>;
+}
+
+export interface TestApiOptions {
+  memory?: MemoryFleet;
+  hubId?: string;
+  rules?: Partial<AccessRules>;
+  dialects?: readonly DialectName[];
+  open?: readonly string[];
+  timing?: { intervalMs: number; timeoutMs: number };
+  clock?: Clock;
+}
+
+const noRules: AccessRules = { agentTokens: [], dashboardTokens: [], allowedOrigins: [], trustProxy: false };
+
+/** The HTTP face of a hub over a memory store, on a real port. */
+export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
+  const { hubId = 'hub-a', rules = {}, dialects = DIALECTS, open = [], clock = systemClock } = options;
+  const memory = options.memory ?? new MemoryFleet(clock, 4);
+  const store = new FaultyStore(new MemoryStore(memory));
+  const metrics = new HubMetrics(clock);
+  const fleet = testFleet(meteredStore(store, metrics), clock, hubId, options.timing);
+  const face = createHttpApp({
+    fleet,
+    access: new Access({ ...noRules, ...rules }),
+    clock,
+    log: silentLog,
+    metrics,
+    dialects: { enabled: dialects, open: parseOpenDialects(open), timing: DIALECT_TIMING },
+  });
+  metrics.watch({
+    fleet,
+    agents: { size: 0 },
+    dashboards: { size: 0, unreadBytes: 0 },
+    streams: face.streams,
+  });
+  await fleet.start();
+  await face.app.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${portOf(face.app.server.address())}`;
+  const check = responseChecker(face.app.swagger());
+  return {
+    fleet,
+    face,
+    metrics,
+    store,
+    memory,
+    url,
+    call: async (method, path, body, headers = {}) => {
+      const response = await fetch(`${url}${path}`, {
+        method,
+        headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+        ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      const type = response.headers.get('content-type') ?? '';
+      const parsed: unknown = /json/.test(type) ? JSON.parse(text) : undefined;
+      check(method, path, response.status, type, parsed ?? text);
+      return { status: response.status, headers: response.headers, text, body: parsed };
+    },
+    close: async () => {
+      store.fault = 'none';
+      await face.drain(1_000);
+      await fleet.stop();
+      await face.app.close();
+    },
+  };
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (address === null || typeof address === 'string') throw new TypeError('not listening');
+  return address.port;
+}
+
+const documentSchema = z.looseObject({
+  paths: z.record(
+    z.string(),
+    z.record(
+      z.string(),
+      z.looseObject({
+        responses: z.record(
+          z.string(),
+          z.looseObject({
+            content: z.record(z.string(), z.looseObject({ schema: z.record(z.string(), z.unknown()) })),
+          }),
+        ),
+      }),
+    ),
+  ),
+});
+
+/** How many answers of this test run were checked against the document. */
+export const checked = { answers: 0 };
+
+/** Checks an answer against the OpenAPI document: a described path must describe the status, type and body. */
+function responseChecker(document: unknown) {
+  const { paths } = documentSchema.parse(document);
+  const ajv = new Ajv2020({ strict: false, validateFormats: false });
+  const patterns = Object.entries(paths).map(([path, operations]) => ({
+    pattern: new RegExp(`^${path.replaceAll(/[.]/g, '\\.').replaceAll(/\{[^}]+\}/g, '[^/]+')}$`),
+    path,
+    operations,
+  }));
+  // Literal paths before those with parameters, as the router has it.
+  patterns.sort((a, b) => Number(a.path.includes('{')) - Number(b.path.includes('{')));
+  return (method: string, url: string, status: number, type: string, body: unknown): void => {
+    const path = url.split('?', 1)[0] ?? '';
+    const operation = patterns.find(({ pattern }) => pattern.test(path))?.operations[method.toLowerCase()];
+    if (!operation) return;
+    const response = operation.responses[String(status)];
+    if (!response) throw new Error(`${method} ${path} answered ${status}, which its document does not tell`);
+    const schema = response.content[type.split(';', 1)[0] ?? '']?.schema;
+    if (!schema)
+      throw new Error(`${method} ${path} answered ${status} as ${type}, which its document does not tell`);
+    const validate = ajv.compile(schema);
+    if (!validate(body)) {
+      throw new Error(
+        `${method} ${path} ${status}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(body)}`,
+      );
+    }
+    checked.answers += 1;
+  };
+}
