@@ -27,6 +27,9 @@ const BACKLOG = 4_096;
  */
 const REQUESTS_WITHIN_MS = 5_000;
 
+/** How long connections without a request may keep the server from closing. */
+const CONNECTIONS_WITHIN_MS = 500;
+
 /** A hub that listens. */
 export interface Hub {
   readonly hubId: string;
@@ -83,7 +86,10 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     await Promise.all([agents.drain(), http.drain(REQUESTS_WITHIN_MS)]);
     await fleet.stop();
     await dashboards.close();
+    // A connection on which no whole request came, such as a browser's spare one, would hold this up for a minute.
+    const cut = clock.after(CONNECTIONS_WITHIN_MS, () => app.server.closeAllConnections());
     await app.close();
+    cut();
     await store.close();
   };
   const stop = (): Promise<void> => {
