@@ -22,13 +22,14 @@ import { VERSION } from './version.ts';
 /** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
 const BACKLOG = 4_096;
 
-/** How long what is left of a connection has to end once its requests were answered. */
-const HTTP_ANSWER_MS = 500;
 /**
  * How long requests in flight have to end after a stop was asked for. A hub is gone within 8 s of SIGTERM, and
  * heartbeats are still to be flushed and sockets closed in that time.
  */
 const REQUESTS_WITHIN_MS = 5_000;
+
+/** How long connections without a request may keep the server from closing. */
+const CONNECTIONS_WITHIN_MS = 500;
 
 /** A hub that listens. */
 export interface Hub {
@@ -96,7 +97,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     await fleet.stop();
     await dashboards.close();
     // A connection on which no whole request came, such as a browser's spare one, would hold this up for a minute.
-    const cut = clock.after(HTTP_ANSWER_MS, () => app.server.closeAllConnections());
+    const cut = clock.after(CONNECTIONS_WITHIN_MS, () => app.server.closeAllConnections());
     await app.close();
     cut();
     await store.close();

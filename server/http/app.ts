@@ -59,7 +59,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     keepAliveTimeout: IDLE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     // Ids may be longer than the default of 100, and escaped. No route has a pattern that length could slow down.
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16 * 1024 },
+    routerOptions: { maxParamLength: 16 * 1024 },
     // A wrong %-escape is answered like everything else.
     frameworkErrors: (_error, _request, reply) =>
       void sendProblem(reply, new Problem('invalid', 'the path is not valid')),
@@ -177,7 +177,7 @@ function rememberRoutes(app: FastifyInstance): (path: string) => string[] {
       .replace(/[.+?^${}()|[\]\\]/g, '\\$&')
       .replace(/:[^/]+/g, '[^/]+')
       .replace(/\*$/, '.*');
-    routes.push({ pattern: new RegExp(`^${pattern}/?$`), methods: [method].flat() });
+    routes.push({ pattern: new RegExp(`^${pattern}$`), methods: [method].flat() });
   });
   return (path) => [
     ...new Set(routes.filter(({ pattern }) => pattern.test(path)).flatMap(({ methods }) => methods)),

@@ -9,7 +9,7 @@ export function read<T extends z.ZodType>(schema: T, value: unknown): z.output<T
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
   const path = [...(issue?.path ?? []), ...unknown].map(String).join('.');
   const why = unknown.length > 0 ? 'there is no such field' : (issue?.message ?? 'is not valid');
-  throw new Problem('invalid', path ? `${path}: ${why}` : why, path || undefined);
+  throw new Problem('invalid', path ? `${path}: ${why}` : why, path);
 }
 
 /** The query of a request, as it was sent: repeated keys stay apart. */

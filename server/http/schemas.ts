@@ -19,11 +19,12 @@ import { SORT_KEYS } from '../fleet/node-index.ts';
 
 export const PAGE_LIMIT = { default: 100, most: 1_000 } as const;
 
-export const limitSchema = z.coerce
-  .number('must be a whole number from 1 to 1000')
-  .int('must be a whole number from 1 to 1000')
-  .min(1, 'must be at least 1')
-  .max(PAGE_LIMIT.most, `must be at most ${PAGE_LIMIT.most}`)
+const limitFault = `must be a whole number from 1 to ${PAGE_LIMIT.most}`;
+export const limitSchema = z
+  .string()
+  .regex(/^\d{1,4}$/, limitFault)
+  .transform(Number)
+  .pipe(z.number().min(1, limitFault).max(PAGE_LIMIT.most, limitFault))
   .default(PAGE_LIMIT.default);
 
 export const sortSchema = z.enum([...SORT_KEYS, ...SORT_KEYS.map((key) => `-${key}` as const)]);

@@ -165,11 +165,11 @@ describe('GET /api/v1/nodes', () => {
     ['labels=zone', 'labels'],
     ['q=', 'q'],
     ['q=a&q=b', 'q'],
-    ['colour=red', ''],
-    ['Status=online', ''],
+    ['colour=red', 'colour'],
+    ['Status=online', 'Status'],
     ['__proto__=x', ''],
-    ['constructor=x', ''],
-    ['status%5B0%5D=online', ''],
+    ['constructor=x', 'constructor'],
+    ['status%5B0%5D=online', 'status[0]'],
   ];
   test.each(wrong)('[API-4] ?%s is refused, naming the field', async (query, path) => {
     const hub = await hubs.start();

@@ -76,7 +76,7 @@ describe('a name of another site that leads to this machine', () => {
 });
 
 describe('who may read over HTTP', () => {
-  test.each(['/api/v1/nodes', '/api/v1/nodes/n-1', '/', '/nothing'])(
+  test.each(['/api/v1/nodes', '/api/v1/nodes/n-1', '/api/v1/summary', '/api/v1/events', '/metrics', '/'])(
     '[AUTH-7] %s needs the token of a reader',
     async (path) => {
       const hub = await hubs.start({ settings });
