@@ -23,6 +23,8 @@ const flags = {
   shards: 'SHARDS',
   heartbeatInterval: 'HEARTBEAT_INTERVAL',
   heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
+  dialects: 'DIALECTS',
+  openDialects: 'OPEN_DIALECTS',
   allowedOrigins: 'ALLOWED_ORIGINS',
   trustProxy: 'TRUST_PROXY',
   logLevel: 'LOG_LEVEL',
@@ -51,6 +53,14 @@ export function withHubFlags(command: Command): Command {
     .option(
       '--heartbeat-timeout <duration>',
       'silence after which a node is offline (HEARTBEAT_TIMEOUT, default 30s)',
+    )
+    .option(
+      '--dialects <list>',
+      'protocols of other control planes whose agents work here unchanged, or none (DIALECTS, default 000,001,003,004)',
+    )
+    .option(
+      '--open-dialects <list>',
+      'those of them that need no token, and from where, such as 003@10.0.0.0/8 (OPEN_DIALECTS)',
     )
     .option('--allowed-origins <list>', 'origins of other pages that may connect (ALLOWED_ORIGINS)')
     .option('--trust-proxy', 'take client addresses from X-Forwarded-For (TRUST_PROXY)')
@@ -119,11 +129,12 @@ Environment only (a token on a command line is seen by every user of the machine
   AGENT_TOKENS, AGENT_TOKENS_FILE          tokens of agents, a comma list so that one can be rotated
   DASHBOARD_TOKENS, DASHBOARD_TOKENS_FILE  tokens of dashboards and readers of the API
   ADMIN_TOKENS, ADMIN_TOKENS_FILE          tokens that may remove nodes, and read
-  DIALECTS=000,001,003,004 or none         protocols of other control planes whose agents work here unchanged
-  OPEN_DIALECTS=003@10.0.0.0/8             of them, those that need no token, and from where
-  DIALECT_003_INTERVAL, DIALECT_003_TIMEOUT  their timing, likewise 000, 001 and 004 (docs/MIGRATING.md)
 The first two are required off loopback; without them the hub answers to localhost only.
-Durations are written 500ms, 10s, 3m; HEARTBEAT_TIMEOUT is at least 3 x HEARTBEAT_INTERVAL.
+
+Environment only, how often agents of a dialect beat and when they are offline (docs/MIGRATING.md):
+  DIALECT_000_INTERVAL, DIALECT_001_INTERVAL, DIALECT_003_INTERVAL, DIALECT_004_INTERVAL  30s, 10s, 60s, 60s
+  DIALECT_000_TIMEOUT, DIALECT_001_TIMEOUT, DIALECT_003_TIMEOUT, DIALECT_004_TIMEOUT      90s, 30s, 3m, 3m
+Durations are written 500ms, 10s, 3m; each timeout is at least 3 x its interval, HEARTBEAT_TIMEOUT too.
 
 Examples:
   rollcall hub --dev

@@ -83,6 +83,7 @@ const host = z
   .refine((text) => /^[A-Za-z0-9._:%-]+$/.test(text), {
     error: 'must be an address or a name of this machine',
   });
+
 const dialects = list.transform((names, context): DialectName[] => {
   const wrong = names.find((name) => name !== 'none' && !dialectOf(name));
   if (wrong === undefined)
@@ -102,7 +103,7 @@ const openDialects = list.transform((entries, context): OpenDialects => {
 
 const dialectTiming = (name: DialectName) => ({
   interval: interval.default(DIALECT_TIMING[name].intervalMs),
-  timeout: durationSchema.default(DIALECT_TIMING[name].timeoutMs),
+  timeout: timeout.default(DIALECT_TIMING[name].timeoutMs),
 });
 
 /** Every setting of a hub, by its name in the environment. */

@@ -17,11 +17,14 @@ const hubFlags = [
   '--shards',
   '--heartbeat-interval',
   '--heartbeat-timeout',
+  '--dialects',
+  '--open-dialects',
   '--allowed-origins',
   '--trust-proxy',
   '--log-level',
   '--dev',
 ];
+const tokenFiles = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'ADMIN_TOKENS_FILE'];
 const agentFlags = [
   ...['--hub', '--node-id', '--hostname', '--label', '--kind', '--location', '--role', '--pool', '--address'],
   ...['--port', '--interval', '--config', '--deregister-on-exit', '--log-level'],
@@ -32,27 +35,29 @@ const watchFlags = [
 
 describe.concurrent('what a command says of itself', () => {
   test.each([
-    ['hub', [...hubFlags, ...HUB_SETTINGS, 'AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE']],
-    ['up', [...hubFlags, '--simulate', ...HUB_SETTINGS]],
+    ['hub', [...hubFlags, ...HUB_SETTINGS, ...tokenFiles]],
+    ['up', [...hubFlags, '--simulate', ...HUB_SETTINGS, ...tokenFiles]],
     ['agent', [...agentFlags, 'AGENT_TOKEN', 'HUB_URL', 'NODE_LABELS', 'AGENT_CONFIG']],
     ['watch', [...watchFlags, 'NO_COLOR']],
   ])('[CLI-1] %s --help names every flag and every variable, on stdout', async (command, words) => {
     const { code, stdout, stderr } = await programs.finish([command, '--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(new RegExp(`^Usage: rollcall ${command} `));
-    const known = new Set(stdout.match(/--[a-z][a-z-]*|[A-Z][A-Z_]+[A-Z]/g));
+    const known = new Set(stdout.match(/--[a-z][a-z-]*|[A-Z][A-Z0-9_]+[A-Z]/g));
     expect(words.filter((word) => !known.has(word))).toEqual([]);
   });
 
   test('[CLI-1] no flag takes a token', async () => {
-    const { code, stderr } = await programs.finish(['hub', '--agent-tokens', 'secret-token']);
-    expect([code, stderr]).toEqual([2, expect.stringContaining("unknown option '--agent-tokens'")]);
+    for (const flag of ['--agent-tokens', '--dashboard-tokens', '--admin-tokens']) {
+      const { code, stderr } = await programs.finish(['hub', flag, 'secret-token']);
+      expect([code, stderr]).toEqual([2, expect.stringContaining(`unknown option '${flag}'`)]);
+    }
   });
 
   test('[CLI-1] rollcall --help names every command', async () => {
     const { code, stdout } = await programs.finish(['--help']);
     expect(code).toBe(0);
-    for (const command of ['up', 'hub', 'agent', 'watch'])
+    for (const command of ['up', 'hub', 'agent', 'watch', 'nodes', 'hubs'])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   });
 
@@ -120,14 +125,18 @@ describe('flags and environment', () => {
     });
   });
 
-  test('[CLI-6] every setting but the tokens has a flag', () => {
+  test('[CLI-6] every setting but the tokens and the timing of dialects has a flag', () => {
     const named: Record<string, string> = {
       ...{ HOST: 'localhost', PORT: '1', REDIS_URL: 'redis://a', KEY_PREFIX: 'p', SHARDS: '2' },
       ...{ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '5s', ALLOWED_ORIGINS: 'https://a' },
-      ...{ TRUST_PROXY: 'true', LOG_LEVEL: 'error' },
+      ...{ TRUST_PROXY: 'true', LOG_LEVEL: 'error', DIALECTS: '001', OPEN_DIALECTS: '003@10.0.0.0/8' },
     };
     const without = HUB_SETTINGS.filter((name) => !(name in named));
-    expect(without).toEqual(['AGENT_TOKENS', 'DASHBOARD_TOKENS']);
+    const timing = ['000', '001', '003', '004'].flatMap((name) => [
+      `DIALECT_${name}_INTERVAL`,
+      `DIALECT_${name}_TIMEOUT`,
+    ]);
+    expect(without).toEqual(['AGENT_TOKENS', 'DASHBOARD_TOKENS', 'ADMIN_TOKENS', ...timing]);
     const camel = (name: string) =>
       name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
     const flags = Object.fromEntries(Object.entries(named).map(([name, value]) => [camel(name), value]));

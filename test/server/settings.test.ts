@@ -31,6 +31,17 @@ describe('the settings of a hub', () => {
       HEARTBEAT_TIMEOUT: 30_000,
       AGENT_TOKENS: [],
       DASHBOARD_TOKENS: [],
+      ADMIN_TOKENS: [],
+      DIALECTS: ['000', '001', '003', '004'],
+      OPEN_DIALECTS: new Map(),
+      DIALECT_000_INTERVAL: 30_000,
+      DIALECT_000_TIMEOUT: 90_000,
+      DIALECT_001_INTERVAL: 10_000,
+      DIALECT_001_TIMEOUT: 30_000,
+      DIALECT_003_INTERVAL: 60_000,
+      DIALECT_003_TIMEOUT: 180_000,
+      DIALECT_004_INTERVAL: 60_000,
+      DIALECT_004_TIMEOUT: 180_000,
       ALLOWED_ORIGINS: [],
       TRUST_PROXY: false,
       LOG_LEVEL: 'info',
@@ -39,7 +50,9 @@ describe('the settings of a hub', () => {
 
   test('[SET-1] an empty value is none', () => {
     const empty = Object.fromEntries(HUB_SETTINGS.map((name) => [name, '']));
-    expect(read({ ...empty, AGENT_TOKENS_FILE: '', DASHBOARD_TOKENS_FILE: '' })).toEqual(read({}));
+    expect(
+      read({ ...empty, AGENT_TOKENS_FILE: '', DASHBOARD_TOKENS_FILE: '', ADMIN_TOKENS_FILE: '' }),
+    ).toEqual(read({}));
   });
 
   const right: Array<[string, string, unknown]> = [
@@ -59,6 +72,13 @@ describe('the settings of a hub', () => {
     ['HEARTBEAT_TIMEOUT', '24h', 86_400_000],
     ['AGENT_TOKENS', ' one-token , two-token,', ['one-token', 'two-token']],
     ['DASHBOARD_TOKENS', 'x'.repeat(512), ['x'.repeat(512)]],
+    ['ADMIN_TOKENS', 'one-token,two-token', ['one-token', 'two-token']],
+    ['DIALECTS', 'none', []],
+    ['DIALECTS', '004, 001', ['001', '004']],
+    ['DIALECTS', '002', ['000']],
+    ['DIALECT_000_TIMEOUT', '24h', 86_400_000],
+    ['DIALECT_001_INTERVAL', '100ms', 100],
+    ['DIALECT_004_TIMEOUT', '3m', 180_000],
     [
       'ALLOWED_ORIGINS',
       'https://a.example,http://b.example:8443/',
@@ -91,6 +111,18 @@ describe('the settings of a hub', () => {
       ['short', 'has space in it', ',', ' , ', 'good-token,bad', 'x'.repeat(513), 'tökentöken'],
     ],
     ['DASHBOARD_TOKENS', ['1234567', '\n,\n']],
+    ['ADMIN_TOKENS', ['short', ',', 'good-token,bad', 'x'.repeat(513)]],
+    ['DIALECTS', ['005', '001;003', 'all', '001,nothing', '0']],
+    [
+      'OPEN_DIALECTS',
+      ['005', 'none', '003@', '003@10.0.0.0/33', '003@fleet.example', '@10.0.0.0/8', '003@::/129'],
+    ],
+    ...(['000', '001', '003', '004'] as const).flatMap(
+      (name): Array<[string, string[]]> => [
+        [`DIALECT_${name}_INTERVAL`, ['10', '10 s', '99ms', '11m', '-1s', 'soon']],
+        [`DIALECT_${name}_TIMEOUT`, ['30', '24h1s', '25h', 'never', '10s']],
+      ],
+    ),
     ['ALLOWED_ORIGINS', ['fleet.example.com', '*', 'https://a/b', 'ws://a', 'https://']],
     ['TRUST_PROXY', ['maybe', '2', 'on']],
     ['LOG_LEVEL', ['loud', 'INFO', '30']],
@@ -110,6 +142,7 @@ describe('the settings of a hub', () => {
     for (const environment of [
       { AGENT_TOKENS: 'hush-hush, secret word' },
       { DASHBOARD_TOKENS: 'hush' },
+      { ADMIN_TOKENS: 'hush-hush, secret word' },
       { REDIS_URL: 'redis://user:hush@host:99999' },
       { REDIS_URL: 'http://user:hush@host' },
       { REDIS_URL: 'redis://user:hush%zz@host' },
@@ -128,6 +161,17 @@ describe('the settings of a hub', () => {
       HEARTBEAT_INTERVAL: 1_000,
       HEARTBEAT_TIMEOUT: 3_000,
     });
+  });
+
+  test.each(['000', '001', '003', '004'])('[SET-5] so is that of dialect %s', (name) => {
+    const timing = (interval: string, timeout: string) => ({
+      [`DIALECT_${name}_INTERVAL`]: interval,
+      [`DIALECT_${name}_TIMEOUT`]: timeout,
+    });
+    expect(wrong(timing('11s', '32999ms'))).toBe(
+      `DIALECT_${name}_TIMEOUT (32999ms) must be at least 3 x DIALECT_${name}_INTERVAL (11s)`,
+    );
+    expect(read(timing('11s', '33s'))).toMatchObject({ [`DIALECT_${name}_TIMEOUT`]: 33_000 });
   });
 
   test.each([
@@ -165,6 +209,13 @@ describe('the settings of a hub', () => {
         expect(wrong(environment, file(content))).toBe('AGENT_TOKENS_FILE: is set, but holds no token');
       },
     );
+
+    test('[SET-7] those of administrators too', () => {
+      expect(read({ ADMIN_TOKENS_FILE: '/run/secrets/agents' }, file('one-token\n')).ADMIN_TOKENS).toEqual([
+        'one-token',
+      ]);
+      expect(wrong({ ADMIN_TOKENS_FILE: '/nowhere' })).toMatch(/^ADMIN_TOKENS_FILE: cannot read \/nowhere/);
+    });
 
     test('[SET-7] one that cannot be read is named, with its path', () => {
       expect(wrong({ DASHBOARD_TOKENS_FILE: '/nowhere' })).toMatch(
