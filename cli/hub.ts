@@ -132,7 +132,7 @@ Environment only (a token on a command line is seen by every user of the machine
 The first two are required off loopback; without them the hub answers to localhost only.
 
 Environment only, how often agents of a dialect beat and when they are offline (docs/MIGRATING.md):
-  DIALECT_000_INTERVAL, DIALECT_001_INTERVAL, DIALECT_003_INTERVAL, DIALECT_004_INTERVAL  30s, 10s, 60s, 60s
+  DIALECT_000_INTERVAL, DIALECT_001_INTERVAL, DIALECT_003_INTERVAL, DIALECT_004_INTERVAL  30s, 10s, 1m, 1m
   DIALECT_000_TIMEOUT, DIALECT_001_TIMEOUT, DIALECT_003_TIMEOUT, DIALECT_004_TIMEOUT      90s, 30s, 3m, 3m
 Durations are written 500ms, 10s, 3m; each timeout is at least 3 x its interval, HEARTBEAT_TIMEOUT too.
 

@@ -47,12 +47,13 @@ describe.concurrent('what a command says of itself', () => {
     expect(words.filter((word) => !known.has(word))).toEqual([]);
   });
 
-  test('[CLI-1] no flag takes a token', async () => {
-    for (const flag of ['--agent-tokens', '--dashboard-tokens', '--admin-tokens']) {
+  test.each(['--agent-tokens', '--dashboard-tokens', '--admin-tokens'])(
+    '[CLI-1] no flag takes a token: %s',
+    async (flag) => {
       const { code, stderr } = await programs.finish(['hub', flag, 'secret-token']);
       expect([code, stderr]).toEqual([2, expect.stringContaining(`unknown option '${flag}'`)]);
-    }
-  });
+    },
+  );
 
   test('[CLI-1] rollcall --help names every command', async () => {
     const { code, stdout } = await programs.finish(['--help']);

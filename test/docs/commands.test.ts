@@ -5,13 +5,18 @@ import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { agentCommand } from '../../cli/agent.ts';
 import { hubCommand } from '../../cli/hub.ts';
+import { hubsCommand } from '../../cli/hubs.ts';
+import { nodesCommand } from '../../cli/nodes.ts';
 import { upCommand } from '../../cli/up.ts';
 import { watchCommand } from '../../cli/watch.ts';
 import { HUB_SETTINGS, readHubSettings } from '../../server/settings.ts';
+import { formatDuration } from '../../shared/index.ts';
 import { PAGES, read } from './pages.ts';
 
 const commands = new Map<string, Command>(
-  [upCommand(), hubCommand(), agentCommand(), watchCommand()].map((command) => [command.name(), command]),
+  [upCommand(), hubCommand(), agentCommand(), watchCommand(), nodesCommand(), hubsCommand()].map(
+    (command) => [command.name(), command],
+  ),
 );
 const flagsOf = (command: Command): string[] => [
   '--help',
@@ -20,10 +25,18 @@ const flagsOf = (command: Command): string[] => [
 
 /** The names in the source of the agent's settings: they are not exported. */
 const agentVariables = Array.from(
-  readFileSync('agent/settings.ts', 'utf8').matchAll(/env: '([A-Z_]+)'/g),
+  readFileSync('agent/settings.ts', 'utf8').matchAll(/(?:env|alsoEnv): '([A-Z_]+)'/g),
   ([, name = '']) => name,
 );
-const files = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'AGENT_TOKEN_FILE'];
+const files = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'ADMIN_TOKENS_FILE', 'AGENT_TOKEN_FILE'];
+/** Settings of the hub that are lists, empty by default. */
+const lists = [
+  'AGENT_TOKENS',
+  'DASHBOARD_TOKENS',
+  'ADMIN_TOKENS',
+  'OPEN_DIALECTS',
+  'ALLOWED_ORIGINS',
+] as const;
 const watchVariables = ['ROLLCALL_URL', 'ROLLCALL_TOKEN', 'DASHBOARD_TOKEN'];
 const others = ['NODE_ENV', 'MODEL_RUNS', 'FUZZ_RUNS', 'CI'];
 const variables = new Set([
@@ -34,7 +47,7 @@ const variables = new Set([
 /** Rows of the README's table of settings, by their first cell. */
 function settingsUnder(heading: string): string[] {
   const section = read('README.md').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
-  return Array.from(section.matchAll(/^\| `([A-Z_]+)` \|/gm), ([, name = '']) => name);
+  return Array.from(section.matchAll(/^\| `([A-Z][A-Z0-9_]+)` \|/gm), ([, name = '']) => name);
 }
 
 describe('the settings of the README', () => {
@@ -45,8 +58,16 @@ describe('the settings of the README', () => {
     for (const name of ['HOST', 'PORT', 'KEY_PREFIX', 'SHARDS', 'TRUST_PROXY', 'LOG_LEVEL'] as const) {
       expect(page).toContain(`| \`${name}\` | \`${defaults[name]}\` |`);
     }
-    expect(page).toContain(`| \`HEARTBEAT_INTERVAL\` | \`${defaults.HEARTBEAT_INTERVAL / 1_000}s\` |`);
-    expect(page).toContain(`| \`HEARTBEAT_TIMEOUT\` | \`${defaults.HEARTBEAT_TIMEOUT / 1_000}s\` |`);
+    expect(page).toContain(`| \`DIALECTS\` | \`${defaults.DIALECTS.join()}\` |`);
+    const timing = HUB_SETTINGS.filter((name) => /_(?:INTERVAL|TIMEOUT)$/.test(name));
+    expect(timing).toHaveLength(10);
+    for (const name of timing) {
+      expect(page).toContain(`| \`${name}\` | \`${formatDuration(Number(defaults[name]))}\` |`);
+    }
+    const none = HUB_SETTINGS.filter((name) => !page.includes(`| \`${name}\` | \``));
+    expect(none).toEqual(['REDIS_URL', ...lists]);
+    for (const name of none) expect(page).toContain(`| \`${name}\` | none |`);
+    for (const name of lists) expect([...defaults[name]]).toEqual([]);
   });
 
   it('of the agent are those of the code', () => {
@@ -55,10 +76,18 @@ describe('the settings of the README', () => {
   });
 });
 
+/** The command of a line, down to the subcommand. */
+function commandOf(name: string, rest: string): Command | undefined {
+  const command = commands.get(name);
+  const word = /^ ([a-z]+)/.exec(rest)?.[1];
+  const subcommand = command?.commands.find((sub) => sub.name() === word);
+  return command?.commands.length && word !== undefined ? subcommand : command;
+}
+
 /** Commands in code, fenced or inline: from the program's name to the end of the command. */
 function commandLines(page: string): Array<{ name: string; rest: string }> {
   const lines = read(page).matchAll(
-    /(?:rollcall|cli\/main\.(?:js|ts)) (up|hub|agent|watch)\b([^\n`|&;#…]*)/g,
+    /(?:rollcall|cli\/main\.(?:js|ts)) (up|hubs|hub|agent|watch|nodes)\b([^\n`|&;#…]*)/g,
   );
   return Array.from(lines, ([, name = '', rest = '']) => ({ name, rest }));
 }
@@ -66,7 +95,7 @@ function commandLines(page: string): Array<{ name: string; rest: string }> {
 describe.each(PAGES)('%s', (page) => {
   it('shows only flags that there are', () => {
     for (const { name, rest } of commandLines(page)) {
-      const command = commands.get(name);
+      const command = commandOf(name, rest);
       if (!command) throw new Error(`there is no rollcall ${name}`);
       for (const flag of rest.match(/(?<=\s)--[a-z-]+/g) ?? []) {
         expect(flagsOf(command), `rollcall ${name}${rest}`).toContain(flag);
@@ -75,7 +104,7 @@ describe.each(PAGES)('%s', (page) => {
   });
 
   it('sets only variables that there are', () => {
-    const set = read(page).matchAll(/(?<![A-Z_a-z"$])([A-Z][A-Z_]{3,})=(?=\S)/g);
+    const set = read(page).matchAll(/(?<![A-Z_a-z"$])([A-Z][A-Z0-9_]{3,})=(?=\S)/g);
     const unknown = Array.from(set, ([, name = '']) => name).filter((name) => !variables.has(name));
     // Programs of others, as they are called in the page.
     expect(unknown.filter((name) => !/^(LimitNOFILE|TIMEOUT_MINUTES)$/.test(name))).toEqual([]);

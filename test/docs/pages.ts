@@ -8,6 +8,9 @@ export const PAGES = [
   'docs/PROTOCOL.md',
   'docs/OPERATIONS.md',
   'docs/SCALING.md',
+  'docs/HTTP.md',
+  'docs/MIGRATING.md',
+  'docs/TROUBLESHOOTING.md',
 ] as const;
 
 export const read = (page: string): string => readFileSync(page, 'utf8');

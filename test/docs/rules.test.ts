@@ -14,6 +14,16 @@ function rulesIn(page: string): Rule[] {
   return Array.from(rules, ([, id = '', text = '']) => ({ id, text: text.replaceAll(/\s+/g, ' ').trim() }));
 }
 
+/** The numbers of each family, in the order of the page. */
+function families(of: readonly Rule[]): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  for (const { id } of of) {
+    const [family = '', number] = id.split('-');
+    found.set(family, [...(found.get(family) ?? []), Number(number)]);
+  }
+  return found;
+}
+
 /** Every rule's number that begins a test's title, and the files in which it does. */
 function idsInTests(): Map<string, string[]> {
   const found = new Map<string, string[]>();
@@ -26,7 +36,9 @@ function idsInTests(): Map<string, string[]> {
   return found;
 }
 
-const rules = ['docs/PROTOCOL.md', 'docs/OPERATIONS.md'].flatMap(rulesIn);
+const counted = ['docs/PROTOCOL.md', 'docs/OPERATIONS.md'].flatMap(rulesIn);
+const ofHttp = rulesIn('docs/HTTP.md');
+const rules = [...counted, ...ofHttp];
 const tested = idsInTests();
 
 describe('the numbered rules', () => {
@@ -37,14 +49,25 @@ describe('the numbered rules', () => {
   });
 
   it('count from 1 without holes', () => {
-    const families = new Map<string, number[]>();
-    for (const { id } of rules) {
-      const [family = '', number] = id.split('-');
-      families.set(family, [...(families.get(family) ?? []), Number(number)]);
-    }
-    for (const [family, numbers] of families) {
+    for (const [family, numbers] of families(counted)) {
       expect(numbers, family).toEqual(Array.from(numbers, (_, index) => index + 1));
     }
+  });
+
+  it('of HTTP count from 50, without holes but for groups that begin at the next ten', () => {
+    expect(ofHttp.length).toBeGreaterThan(80);
+    for (const [family, numbers] of families(ofHttp)) {
+      for (const [index, number] of numbers.entries()) {
+        const before = numbers[index - 1];
+        const next = before === undefined ? [50] : [before + 1, Math.floor(before / 10 + 1) * 10];
+        expect(next, `${family}-${number}`).toContain(number);
+      }
+    }
+  });
+
+  it('of HTTP stand in one form only', () => {
+    const anyForm = readFileSync('docs/HTTP.md', 'utf8').match(/^\s*[-*] .{0,2}\[[A-Z0-9]+-\d+\]/gm) ?? [];
+    expect(anyForm.length).toBe(ofHttp.length);
   });
 
   it('are known where a test names one', () => {
