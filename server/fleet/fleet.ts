@@ -42,7 +42,8 @@ export class Fleet {
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
   readonly #followers: Follower[];
-  readonly #flushing = new Set<number>();
+  /** The write of a shard's heartbeats that is under way. */
+  readonly #flushing = new Map<number, Promise<void>>();
   readonly #ends: Cancel[] = [];
   /** How far the store's clock is ahead of ours. */
   #storeAheadMs = 0;
@@ -157,6 +158,8 @@ export class Fleet {
 
   /** Writes every waiting heartbeat now. */
   async flush(): Promise<void> {
+    // What is under way was begun without the newest.
+    await Promise.all(this.#flushing.values());
     await Promise.all(this.#followers.map(({ shard }) => this.#flush(shard)));
   }
 
@@ -175,9 +178,15 @@ export class Fleet {
     }
   }
 
-  async #flush(shard: number): Promise<void> {
-    if (this.#flushing.has(shard)) return;
-    this.#flushing.add(shard);
+  #flush(shard: number): Promise<void> {
+    const running = this.#flushing.get(shard);
+    if (running) return running;
+    const flushing = this.#tryToWrite(shard).finally(() => this.#flushing.delete(shard));
+    this.#flushing.set(shard, flushing);
+    return flushing;
+  }
+
+  async #tryToWrite(shard: number): Promise<void> {
     try {
       await this.#writeHeartbeats(shard);
     } catch (error) {
@@ -185,8 +194,6 @@ export class Fleet {
       if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
         this.#context.log.error({ err: error, shard }, 'Could not write heartbeats');
       }
-    } finally {
-      this.#flushing.delete(shard);
     }
   }
 
