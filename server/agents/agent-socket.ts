@@ -141,9 +141,10 @@ export class AgentSocket extends WebSocket {
    * and so also that of an agent whose pings of a minute came at once.
    */
   pinged(data: Buffer): void {
-    if (!this.#admits(this.#now())) return;
+    const now = this.#now();
+    if (!this.#admits(now)) return;
     if (this.#mayWrite()) this.pong(data);
-    if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session);
+    if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
   }
 
   /** A pong that nobody asked for: no heartbeat, but a frame like any other. */

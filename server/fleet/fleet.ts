@@ -120,9 +120,9 @@ export class Fleet {
     return this.presence.state;
   }
 
-  /** A ping of a live session. */
-  heartbeat(session: LiveSession): void {
-    this.#heartbeats.note(session, this.#context.clock.now());
+  /** A ping of a live session, at a hub time that the caller may have read already. */
+  heartbeat(session: LiveSession, now: number = this.#context.clock.now()): void {
+    this.#heartbeats.note(session, now);
   }
 
   /** Whether any part of the store can be written to: while none can, new agents are sent away. */
