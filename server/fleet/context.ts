@@ -1,7 +1,7 @@
 import type { HeartbeatTiming } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
-import type { FleetStore, Stored } from '../store/fleet-store.ts';
+import type { FleetStore, NodeRecord, Stored } from '../store/fleet-store.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { Presence } from './presence.ts';
 import type { Sessions } from './sessions.ts';
@@ -26,11 +26,17 @@ export interface FleetContext {
   readonly doubt: (nodeId: string) => void;
 }
 
+/** The newer of what a session of this hub last wrote and what the view has seen, which follows a moment later. */
+export function newerRecord(
+  own: NodeRecord | undefined,
+  seen: NodeRecord | undefined,
+): NodeRecord | undefined {
+  return own && (!seen || own.node.seq > seen.node.seq) ? own : seen;
+}
+
 /** The newest that this hub knows of a node without asking the store. */
 export function bestKnown({ view, sessions }: FleetContext, id: string): Stored {
-  const seen = view.get(id);
-  const own = sessions.get(id)?.record;
-  const record = own && (!seen || own.node.seq > seen.node.seq) ? own : seen;
+  const record = newerRecord(sessions.get(id)?.record, view.get(id));
   if (record) return { kind: 'node', record, restored: false };
   const version = view.goneAt(id);
   return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };

@@ -13,7 +13,7 @@ import { instant } from '../clock.ts';
 import { shortSession } from '../log.ts';
 import { type Change, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
-import { bestKnown, type FleetContext, VIEW_WAIT_MS } from './context.ts';
+import { bestKnown, type FleetContext, newerRecord, VIEW_WAIT_MS } from './context.ts';
 import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
@@ -215,9 +215,7 @@ export class Registrar {
 
   async #commitClose(id: string, closing: Closing, session?: LiveSession): Promise<void> {
     const { store, storeNow, log, view } = this.#context;
-    const seen = view.get(id);
-    const own = session?.record;
-    const record = own && (!seen || own.node.seq > seen.node.seq) ? own : seen;
+    const record = newerRecord(session?.record, view.get(id));
     const settled = await settle(
       store,
       id,
