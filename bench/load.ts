@@ -1,6 +1,6 @@
 // A load process: `fork`ed by the bench, pinned to a core, told by messages what to do.
 import { z } from 'zod';
-import { connectAll, RawAgent } from './raw-agent.ts';
+import { connectAll, RawAgent } from '../simulate/raw-agent.ts';
 
 export const loadOrder = z.discriminatedUnion('do', [
   z.object({

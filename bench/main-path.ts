@@ -3,9 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import Table from 'cli-table3';
 import { io } from 'socket.io-client';
 import { changesSchema, DASHBOARD_PATH } from '../shared/index.ts';
+import { type Beat, connectAll, RawAgent } from '../simulate/raw-agent.ts';
 import { type RedisServer, startRedis } from '../test/support/redis-server.ts';
 import { cpuMicros, LoadProcess, pin, ServerProcess } from './processes.ts';
-import { type Beat, connectAll, RawAgent } from './raw-agent.ts';
 
 const HUB_CORE = 0;
 const LOAD_CORE = 1;
