@@ -74,12 +74,12 @@ export class AgentGateway {
       refuseUpgrade(socket, 401, `the token is ${verdict}`, { 'WWW-Authenticate': 'Bearer' });
     } else {
       const remoteAddress = this.#access.remoteAddress(request);
-      this.#wss.handleUpgrade(request, socket, head, (agent) => this.#begin(agent, remoteAddress));
+      this.#wss.handleUpgrade(request, socket, head, (agent) => this.#begin(agent, remoteAddress, socket));
     }
   }
 
-  #begin(agent: AgentSocket, remoteAddress: string): void {
-    agent.begin(this.#context, remoteAddress);
+  #begin(agent: AgentSocket, remoteAddress: string, socket: Duplex): void {
+    agent.begin(this.#context, remoteAddress, socket);
     this.#sockets.add(agent);
     agent.once('close', () => this.#sockets.delete(agent));
   }

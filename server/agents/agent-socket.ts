@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import {
   type AgentErrorCode,
@@ -16,6 +17,7 @@ import type { LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
 import { TokenBucket } from '../token-bucket.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
+import { FrameBoundary } from './frame-boundary.ts';
 
 /** What all agent sockets of a hub share. */
 export interface AgentSocketContext {
@@ -44,6 +46,12 @@ const PENDING_MESSAGES = 8;
 /** What an agent may leave unread before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 
+/** The two first bytes of an empty ping from an agent, final and masked; the mask's four bytes follow. */
+const PING_HEAD = [0x89, 0x80] as const;
+const PING_BYTES = 6;
+/** An empty pong (RFC 6455, sections 5.5.2 and 5.5.3). */
+const PONG = Buffer.from([0x8a, 0x00]);
+
 /** How long an agent waits before it tries again where the hub is busy: 1 s to 3 s, so that they come spread out. */
 export function retryAfterMs(): number {
   return 1_000 + Math.random() * 2_000;
@@ -59,9 +67,10 @@ export class AgentSocket extends WebSocket {
   #errors: TokenBucket | undefined;
   #pending = 0;
   #work: Promise<void> | undefined;
+  readonly #boundary = new FrameBoundary();
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
-  begin(context: AgentSocketContext, remoteAddress: string): void {
+  begin(context: AgentSocketContext, remoteAddress: string, socket: Duplex): void {
     const now = context.clock.now();
     this.#context = context;
     this.remoteAddress = remoteAddress;
@@ -73,6 +82,25 @@ export class AgentSocket extends WebSocket {
     this.on('ping', onPing);
     this.on('pong', onPong);
     this.on('close', onClose);
+    this.#takePings(socket);
+  }
+
+  /**
+   * Stands before ws in what comes from the socket: most of it are heartbeats, empty pings of six bytes that need
+   * no parser and no stream of their own to be answered. Everything else goes on to ws as it came.
+   */
+  #takePings(socket: Duplex): void {
+    const toWs = socket.listeners('data');
+    socket.removeAllListeners('data');
+    socket.on('data', (chunk: Buffer) => {
+      const isPing = chunk.length === PING_BYTES && chunk[0] === PING_HEAD[0] && chunk[1] === PING_HEAD[1];
+      if (isPing && this.#boundary.here) {
+        if (this.#heartbeat() && this.#mayWrite()) socket.write(PONG);
+      } else {
+        this.#boundary.passed(chunk);
+        for (const listener of toWs) listener.call(socket, chunk);
+      }
+    });
   }
 
   get live(): boolean {
@@ -141,10 +169,15 @@ export class AgentSocket extends WebSocket {
    * and so also that of an agent whose pings of a minute came at once.
    */
   pinged(data: Buffer): void {
+    if (this.#heartbeat() && this.#mayWrite()) this.pong(data);
+  }
+
+  /** Counts a ping; false where it is not to be answered. */
+  #heartbeat(): boolean {
     const now = this.#now();
-    if (!this.#admits(now)) return;
-    if (this.#mayWrite()) this.pong(data);
+    if (!this.#admits(now)) return false;
     if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
+    return true;
   }
 
   /** A pong that nobody asked for: no heartbeat, but a frame like any other. */
