@@ -33,8 +33,8 @@ export class AgentGateway {
   readonly #endSweep: Cancel;
   #draining: Promise<void> | undefined;
 
-  constructor(context: AgentSocketContext, access: Access) {
-    this.#context = context;
+  constructor(context: Omit<AgentSocketContext, 'gone'>, access: Access) {
+    this.#context = { ...context, gone: (agent) => this.#sockets.delete(agent) };
     this.#access = access;
     this.#endSweep = context.clock.every(SWEEP_MS, () => this.#sweep());
   }
@@ -81,7 +81,6 @@ export class AgentGateway {
   #begin(agent: AgentSocket, remoteAddress: string, socket: Duplex): void {
     agent.begin(this.#context, remoteAddress, socket);
     this.#sockets.add(agent);
-    agent.once('close', () => this.#sockets.delete(agent));
   }
 
   #sweep(): void {

@@ -24,6 +24,8 @@ export interface AgentSocketContext {
   fleet: Fleet;
   clock: Clock;
   log: Log;
+  /** A socket closed. */
+  gone: (agent: AgentSocket) => void;
 }
 
 /** How a socket closed, where its agent began it. */
@@ -151,6 +153,7 @@ export class AgentSocket extends WebSocket {
 
   /** For `onClose`: the close has happened, whoever began it. */
   closed(code: number, reason: Buffer): void {
+    this.#context?.gone(this);
     const detail = reason.length > 0 ? reason.toString() : undefined;
     this.#closeState({ goodbye: GOODBYE_CODES.has(code), code, ...(detail && { detail }) });
   }

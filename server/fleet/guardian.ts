@@ -90,6 +90,7 @@ export class Guardian {
       if (!record || record.node.seq < session.record.node.seq) return;
       session.record = record;
       session.timing = record.node.heartbeat;
+      session.connection = record.node.connection ?? session.connection;
     } else if (event.seq > session.record.sessionSeq) {
       this.#end(session, event.type === 'removed' ? CLOSE.removed : CLOSE.superseded);
     }

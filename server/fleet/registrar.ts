@@ -11,6 +11,7 @@ import {
 } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
 import { shortSession } from '../log.ts';
+import { shareFacts } from '../shared-parts.ts';
 import { type Change, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import { bestKnown, type FleetContext, newerRecord, VIEW_WAIT_MS } from './context.ts';
@@ -62,7 +63,6 @@ export class Registrar {
     const session: LiveSession = {
       nodeId: id,
       session: record.session,
-      instanceId: record.instanceId,
       shard: this.#context.store.shardOf(id),
       connection: registration.connection,
       end: link.end,
@@ -251,6 +251,7 @@ export class Registrar {
     connection: Connection,
     timing: HeartbeatTiming = agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
   ): Registration {
+    shareFacts(message.node);
     return {
       id: nodeIdOf(message.node),
       session,

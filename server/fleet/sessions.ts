@@ -8,9 +8,8 @@ import type { NodeRecord } from '../store/fleet-store.ts';
 export interface LiveSession {
   readonly nodeId: string;
   readonly session: string;
-  readonly instanceId: string;
   readonly shard: number;
-  readonly connection: Connection;
+  connection: Connection;
   /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
   readonly end: (code: CloseCode) => void;
   timing: HeartbeatTiming;
