@@ -25,6 +25,7 @@ import {
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
 import { batchesOf } from './batches.ts';
+import { type Batch, CommitQueue } from './commit-queue.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
@@ -33,7 +34,7 @@ import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings }
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, toStoredNode } from './replies.ts';
-import { beatArguments, changeArguments, lostArguments, toBeatAnswer, toTickAnswer } from './script-words.ts';
+import { beatArguments, lostArguments, toBeatAnswer, toOutcomes, toTickAnswer } from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
 
 export interface RedisStoreOptions {
@@ -66,6 +67,7 @@ export class RedisStore implements FleetStore {
   readonly #logEntries: string;
   /** By shard: the name of the data set that was attached; '' before. */
   readonly #epochs: string[];
+  readonly #commits: CommitQueue[];
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
   constructor(options: RedisStoreOptions) {
@@ -80,6 +82,14 @@ export class RedisStore implements FleetStore {
     this.#logger = logger;
     this.#logEntries = String(logEntries);
     this.#epochs = Array.from({ length: shards }, () => '');
+    this.#commits = Array.from(
+      { length: shards },
+      (_, shard) =>
+        new CommitQueue((batch) => this.#commitAll(shard, batch), {
+          clock,
+          withinMs: commandTimeoutMs,
+        }),
+    );
     this.#link = new RedisLink({
       target,
       channel: this.#keys.bell,
@@ -134,21 +144,26 @@ export class RedisStore implements FleetStore {
     return { kind: 'nothing' };
   }
 
-  async commit(change: Change): Promise<CommitOutcome> {
-    const { id } = change;
-    const shard = this.shardOf(id);
-    const { epoch, node, beat, gone, deadlines, events } = this.#shard(shard);
-    const outcome = await this.#link.run(shard, (client) =>
-      client.fleetCommit(
-        ...[epoch, node(id), beat(id), gone(id), deadlines, events],
-        this.#epoch(shard),
-        ...changeArguments(change),
+  commit(change: Change): Promise<CommitOutcome> {
+    const shard = this.shardOf(change.id);
+    const queue = this.#commits[shard];
+    if (!queue) throw new RangeError(`there is no shard ${shard}`);
+    return queue.commit(change, this.#epoch(shard));
+  }
+
+  async #commitAll(shard: number, { epoch: attached, changes, args }: Batch) {
+    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    return this.#link.run(shard, async (client) => {
+      const reply = await client.fleetCommits(
+        ...[epoch, deadlines, events, attached, prefix],
         ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
-      ),
-    );
-    if (outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating' || outcome === 'epoch')
-      return outcome;
-    throw new TypeError('the commit script answered something unknown');
+        ...args,
+      );
+      const outcomes = toOutcomes(reply, changes);
+      // A Redis that refuses all of them is as good as none.
+      if (outcomes.every((outcome) => outcome instanceof Error)) throw outcomes[0];
+      return outcomes;
+    });
   }
 
   async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
