@@ -252,14 +252,15 @@ export class AgentSocket extends WebSocket {
       return;
     }
     this.#pending += 1;
-    const turn = (this.#work ?? Promise.resolve()).then(run);
-    this.#work = turn
-      .catch(() => {})
-      .finally(() => {
-        this.#pending -= 1;
-        if (this.#pending === 0) this.#work = undefined;
-      });
-    this.#logged(turn);
+    const turn = this.#work ? this.#work.then(run) : run();
+    const over = (): void => {
+      this.#pending -= 1;
+      if (this.#pending === 0) this.#work = undefined;
+    };
+    this.#work = turn.then(over, (error: unknown) => {
+      over();
+      this.#failed(error);
+    });
   }
 
   /** Answers a bad message. A flood of them ends the session. */
@@ -287,10 +288,12 @@ export class AgentSocket extends WebSocket {
   }
 
   #logged(work: Promise<unknown> | undefined): void {
-    work?.catch((error: unknown) => {
-      this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
-      this.end(CLOSE.busy, busyReason(retryAfterMs()));
-    });
+    work?.catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
+    this.end(CLOSE.busy, busyReason(retryAfterMs()));
   }
 }
 

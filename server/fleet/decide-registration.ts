@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connection, FleetNode, HeartbeatTiming, NodeFacts, Reason } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
-import type { Change, NodeRecord, Stored } from '../store/fleet-store.ts';
+import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp } from './transition.ts';
 
 /** What a registering agent said, and what the hub adds. */
@@ -21,13 +21,14 @@ export interface Registration {
 export function decideRegistration(stored: Stored, registration: Registration, stamp: Stamp): Change {
   const { session, instanceId } = registration;
   const at = instant(stamp.now);
+  const seq = versionOf(stored) + 1;
   const old = stored.kind === 'node' ? stored.record : undefined;
   const reason = old ? returnReason(old, instanceId) : 'registered';
   const conditions = old?.node.conditions ?? [];
   const status = contactStatus(conditions);
   const node: FleetNode = {
     ...nodeFrom(registration),
-    seq: 1,
+    seq,
     status,
     reason,
     statusSince: old?.node.status === status ? old.node.statusSince : at,
@@ -38,9 +39,9 @@ export function decideRegistration(stored: Stored, registration: Registration, s
     createdAt: old?.node.createdAt ?? at,
     registeredAt: at,
   };
-  const change = changeOf(
+  return changeOf(
     stored,
-    { node, session, instanceId, sessionSeq: 0 },
+    { node, session, instanceId, sessionSeq: seq },
     {
       type: old ? 'reregistered' : 'registered',
       from: old?.node.status ?? null,
@@ -51,7 +52,6 @@ export function decideRegistration(stored: Stored, registration: Registration, s
     { heartbeat: 'set', look: { afterMs: registration.timing.timeoutMs } },
     stamp,
   );
-  return { ...change, record: { ...change.record, sessionSeq: change.event.seq } };
 }
 
 function returnReason(old: NodeRecord, instanceId: string): Reason {

@@ -60,6 +60,8 @@ export class Follower {
   /** The view held all of the shard, up to the moment when something was lost. */
   #viewIsWhole = false;
   #reachable = false;
+  /** A write failed since the last look: what waits because of it is written after the next one. */
+  #doubted = false;
   #skip = 0;
   #running: Promise<void> | undefined;
   #again = false;
@@ -125,6 +127,7 @@ export class Follower {
   /** A write failed or found another data set: look at once. */
   doubt(): void {
     this.stalled();
+    this.#doubted = true;
     void this.wake();
   }
 
@@ -189,6 +192,7 @@ export class Follower {
 
   async #becomeReachable(): Promise<void> {
     if (this.storeSince === Number.POSITIVE_INFINITY) this.storeSince = this.#clock.now();
+    this.#doubted = false;
     await this.#duties.recovered(this.shard);
     this.#reach(true);
   }
@@ -236,7 +240,7 @@ export class Follower {
 
   async #take(phase: Extract<Phase, { kind: 'following' }>, news: Extract<TickAnswer, { kind: 'news' }>) {
     this.#duties.time(news.now);
-    if (!this.#reachable) await this.#becomeReachable();
+    if (!this.#reachable || this.#doubted) await this.#becomeReachable();
     for (const entry of news.entries) {
       if (this.#view.apply(this.shard, entry, phase.caughtUp) === 'hole') {
         this.#reload(`version ${entry.event.seq} of ${entry.event.nodeId} came without the one before`);

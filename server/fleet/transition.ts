@@ -48,7 +48,7 @@ export function changeOf(
 ): Change {
   const expected = versionOf(stored);
   const seq = expected + 1;
-  const node = liveness.removed ? record.node : { ...record.node, seq };
+  const node = liveness.removed || record.node.seq === seq ? record.node : { ...record.node, seq };
   return {
     id: node.id,
     expected,

@@ -13,6 +13,18 @@ export interface Applied {
 /** The view lost the thread and was loaded afresh: what it shows may have changed without events. */
 export type ViewListener = { changed: (applied: Applied) => void; reloaded: (reason: string) => void };
 
+/** Somebody who was told of a write and waits to see it. */
+interface Waiter {
+  id: string;
+  seq: number;
+  /** Hub time at which it gives up. */
+  until: number;
+  done: () => void;
+}
+
+/** How long a reply that reports a write waits for this hub's own view to show it. */
+const VIEW_WAIT_MS = 1_000;
+
 /** Tombstones that are remembered per shard, to put them back into a store that lost them. */
 const TOMBSTONES = 10_000;
 
@@ -28,7 +40,10 @@ export class View {
   readonly #gone: Array<Map<string, number>>;
   readonly #positions: Array<Position | undefined>;
   readonly #listeners = new Set<ViewListener>();
-  readonly #waiting = new Map<string, Set<{ seq: number; done: () => void }>>();
+  readonly #waiting = new Map<string, Waiter[]>();
+  /** The same waiters, the one whose time ends first in front. */
+  readonly #waitersInTime = new Set<Waiter>();
+  #endWait: Cancel | undefined;
   readonly #shardOf: (id: string) => number;
   readonly #clock: Clock;
 
@@ -152,34 +167,49 @@ export class View {
 
   /**
    * Waits until the view has applied this version of a node, so that whoever is told of a write can read it.
-   * Gives up after `withinMs`: the write itself stands.
+   * Gives up after a second: the write itself stands.
    */
-  waitFor(id: string, seq: number, withinMs: number): Promise<void> {
+  waitFor(id: string, seq: number): Promise<void> {
     const known = this.get(id)?.node.seq ?? this.goneAt(id) ?? 0;
     if (known >= seq) return Promise.resolve();
-    return new Promise((resolve) => {
-      let cancel: Cancel = () => {};
-      const waiter = {
-        seq,
-        done: () => {
-          cancel();
-          this.#forgetWaiter(id, waiter);
-          resolve();
-        },
-      };
-      cancel = this.#clock.after(withinMs, waiter.done);
-      const waiters = this.#waiting.get(id) ?? new Set();
-      this.#waiting.set(id, waiters.add(waiter));
+    return new Promise((done) => {
+      const waiter = { id, seq, until: this.#clock.now() + VIEW_WAIT_MS, done };
+      const others = this.#waiting.get(id);
+      if (others) others.push(waiter);
+      else this.#waiting.set(id, [waiter]);
+      this.#waitersInTime.add(waiter);
+      this.#endWait ??= this.#clock.after(VIEW_WAIT_MS, () => this.#giveUp());
     });
   }
 
   #settleWaiting(id: string, seq: number): void {
-    for (const waiter of this.#waiting.get(id) ?? []) if (waiter.seq <= seq) waiter.done();
+    const waiters = this.#waiting.get(id);
+    if (waiters) for (const waiter of [...waiters]) if (waiter.seq <= seq) this.#endWaiter(waiter);
   }
 
-  #forgetWaiter(id: string, waiter: { seq: number; done: () => void }): void {
-    const waiters = this.#waiting.get(id);
-    if (waiters?.delete(waiter) && waiters.size === 0) this.#waiting.delete(id);
+  /** One timer for all who wait: in a storm there are thousands. */
+  #giveUp(): void {
+    this.#endWait = undefined;
+    const now = this.#clock.now();
+    for (const waiter of this.#waitersInTime) {
+      if (waiter.until > now) {
+        this.#endWait = this.#clock.after(waiter.until - now, () => this.#giveUp());
+        return;
+      }
+      this.#endWaiter(waiter);
+    }
+  }
+
+  #endWaiter(waiter: Waiter): void {
+    const left = this.#waiting.get(waiter.id)?.filter((other) => other !== waiter) ?? [];
+    if (left.length > 0) this.#waiting.set(waiter.id, left);
+    else this.#waiting.delete(waiter.id);
+    this.#waitersInTime.delete(waiter);
+    if (this.#waitersInTime.size === 0) {
+      this.#endWait?.();
+      this.#endWait = undefined;
+    }
+    waiter.done();
   }
 }
 

@@ -37,14 +37,14 @@ export class CommitQueue {
   readonly #call: CommitCall;
   readonly #clock: Clock;
   /** A change that could not be sent for so long has failed; it was never written. */
-  readonly #withinMs: number;
+  readonly #sentWithinMs: number;
   #waiting: Waiting[] = [];
   #running = false;
 
-  constructor(call: CommitCall, parts: { clock: Clock; withinMs: number }) {
+  constructor(call: CommitCall, parts: { clock: Clock; sentWithinMs: number }) {
     this.#call = call;
     this.#clock = parts.clock;
-    this.#withinMs = parts.withinMs;
+    this.#sentWithinMs = parts.sentWithinMs;
   }
 
   /** Commits a change of the data set with this epoch. Throws `StoreAwayError`: the outcome is then unknown. */
@@ -82,7 +82,7 @@ export class CommitQueue {
   async #send(batch: Waiting[]): Promise<void> {
     try {
       const [first] = batch;
-      if (first && this.#clock.now() - first.since > this.#withinMs)
+      if (first && this.#clock.now() - first.since > this.#sentWithinMs)
         throw new StoreAwayError('Redis is too far behind');
       const outcomes = await this.#call({
         epoch: first?.epoch ?? '',
