@@ -15,6 +15,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
 import { TokenBucket } from '../token-bucket.ts';
+import type { Admission } from './admission.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
 
 /** What all agent sockets of a hub share. */
@@ -22,6 +23,7 @@ export interface AgentSocketContext {
   fleet: Fleet;
   clock: Clock;
   log: Log;
+  admission: Admission;
 }
 
 /** How a socket closed, where its agent began it. */
@@ -43,11 +45,6 @@ const PENDING_MESSAGES = 8;
 
 /** What an agent may leave unread before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
-
-/** How long an agent waits before it tries again where the hub is busy: 1 s to 3 s, so that they come spread out. */
-export function retryAfterMs(): number {
-  return 1_000 + Math.random() * 2_000;
-}
 
 /** The socket of one agent, from the upgrade to the close. Its state says which messages it may send. */
 export class AgentSocket extends WebSocket {
@@ -104,14 +101,21 @@ export class AgentSocket extends WebSocket {
 
   /** The hub shuts down. The session is left in the fleet, so that its waiting heartbeat is written all the same. */
   drain(): void {
-    this.#state = { kind: 'closed' };
+    this.#enter({ kind: 'closed' });
     this.close(CLOSE.restarting.code, CLOSE.restarting.reason);
+  }
+
+  /** Out of the registration, or from there on. */
+  #enter(state: Extract<State, { kind: 'live' | 'closed' }>): void {
+    const { kind } = this.#state;
+    this.#state = state;
+    if (kind === 'awaiting registration' || kind === 'registering') this.#context?.admission.ended();
   }
 
   #closeState(ending?: Ending): void {
     const state = this.#state;
     if (state.kind === 'closed') return;
-    this.#state = { kind: 'closed', ...(ending && { ending }) };
+    this.#enter({ kind: 'closed', ...(ending && { ending }) });
     if (state.kind === 'live') this.#sessionOver(state.session, ending);
   }
 
@@ -211,7 +215,7 @@ export class AgentSocket extends WebSocket {
     const link = { remoteAddress: this.remoteAddress, end: (code: CloseCode) => this.end(code) };
     const outcome = await this.#context?.fleet.registrar.register(message, link);
     if (outcome?.kind !== 'registered') {
-      this.end(CLOSE.busy, busyReason(retryAfterMs()));
+      this.#sendAway();
       return;
     }
     const { session, reply } = outcome;
@@ -220,7 +224,7 @@ export class AgentSocket extends WebSocket {
       this.#sessionOver(session, this.#state.ending);
       return;
     }
-    this.#state = { kind: 'live', session };
+    this.#enter({ kind: 'live', session });
     if (session.ended) this.end(CLOSE.superseded);
     else this.#send(reply);
   }
@@ -291,9 +295,14 @@ export class AgentSocket extends WebSocket {
     work?.catch((error: unknown) => this.#failed(error));
   }
 
+  /** The registration cannot be taken now. */
+  #sendAway(): void {
+    this.end(CLOSE.busy, busyReason(this.#context?.admission.retryAfterMs(this.#now()) ?? 1_000));
+  }
+
   #failed(error: unknown): void {
     this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
-    this.end(CLOSE.busy, busyReason(retryAfterMs()));
+    this.#sendAway();
   }
 }
 
