@@ -10,6 +10,8 @@ import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
 
 /** How often deadlines are looked at: one sweep over all sockets instead of a timer each. */
 const SWEEP_MS = 1_000;
+/** Sockets that are looked at before the clock is read again. */
+const SOCKETS_PER_TURN = 50;
 /** Agents are closed over this long at most when the hub shuts down, so that they do not come back at once. */
 const DRAIN_SPREAD_MS = 3_000;
 const DRAIN_STEP_MS = 50;
@@ -47,6 +49,7 @@ export class AgentGateway {
   });
   readonly #ends: Cancel[];
   readonly admission: Admission;
+  #sweeping = false;
   #draining: Promise<void> | undefined;
 
   constructor(parts: Omit<AgentSocketContext, 'admission'> & { limits: AdmissionLimits }, access: Access) {
@@ -55,7 +58,7 @@ export class AgentGateway {
     this.#context = { fleet, clock, log, admission: this.admission };
     this.#access = access;
     this.#ends = [
-      clock.every(SWEEP_MS, () => this.#sweep()),
+      clock.every(SWEEP_MS, () => void this.#sweep()),
       clock.every(TURN_MS, () => this.admission.turned(clock.now())),
     ];
   }
@@ -115,9 +118,21 @@ export class AgentGateway {
     agent.once('close', () => this.#sockets.delete(agent));
   }
 
-  #sweep(): void {
-    const now = this.#context.clock.now();
-    for (const agent of this.#sockets) agent.checkDeadline(now);
+  /** In slices: a network that lost ten thousand agents ends as many sockets here. */
+  async #sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    const { clock, fleet } = this.#context;
+    let looked = 0;
+    try {
+      for (const agent of this.#sockets) {
+        looked += 1;
+        if (looked % SOCKETS_PER_TURN === 0 && fleet.slices.over()) await fleet.slices.next();
+        agent.checkDeadline(clock.now());
+      }
+    } finally {
+      this.#sweeping = false;
+    }
   }
 
   /** Closes every agent with 1012, spread over up to three seconds, and ends those that do not answer. */

@@ -1,5 +1,6 @@
 import { type Filter, type FleetEvent, type FleetNode, matcher, type Status } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
+import { Slices } from '../slices.ts';
 import type { LogEntry, NodeRecord, Position, Tombstone } from '../store/fleet-store.ts';
 import { NodeIndex } from './node-index.ts';
 
@@ -25,6 +26,9 @@ interface Waiter {
 /** How long a reply that reports a write waits for this hub's own view to show it. */
 const VIEW_WAIT_MS = 1_000;
 
+/** Records of a snapshot that are taken in before the clock is read again. */
+const RECORDS_PER_TURN = 50;
+
 /** Tombstones that are remembered per shard, to put them back into a store that lost them. */
 const TOMBSTONES = 10_000;
 
@@ -46,13 +50,15 @@ export class View {
   #endWait: Cancel | undefined;
   readonly #shardOf: (id: string) => number;
   readonly #clock: Clock;
+  readonly #slices: Slices;
 
-  constructor(shards: number, shardOf: (id: string) => number, clock: Clock) {
+  constructor(shards: number, shardOf: (id: string) => number, clock: Clock, slices = new Slices(clock)) {
     this.#records = Array.from({ length: shards }, () => new Map());
     this.#gone = Array.from({ length: shards }, () => new Map());
     this.#positions = Array.from({ length: shards }, () => undefined);
     this.#shardOf = shardOf;
     this.#clock = clock;
+    this.#slices = slices;
   }
 
   get size(): number {
@@ -108,19 +114,36 @@ export class View {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Puts a fresh snapshot in the place of a shard. */
-  load(shard: number, records: Iterable<NodeRecord>, position: Position, reason: string): void {
+  /**
+   * Puts a fresh snapshot in the place of a shard, in slices: what is read meanwhile is partly the old picture, and
+   * whoever listens is told when the new one is whole. To be called once at a time for a shard.
+   */
+  async load(
+    shard: number,
+    snapshot: readonly NodeRecord[],
+    position: Position,
+    reason: string,
+  ): Promise<void> {
+    const records = this.#records[shard];
+    const gone = this.#gone[shard];
+    if (!records || !gone) throw new RangeError(`there is no shard ${shard}`);
     const wasLoaded = this.#positions[shard] !== undefined;
-    const fresh = new Map<string, NodeRecord>();
-    for (const record of records) {
-      fresh.set(record.node.id, record);
-      this.#gone[shard]?.delete(record.node.id);
+    const fresh = new Set<string>();
+    for (const [index, record] of snapshot.entries()) {
+      if (index % RECORDS_PER_TURN === 0 && this.#slices.over()) await this.#slices.next();
+      const { id, seq } = record.node;
+      fresh.add(id);
+      records.set(id, record);
+      gone.delete(id);
+      this.index.put(record.node);
+      this.#settleWaiting(id, seq);
     }
-    for (const id of this.#records[shard]?.keys() ?? []) if (!fresh.has(id)) this.index.delete(id);
-    for (const { node } of fresh.values()) this.index.put(node);
-    this.#records[shard] = fresh;
+    for (const id of records.keys()) {
+      if (fresh.has(id)) continue;
+      records.delete(id);
+      this.index.delete(id);
+    }
     this.#positions[shard] = position;
-    for (const { node } of fresh.values()) this.#settleWaiting(node.id, node.seq);
     if (wasLoaded) for (const listener of this.#listeners) listener.reloaded(reason);
   }
 
