@@ -23,6 +23,8 @@ const flags = {
   shards: 'SHARDS',
   heartbeatInterval: 'HEARTBEAT_INTERVAL',
   heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
+  admitPerSecond: 'ADMIT_PER_SECOND',
+  maxHandshakes: 'MAX_HANDSHAKES',
   dialects: 'DIALECTS',
   openDialects: 'OPEN_DIALECTS',
   allowedOrigins: 'ALLOWED_ORIGINS',
@@ -53,6 +55,14 @@ export function withHubFlags(command: Command): Command {
     .option(
       '--heartbeat-timeout <duration>',
       'silence after which a node is offline (HEARTBEAT_TIMEOUT, default 30s)',
+    )
+    .option(
+      '--admit-per-second <count>',
+      'agents let in each second, four times as many at once (ADMIT_PER_SECOND, default 5000)',
+    )
+    .option(
+      '--max-handshakes <count>',
+      'agents that may be connecting and registering at a time (MAX_HANDSHAKES, default 20000)',
     )
     .option(
       '--dialects <list>',

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
 import { Access } from './access.ts';
+import { lateMsOf } from './agents/admission.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
@@ -82,7 +83,12 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     page: builtPage(),
   });
   const { app } = http;
-  const agents = new AgentGateway({ fleet, clock, log }, access);
+  const limits = {
+    perSecond: settings.ADMIT_PER_SECOND,
+    handshakes: settings.MAX_HANDSHAKES,
+    lateMs: lateMsOf(timing.timeoutMs),
+  };
+  const agents = new AgentGateway({ fleet, clock, log, limits }, access);
   const dashboards = new DashboardGateway({ fleet, access, clock, log });
   metrics.watch({ fleet, agents, dashboards, streams: http.streams });
   routeUpgrades(app.server, {

@@ -118,6 +118,8 @@ const schema = z.object({
   SHARDS: shards.default(16),
   HEARTBEAT_INTERVAL: interval.default(10_000),
   HEARTBEAT_TIMEOUT: timeout.default(30_000),
+  ADMIT_PER_SECOND: wholeNumber(1, 1_000_000).default(5_000),
+  MAX_HANDSHAKES: wholeNumber(2, 1_000_000).default(20_000),
   AGENT_TOKENS: tokens.default([]),
   DASHBOARD_TOKENS: tokens.default([]),
   ADMIN_TOKENS: tokens.default([]),

@@ -16,6 +16,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
 import { TokenBucket } from '../token-bucket.ts';
+import type { Admission } from './admission.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
 import { FrameBoundary } from './frame-boundary.ts';
 
@@ -26,6 +27,7 @@ export interface AgentSocketContext {
   log: Log;
   /** A socket closed. */
   gone: (agent: AgentSocket) => void;
+  admission: Admission;
 }
 
 /** How a socket closed, where its agent began it. */
@@ -53,11 +55,6 @@ const PING_HEAD = [0x89, 0x80] as const;
 const PING_BYTES = 6;
 /** An empty pong (RFC 6455, sections 5.5.2 and 5.5.3). */
 const PONG = Buffer.from([0x8a, 0x00]);
-
-/** How long an agent waits before it tries again where the hub is busy: 1 s to 3 s, so that they come spread out. */
-export function retryAfterMs(): number {
-  return 1_000 + Math.random() * 2_000;
-}
 
 /** The socket of one agent, from the upgrade to the close. Its state says which messages it may send. */
 export class AgentSocket extends WebSocket {
@@ -134,14 +131,21 @@ export class AgentSocket extends WebSocket {
 
   /** The hub shuts down. The session is left in the fleet, so that its waiting heartbeat is written all the same. */
   drain(): void {
-    this.#state = { kind: 'closed' };
+    this.#enter({ kind: 'closed' });
     this.close(CLOSE.restarting.code, CLOSE.restarting.reason);
+  }
+
+  /** Out of the registration, or from there on. */
+  #enter(state: Extract<State, { kind: 'live' | 'closed' }>): void {
+    const { kind } = this.#state;
+    this.#state = state;
+    if (kind === 'awaiting registration' || kind === 'registering') this.#context?.admission.ended();
   }
 
   #closeState(ending?: Ending): void {
     const state = this.#state;
     if (state.kind === 'closed') return;
-    this.#state = { kind: 'closed', ...(ending && { ending }) };
+    this.#enter({ kind: 'closed', ...(ending && { ending }) });
     if (state.kind === 'live') this.#sessionOver(state.session, ending);
   }
 
@@ -247,7 +251,7 @@ export class AgentSocket extends WebSocket {
     const link = { remoteAddress: this.remoteAddress, end: (code: CloseCode) => this.end(code) };
     const outcome = await this.#context?.fleet.registrar.register(message, link);
     if (outcome?.kind !== 'registered') {
-      this.end(CLOSE.busy, busyReason(retryAfterMs()));
+      this.#sendAway();
       return;
     }
     const { session, reply } = outcome;
@@ -256,7 +260,7 @@ export class AgentSocket extends WebSocket {
       this.#sessionOver(session, this.#state.ending);
       return;
     }
-    this.#state = { kind: 'live', session };
+    this.#enter({ kind: 'live', session });
     if (session.ended) this.end(CLOSE.superseded);
     else this.#send(reply);
   }
@@ -288,14 +292,15 @@ export class AgentSocket extends WebSocket {
       return;
     }
     this.#pending += 1;
-    const turn = (this.#work ?? Promise.resolve()).then(run);
-    this.#work = turn
-      .catch(() => {})
-      .finally(() => {
-        this.#pending -= 1;
-        if (this.#pending === 0) this.#work = undefined;
-      });
-    this.#logged(turn);
+    const turn = this.#work ? this.#work.then(run) : run();
+    const over = (): void => {
+      this.#pending -= 1;
+      if (this.#pending === 0) this.#work = undefined;
+    };
+    this.#work = turn.then(over, (error: unknown) => {
+      over();
+      this.#failed(error);
+    });
   }
 
   /** Answers a bad message. A flood of them ends the session. */
@@ -323,10 +328,17 @@ export class AgentSocket extends WebSocket {
   }
 
   #logged(work: Promise<unknown> | undefined): void {
-    work?.catch((error: unknown) => {
-      this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
-      this.end(CLOSE.busy, busyReason(retryAfterMs()));
-    });
+    work?.catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The registration cannot be taken now. */
+  #sendAway(): void {
+    this.end(CLOSE.busy, busyReason(this.#context?.admission.retryAfterMs(this.#now()) ?? 1_000));
+  }
+
+  #failed(error: unknown): void {
+    this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
+    this.#sendAway();
   }
 }
 

@@ -41,6 +41,3 @@ export function bestKnown({ view, sessions }: FleetContext, id: string): Stored 
   const version = view.goneAt(id);
   return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };
 }
-
-/** How long a reply that reports a write waits for this hub's own view to show it. */
-export const VIEW_WAIT_MS = 1_000;

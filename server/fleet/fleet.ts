@@ -1,6 +1,7 @@
 import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from '../../shared/index.ts';
 import { type Cancel, type Clock, instant } from '../clock.ts';
 import type { Log } from '../log.ts';
+import { Slices } from '../slices.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
@@ -44,6 +45,8 @@ export class Fleet {
   /** Agents that register and beat by requests. */
   readonly httpAgents: HttpAgents;
   readonly store: FleetStore;
+  /** The turns that all long work of this hub takes. */
+  readonly slices: Slices;
   readonly #context: FleetContext;
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
@@ -62,7 +65,8 @@ export class Fleet {
     const { store, clock, log, timing, hubId } = options;
     this.store = store;
     this.hubId = hubId;
-    this.view = new View(store.shards, (id) => store.shardOf(id), clock);
+    this.slices = new Slices(clock);
+    this.view = new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
     const lease = () => ({
       hubId,
@@ -229,7 +233,7 @@ export class Fleet {
     const { store, clock, log, view, timing } = this.#context;
     return new Follower(
       shard,
-      { store, clock, log, view, shortestTimeoutMs: timing.timeoutMs },
+      { store, clock, log, view, slices: this.slices, shortestTimeoutMs: timing.timeoutMs },
       {
         lost: (of, viewIsWhole) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import type { Slices } from '../slices.ts';
 import {
   type FleetStore,
   type LogEntry,
@@ -12,8 +13,10 @@ import {
 } from '../store/fleet-store.ts';
 import type { View } from './view.ts';
 
-/** Log entries that one look takes at most: about 5 ms of work, so that heartbeats are served in between. */
-const ENTRIES_PER_TICK = 500;
+/** Log entries that one look takes at most: reading them is about 5 ms of work that cannot be cut. */
+const ENTRIES_PER_TICK = 250;
+/** Entries that are applied before the clock is read again. */
+const ENTRIES_PER_TURN = 25;
 /** Overdue nodes that one look examines at most. */
 const OVERDUE_PER_TICK = 200;
 /** Lost records that are put back in one call. */
@@ -60,6 +63,8 @@ export class Follower {
   /** The view held all of the shard, up to the moment when something was lost. */
   #viewIsWhole = false;
   #reachable = false;
+  /** A write failed since the last look: what waits because of it is written after the next one. */
+  #doubted = false;
   #skip = 0;
   #running: Promise<void> | undefined;
   #again = false;
@@ -71,13 +76,21 @@ export class Follower {
   readonly #view: View;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #slices: Slices;
   readonly #duties: FollowerDuties;
   /** The shortest timeout that any node of this hub has: before the store was seen for so long, nobody is due. */
   readonly #shortestTimeoutMs: number;
 
   constructor(
     shard: number,
-    parts: { store: FleetStore; view: View; clock: Clock; log: Log; shortestTimeoutMs: number },
+    parts: {
+      store: FleetStore;
+      view: View;
+      clock: Clock;
+      log: Log;
+      slices: Slices;
+      shortestTimeoutMs: number;
+    },
     duties: FollowerDuties,
   ) {
     this.shard = shard;
@@ -85,6 +98,7 @@ export class Follower {
     this.#view = parts.view;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#slices = parts.slices;
     this.#shortestTimeoutMs = parts.shortestTimeoutMs;
     this.#duties = duties;
   }
@@ -130,6 +144,7 @@ export class Follower {
   /** A write failed or found another data set: look at once. */
   doubt(): void {
     this.stalled();
+    this.#doubted = true;
     void this.wake();
   }
 
@@ -185,7 +200,7 @@ export class Follower {
     const { position, pages } = await this.#store.snapshot(this.shard);
     const records = [];
     for await (const page of pages) records.push(...page);
-    this.#view.load(this.shard, records, position, why);
+    await this.#view.load(this.shard, records, position, why);
     this.#viewIsWhole = true;
     this.#phase = { kind: 'following', position, caughtUp: false };
     this.#again = true;
@@ -194,6 +209,7 @@ export class Follower {
 
   async #becomeReachable(): Promise<void> {
     if (this.storeSince === Number.POSITIVE_INFINITY) this.storeSince = this.#clock.now();
+    this.#doubted = false;
     await this.#duties.recovered(this.shard);
     this.#reach(true);
   }
@@ -241,8 +257,9 @@ export class Follower {
 
   async #take(phase: Extract<Phase, { kind: 'following' }>, news: Extract<TickAnswer, { kind: 'news' }>) {
     this.#duties.time(news.now);
-    if (!this.#reachable) await this.#becomeReachable();
-    for (const entry of news.entries) {
+    if (!this.#reachable || this.#doubted) await this.#becomeReachable();
+    for (const [index, entry] of news.entries.entries()) {
+      if (index % ENTRIES_PER_TURN === 0 && this.#slices.over()) await this.#slices.next();
       if (this.#view.apply(this.shard, entry, phase.caughtUp) === 'hole') {
         this.#reload(`version ${entry.event.seq} of ${entry.event.nodeId} came without the one before`);
         return;

@@ -2,7 +2,7 @@ import type { Connection, HeartbeatTiming, NodeStats, Register, Registered } fro
 import { instant, msOf } from '../clock.ts';
 import { LostDataError, type NodeRecord, type NotRestored, StoreAwayError } from '../store/fleet-store.ts';
 import type { ConditionReports } from './condition-reports.ts';
-import { bestKnown, type FleetContext, VIEW_WAIT_MS } from './context.ts';
+import { bestKnown, type FleetContext } from './context.ts';
 import { decideReturn } from './decide-liveness.ts';
 import { lostNode } from './decide-restore.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
@@ -167,7 +167,7 @@ export class HttpAgents {
     if (settled.kind !== 'done') return record;
     const { change } = settled;
     log.info({ nodeId: id, to: change.event.to }, 'Node is back: its heartbeats resumed');
-    await view.waitFor(id, change.event.seq, VIEW_WAIT_MS);
+    await view.waitFor(id, change.event.seq);
     return change.record;
   }
 

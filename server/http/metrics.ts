@@ -11,7 +11,14 @@ import { describe } from './operation.ts';
 /** What the metrics read when they are scraped. */
 export interface MeteredHub {
   fleet: Fleet;
-  agents: { size: number };
+  agents: {
+    size: number;
+    admission?: {
+      handshakes: number;
+      admitted: Readonly<Record<string, number>>;
+      refused: Readonly<Record<string, number>>;
+    };
+  };
   dashboards: { size: number; unreadBytes: number };
   streams?: { size: number; unreadBytes: number; resyncs: number };
 }
@@ -117,6 +124,22 @@ export class HubMetrics implements StoreObserver {
     });
     this.#gauge('agents_connected', 'Agent sockets of this hub, registered or not', () => agents.size);
     this.#gauge('sessions', 'Registered agent sockets of this hub', () => fleet.sessions.size);
+    const { admission } = agents;
+    this.#gauge(
+      'handshakes',
+      'Agents that were let in and are not registered yet',
+      () => admission?.handshakes ?? 0,
+    );
+    this.#readCounts(
+      ['admitted_total', 'Agents that were let in, by whether they were registered before'],
+      'agent',
+      () => admission?.admitted ?? {},
+    );
+    this.#readCounts(
+      ['refused_total', 'Upgrades of agents that were refused'],
+      'reason',
+      () => admission?.refused ?? {},
+    );
     this.#gauge('dashboards', 'Dashboards of this hub', () => dashboards.size);
     this.#gauge(
       'dashboards_buffered_bytes',
@@ -181,6 +204,24 @@ export class HubMetrics implements StoreObserver {
       collect() {
         this.reset();
         this.inc(value());
+      },
+    });
+  }
+
+  /** Counts that are kept elsewhere, each under its name as the value of one label. */
+  #readCounts(
+    [name, help]: [name: string, help: string],
+    label: string,
+    counts: () => Readonly<Record<string, number>>,
+  ): void {
+    new Counter({
+      name: `rollcall_${name}`,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(counts())) this.inc({ [label]: value }, count);
       },
     });
   }

@@ -8,7 +8,7 @@ import type { Result } from 'ioredis';
 const files = {
   fleetAttach: 'attach-1',
   fleetRead: 'read-3',
-  fleetCommit: 'commit-6',
+  fleetCommits: 'commits-3',
   fleetBeat: 'beat-n',
   fleetStats: 'stats-1',
   fleetTick: 'tick-n',
@@ -37,7 +37,7 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     fleetAttach(...args: Arguments): Result<unknown, Context>;
     fleetRead(...args: Arguments): Result<unknown, Context>;
-    fleetCommit(...args: Arguments): Result<unknown, Context>;
+    fleetCommits(...args: Arguments): Result<unknown, Context>;
     fleetBeat(...args: Arguments): Result<unknown, Context>;
     fleetStats(...args: Arguments): Result<unknown, Context>;
     fleetTick(...args: Arguments): Result<unknown, Context>;
