@@ -10,7 +10,7 @@ import {
   StoreAwayError,
   type TickAnswer,
 } from '../store/fleet-store.ts';
-import type { View } from './view.ts';
+import type { FleetView } from './fleet-view.ts';
 
 /** Log entries that one look takes at most: about 5 ms of work, so that heartbeats are served in between. */
 const ENTRIES_PER_TICK = 500;
@@ -27,6 +27,8 @@ export interface FollowerDuties {
   lost: (shard: number, viewIsWhole: boolean) => LostNode[];
   /** Merges what the store holds otherwise than we knew. */
   merge: (unmerged: Awaited<ReturnType<FleetStore['restore']>>) => Promise<void>;
+  /** The shard was loaded: its log is followed from here on, and nothing is told of what came before. */
+  loaded: (shard: number) => Promise<void>;
   /** Writes the heartbeats that waited while the store was away, then the closes. */
   recovered: (shard: number) => Promise<void>;
   /** An event was applied to the view. */
@@ -68,7 +70,7 @@ export class Follower {
   #lookedAt = Number.NEGATIVE_INFINITY;
 
   readonly #store: FleetStore;
-  readonly #view: View;
+  readonly #view: FleetView;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #duties: FollowerDuties;
@@ -77,7 +79,7 @@ export class Follower {
 
   constructor(
     shard: number,
-    parts: { store: FleetStore; view: View; clock: Clock; log: Log; shortestTimeoutMs: number },
+    parts: { store: FleetStore; view: FleetView; clock: Clock; log: Log; shortestTimeoutMs: number },
     duties: FollowerDuties,
   ) {
     this.shard = shard;
@@ -179,8 +181,9 @@ export class Follower {
   async #load(why: string): Promise<void> {
     const { position, pages } = await this.#store.snapshot(this.shard);
     const records = [];
-    for await (const page of pages) records.push(...page);
+    if (this.#view.keepsRecords) for await (const page of pages) records.push(...page);
     this.#view.load(this.shard, records, position, why);
+    await this.#duties.loaded(this.shard);
     this.#viewIsWhole = true;
     this.#phase = { kind: 'following', position, caughtUp: false };
     this.#again = true;
