@@ -21,6 +21,8 @@ const flags = {
   redisUrl: 'REDIS_URL',
   keyPrefix: 'KEY_PREFIX',
   shards: 'SHARDS',
+  serve: 'SERVE',
+  workers: 'WORKERS',
   heartbeatInterval: 'HEARTBEAT_INTERVAL',
   heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
   dialects: 'DIALECTS',
@@ -45,6 +47,14 @@ export function withHubFlags(command: Command): Command {
     .option(
       '--shards <count>',
       'logical shards, a power of two, for ever the same in one Redis (SHARDS, default 16)',
+    )
+    .option(
+      '--serve <whom>',
+      'agents, dashboards (with page and API) or all; with Redis (SERVE, default all)',
+    )
+    .option(
+      '--workers <count>',
+      'so many hubs on one port, a process each, or auto for one a core; with Redis (WORKERS, default 1)',
     )
     .option(
       '--heartbeat-interval <duration>',

@@ -7,16 +7,19 @@ import { type Clock, systemClock } from './clock.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { DIALECTS, type DialectName } from './dialects.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { NoView } from './fleet/no-view.ts';
+import { View } from './fleet/view.ts';
 import { createHttpApp } from './http/app.ts';
 import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
+import { notServed, serves } from './roles.ts';
 import { dialectTimingOf, type HubSettings, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
 import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
-import { routeUpgrades } from './upgrades.ts';
+import { refusesUpgrades, routeUpgrades } from './upgrades.ts';
 import { VERSION } from './version.ts';
 
 /** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
@@ -64,7 +67,11 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   await openStore(store);
   const timing = { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
   const address = `${settings.HOST}:${settings.PORT}`;
-  const fleet = new Fleet({ hubId, address, version: VERSION, timing, store, clock, log });
+  const role = settings.SERVE;
+  const view = serves(role, 'readers')
+    ? new View(store.shards, (id) => store.shardOf(id), clock)
+    : new NoView();
+  const fleet = new Fleet({ hubId, address, version: VERSION, timing, store, clock, log, view });
   const access = new Access({
     agentTokens: settings.AGENT_TOKENS,
     dashboardTokens: settings.DASHBOARD_TOKENS,
@@ -80,14 +87,19 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     metrics,
     dialects: dialectsOf(settings, log),
     page: builtPage(),
+    role,
   });
   const { app } = http;
   const agents = new AgentGateway({ fleet, clock, log }, access);
   const dashboards = new DashboardGateway({ fleet, access, clock, log });
   metrics.watch({ fleet, agents, dashboards, streams: http.streams });
   routeUpgrades(app.server, {
-    [AGENT_PATH]: (request, socket, head) => agents.upgrade(request, socket, head),
-    [DASHBOARD_PATH]: (request, socket, head) => dashboards.upgrade(request, socket, head),
+    [AGENT_PATH]: serves(role, 'agents')
+      ? (request, socket, head) => agents.upgrade(request, socket, head)
+      : refusesUpgrades(notServed(role)),
+    [DASHBOARD_PATH]: serves(role, 'readers')
+      ? (request, socket, head) => dashboards.upgrade(request, socket, head)
+      : refusesUpgrades(notServed(role)),
   });
 
   let stopping: Promise<void> | undefined;

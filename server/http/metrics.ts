@@ -111,6 +111,8 @@ export class HubMetrics implements StoreObserver {
       labelNames: ['status'],
       registers: [registry],
       collect() {
+        // Unknown before the view is loaded, and on a hub without one.
+        if (!fleet.view.loaded) return;
         const counts = fleet.view.index.counts('status');
         for (const status of STATUSES) this.set({ status }, counts.get(status) ?? 0);
       },
@@ -206,6 +208,7 @@ export function metricsRoute(app: FastifyInstance, metrics: HubMetrics): void {
       summary: "This hub's figures for Prometheus",
       tag: 'Hub',
       door: 'read',
+      everyRole: true,
       answers: {
         200: {
           description: 'Text format 0.0.4',
