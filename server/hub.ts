@@ -9,6 +9,7 @@ import { DIALECTS, type DialectName } from './dialects.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { NoView } from './fleet/no-view.ts';
 import { View } from './fleet/view.ts';
+import type { HubGroup } from './group.ts';
 import { createHttpApp } from './http/app.ts';
 import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
@@ -43,6 +44,7 @@ export interface Hub {
   readonly fleet: Fleet;
   readonly agents: AgentGateway;
   readonly dashboards: DashboardGateway;
+  readonly metrics: HubMetrics;
   /** Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is harmless. */
   stop(): Promise<void>;
 }
@@ -52,6 +54,8 @@ export interface HubParts {
   clock?: Clock;
   /** Another store than the settings name, for tests. */
   store?: FleetStore;
+  /** The group of hubs on one port that this one is a worker of. */
+  group?: HubGroup;
 }
 
 /**
@@ -59,7 +63,7 @@ export interface HubParts {
  * `StoreRefusedError` of the store, and `SettingsError` where the port is taken.
  */
 export async function startHub(settings: HubSettings, parts: HubParts): Promise<Hub> {
-  const { clock = systemClock } = parts;
+  const { clock = systemClock, group } = parts;
   const hubId = `hub-${randomBytes(4).toString('hex')}`;
   const log = logWith(parts.log, { hubId });
   const metrics = new HubMetrics(clock);
@@ -88,11 +92,12 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     dialects: dialectsOf(settings, log),
     page: builtPage(),
     role,
+    ...(group && { group }),
   });
   const { app } = http;
   const agents = new AgentGateway({ fleet, clock, log }, access);
   const dashboards = new DashboardGateway({ fleet, access, clock, log });
-  metrics.watch({ fleet, agents, dashboards, streams: http.streams });
+  metrics.watch({ fleet, agents, dashboards, streams: http.streams, ...(group && { group }) });
   routeUpgrades(app.server, {
     [AGENT_PATH]: serves(role, 'agents')
       ? (request, socket, head) => agents.upgrade(request, socket, head)
@@ -128,7 +133,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   }
   const { port } = addressOf(app.server.address());
   const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
-  return { hubId, url, port, fleet, agents, dashboards, stop };
+  return { hubId, url, port, fleet, agents, dashboards, metrics, stop };
 }
 
 function createStore(settings: HubSettings, clock: Clock, log: Log): FleetStore {

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { instantSchema } from '../../shared/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { HubGroup } from '../group.ts';
 import { ROLES, type Role } from '../roles.ts';
 import { describe } from './operation.ts';
 import { sentPage } from './page.ts';
@@ -14,6 +15,9 @@ const readySchema = z.object({
   store: z.enum(['live', 'stale']),
   since: instantSchema,
   hubs: z.number().int(),
+  workers: z
+    .object({ wanted: z.number().int(), running: z.number().int(), ready: z.number().int() })
+    .exactOptional(),
 });
 const readyExample = {
   serves: 'all',
@@ -41,7 +45,10 @@ const names = {
 } as const;
 
 /** `GET /healthz`, `/readyz` for balancers, and `/`: the page for browsers, for programs the names of the rest. */
-export function healthRoutes(app: FastifyInstance, fleet: Fleet, role: Role): void {
+export function healthRoutes(
+  app: FastifyInstance,
+  { fleet, role, group }: { fleet: Fleet; role: Role; group: HubGroup | undefined },
+): void {
   app.get(
     '/healthz',
     describe({
@@ -71,7 +78,8 @@ export function healthRoutes(app: FastifyInstance, fleet: Fleet, role: Role): vo
     }),
     (_request, reply) => {
       const { state, since, hubs } = fleet.state;
-      const ready = fleet.ready;
+      const { open = true, ...workers } = group?.status ?? {};
+      const ready = fleet.ready && open;
       const body = {
         status: ready ? 'ready' : 'not ready',
         serves: role,
@@ -79,6 +87,7 @@ export function healthRoutes(app: FastifyInstance, fleet: Fleet, role: Role): vo
         store: state,
         since,
         hubs,
+        ...(group && { workers }),
       };
       return reply.code(ready ? 200 : 503).send(body);
     },
