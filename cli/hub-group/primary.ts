@@ -63,9 +63,8 @@ class HubGroup {
     });
     // It is waited for in turns; between them nobody may be there to hear it.
     this.failed.catch(() => {});
-    // Sockets live for days: whoever takes one keeps it. Workers that take for themselves (the other policy) end
-    // up with most of them on the one that woke first; handing them out in turn keeps the workers alike.
-    cluster.schedulingPolicy = cluster.SCHED_RR;
+    // Connections are handed out in turn, Node's default. It costs this process some 0.1 ms for each; but a worker
+    // keeps its sockets for days, and where workers take them for themselves one has three times those of another.
     // Figures that are no numbers yet would arrive as null.
     cluster.setupPrimary({ serialization: 'advanced' });
   }

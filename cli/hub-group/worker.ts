@@ -21,7 +21,7 @@ export async function runWorker(settings: HubSettings, log: Log): Promise<void> 
   if (hub === undefined) process.exit(0);
   await primary.begins(hub);
   const { hubId } = hub;
-  log.info({ hubId, url: hub.url, store: 'redis' }, 'Hub listening');
+  log.info({ hubId, pid: process.pid, url: hub.url, store: 'redis' }, 'Hub listening');
   const signal = await told;
   forceTheEnd();
   log.info({ hubId, signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
