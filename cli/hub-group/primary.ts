@@ -31,6 +31,7 @@ export async function runGroup(wanted: number, log: Log): Promise<void> {
 interface Member {
   worker: Worker;
   startedAt: number;
+  listens: boolean;
   restarts: Restarts;
   /** Why it said that it cannot start. */
   failure: { exitCode: number; message: string } | undefined;
@@ -51,7 +52,7 @@ class HubGroup {
   #fail: (error: Error) => void = () => {};
   #listening: (url: string) => void = () => {};
   #allGone: () => void = () => {};
-  #everListened = 0;
+  #everListened = false;
   #stopping = false;
 
   constructor(wanted: number, log: Log) {
@@ -88,7 +89,11 @@ class HubGroup {
     const gone = new Promise<void>((resolve) => {
       this.#allGone = resolve;
     });
-    for (const { worker } of this.#members.values()) this.#tell(worker, { type: 'stop' });
+    for (const { worker, listens } of this.#members.values()) {
+      // A message may reach a worker that begins before anybody there listens; a signal does not get lost.
+      if (listens) this.#tell(worker, { type: 'stop' });
+      else worker.process.kill('SIGTERM');
+    }
     await gone;
   }
 
@@ -99,14 +104,22 @@ class HubGroup {
 
   #begin(restarts: Restarts): void {
     const worker = cluster.fork();
-    const member: Member = { worker, startedAt: performance.now(), restarts, failure: undefined };
+    const member: Member = {
+      worker,
+      startedAt: performance.now(),
+      listens: false,
+      restarts,
+      failure: undefined,
+    };
     this.#members.set(worker.id, member);
     worker.on('message', (message: unknown) => {
       const read = workerMessageSchema.safeParse(message);
       if (read.success) this.#take(member, read.data);
     });
-    // A line that breaks while something is written to it; the end follows.
-    worker.on('error', (error) => this.#log.debug({ err: error, pid: worker.process.pid }, 'Worker error'));
+    worker.on('error', (error) => {
+      // Of a process that could not be made there is no end; of a line that broke the end follows.
+      if (worker.process.pid === undefined) this.#ended(member, null, error.message);
+    });
     worker.once('exit', (code, signal) => this.#ended(member, code, signal));
   }
 
@@ -114,7 +127,8 @@ class HubGroup {
     const { worker } = member;
     switch (message.type) {
       case 'listening':
-        this.#everListened += 1;
+        this.#everListened = true;
+        member.listens = true;
         this.#roster.listens(worker.id, message.ready);
         this.#tellStatus();
         if (this.#roster.status.running === this.#wanted) this.#listening(message.url);
@@ -152,7 +166,7 @@ class HubGroup {
     this.#tellStatus();
     const how =
       failure?.message ?? (signal === null ? `it ended with code ${code}` : `it ended by ${signal}`);
-    if (this.#everListened === 0) {
+    if (!this.#everListened) {
       this.kill();
       this.#fail(new CommandFailure(failure?.exitCode ?? 1, failure ? how : `a worker cannot start: ${how}`));
       return;

@@ -177,19 +177,12 @@ describe('several hubs on one port', () => {
 describe('a group that cannot start', () => {
   test('[GROUP-9] says so once, with the exit code of a hub alone', async ({ redis }) => {
     const programs = new Programs();
-    const start = (url: string, port: number) =>
-      programs.finish(['hub', '--port', String(port)], { REDIS_URL: url, WORKERS: '2' });
-    const [taken, away] = await Promise.all([
-      start(redis.url, redis.port),
-      start('redis://127.0.0.1:1', 0),
-    ]).finally(() => programs.end());
+    const taken = await programs
+      .finish(['hub', '--port', String(redis.port)], { REDIS_URL: redis.url, WORKERS: '2' })
+      .finally(() => programs.end());
     expect([taken.code, taken.stderr]).toEqual([
       2,
-      expect.stringMatching(`^rollcall: ${redis.port} is in use; [^\n]+\n$`),
+      expect.stringMatching(`^rollcall: ${redis.port} is in use; [^\\n]+\\n$`),
     ]);
-    expect([away.code, away.stderr]).toEqual([
-      1,
-      expect.stringMatching(/^rollcall: Redis at 127\.0\.0\.1:1 cannot [^\n]+\n$/),
-    ]);
-  }, 60_000);
+  });
 });
