@@ -106,7 +106,10 @@ describe('several hubs on one port', () => {
     const closes = agents.map((agent) => once(agent, 'closed'));
     const pids = workersOf(group).map(({ pid }) => pid);
     // As a terminal does, and systemd: each gets the signal, and then the primary's word.
-    for (const pid of pids) process.kill(pid, 'SIGTERM');
+    for (const pid of pids) {
+      process.kill(pid, 'SIGINT');
+      process.kill(pid, 'SIGTERM');
+    }
     expect(await group.terminate()).toBe(0);
     expect(pids.filter(isRunning)).toEqual([]);
     expect(said(group, 'Hub stopped').length).toBe(2);
