@@ -30,6 +30,11 @@ export function refuseForNow(socket: Duplex, message: string, retryAfterMs: numb
   refuseUpgrade(socket, 503, message, headers, { retryAfterMs });
 }
 
+/** Whoever comes to this path is refused with 421: this hub does not serve them, another one does. */
+export function refusesUpgrades(why: string): UpgradeHandler {
+  return (_request, socket) => refuseUpgrade(socket, 421, why);
+}
+
 /** Routes upgrades by path, exactly; an unknown path gets 404. */
 export function routeUpgrades(server: Server, routes: Readonly<Record<string, UpgradeHandler>>): void {
   server.on('upgrade', (request, socket, head) => {

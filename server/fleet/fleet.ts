@@ -5,6 +5,7 @@ import { Slices } from '../slices.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
+import type { FleetView } from './fleet-view.ts';
 import { Follower, STALL_MS } from './follower.ts';
 import { FLUSH_INTERVAL_MS, Guardian } from './guardian.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -29,6 +30,8 @@ export interface FleetOptions {
   store: FleetStore;
   clock: Clock;
   log: Log;
+  /** What it keeps of the fleet; the whole of it where nothing else is given. */
+  view?: FleetView;
 }
 
 /**
@@ -37,7 +40,7 @@ export interface FleetOptions {
  * `view` and `presence`.
  */
 export class Fleet {
-  readonly view: View;
+  readonly view: FleetView;
   readonly sessions = new Sessions();
   readonly hubId: string;
   readonly presence: Presence;
@@ -66,7 +69,7 @@ export class Fleet {
     this.store = store;
     this.hubId = hubId;
     this.slices = new Slices(clock);
-    this.view = new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
+    this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
     const lease = () => ({
       hubId,
@@ -119,9 +122,9 @@ export class Fleet {
     await this.presence.stop();
   }
 
-  /** True while the view is loaded and every shard of the store is in reach. */
+  /** True while every shard of the store is in reach, which none is before the view has loaded it. */
   get ready(): boolean {
-    return this.view.loaded && this.presence.state.state === 'live';
+    return this.presence.state.state === 'live';
   }
 
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
@@ -242,6 +245,7 @@ export class Fleet {
           return this.#guardian.lost(of, viewIsWhole);
         },
         merge: (unmerged) => this.#guardian.merge(unmerged),
+        loaded: (of) => this.#guardian.recheck(of),
         recovered: async (of) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));
           await this.#writeHeartbeats(of);

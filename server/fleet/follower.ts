@@ -11,7 +11,7 @@ import {
   StoreAwayError,
   type TickAnswer,
 } from '../store/fleet-store.ts';
-import type { View } from './view.ts';
+import type { FleetView } from './fleet-view.ts';
 
 /** Log entries that one look takes at most: reading them is about 5 ms of work that cannot be cut. */
 const ENTRIES_PER_TICK = 250;
@@ -30,6 +30,8 @@ export interface FollowerDuties {
   lost: (shard: number, viewIsWhole: boolean) => LostNode[];
   /** Merges what the store holds otherwise than we knew. */
   merge: (unmerged: Awaited<ReturnType<FleetStore['restore']>>) => Promise<void>;
+  /** The shard was loaded: its log is followed from here on, and nothing is told of what came before. */
+  loaded: (shard: number) => Promise<void>;
   /** Writes the heartbeats that waited while the store was away, then the closes. */
   recovered: (shard: number) => Promise<void>;
   /** An event was applied to the view. */
@@ -73,7 +75,7 @@ export class Follower {
   #lookedAt = Number.NEGATIVE_INFINITY;
 
   readonly #store: FleetStore;
-  readonly #view: View;
+  readonly #view: FleetView;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #slices: Slices;
@@ -85,7 +87,7 @@ export class Follower {
     shard: number,
     parts: {
       store: FleetStore;
-      view: View;
+      view: FleetView;
       clock: Clock;
       log: Log;
       slices: Slices;
@@ -199,8 +201,9 @@ export class Follower {
   async #load(why: string): Promise<void> {
     const { position, pages } = await this.#store.snapshot(this.shard);
     const records = [];
-    for await (const page of pages) records.push(...page);
+    if (this.#view.keepsRecords) for await (const page of pages) records.push(...page);
     await this.#view.load(this.shard, records, position, why);
+    await this.#duties.loaded(this.shard);
     this.#viewIsWhole = true;
     this.#phase = { kind: 'following', position, caughtUp: false };
     this.#again = true;

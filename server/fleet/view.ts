@@ -1,18 +1,9 @@
 import { type Filter, type FleetEvent, type FleetNode, matcher, type Status } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import { Slices } from '../slices.ts';
-import type { LogEntry, NodeRecord, Position, Tombstone } from '../store/fleet-store.ts';
+import type { LogEntry, NodeRecord, Position, Stored, Tombstone } from '../store/fleet-store.ts';
+import type { FleetView, ViewListener } from './fleet-view.ts';
 import { NodeIndex } from './node-index.ts';
-
-/** One event as the view applied it: what the node was before, and what it is now. */
-export interface Applied {
-  event: FleetEvent;
-  before: FleetNode | undefined;
-  after: FleetNode | undefined;
-}
-
-/** The view lost the thread and was loaded afresh: what it shows may have changed without events. */
-export type ViewListener = { changed: (applied: Applied) => void; reloaded: (reason: string) => void };
 
 /** Somebody who was told of a write and waits to see it. */
 interface Waiter {
@@ -37,7 +28,8 @@ const TOMBSTONES = 10_000;
  * and counts are answered from it. Records are never changed in place, so that a picture taken at one moment
  * stays what it was.
  */
-export class View {
+export class View implements FleetView {
+  readonly keepsRecords = true;
   /** The same nodes by what lists ask for. */
   readonly index = new NodeIndex();
   readonly #records: Array<Map<string, NodeRecord>>;
@@ -82,6 +74,13 @@ export class View {
   /** The version at which a node was removed, where the view saw it go. */
   goneAt(id: string): number | undefined {
     return this.#gone[this.#shardOf(id)]?.get(id);
+  }
+
+  stored(id: string): Stored {
+    const record = this.get(id);
+    if (record) return { kind: 'node', record, restored: false };
+    const version = this.goneAt(id);
+    return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };
   }
 
   /** The nodes that match, in no order. */
