@@ -4,6 +4,7 @@ import { commitContract } from './contract/commit.ts';
 import { hubsContract } from './contract/hubs.ts';
 import { logContract } from './contract/log.ts';
 import { lossContract } from './contract/loss.ts';
+import { retimeContract } from './contract/retime.ts';
 import type { CreateFleet } from './contract/setting.ts';
 import { silenceContract } from './contract/silence.ts';
 
@@ -12,6 +13,7 @@ export function fleetStoreContract(name: string, harness: { create: CreateFleet 
   describe(`the fleet store: ${name}`, () => {
     commitContract(harness.create);
     beatContract(harness.create);
+    retimeContract(harness.create);
     silenceContract(harness.create);
     logContract(harness.create);
     lossContract(harness.create);

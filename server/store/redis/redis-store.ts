@@ -18,6 +18,8 @@ import {
   type NodeRecord,
   type NotRestored,
   type Position,
+  type RetimeAnswer,
+  type Retiming,
   type Stored,
   type TickAnswer,
   type TickRequest,
@@ -33,7 +35,15 @@ import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings }
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, toStoredNode } from './replies.ts';
-import { beatArguments, changeArguments, lostArguments, toBeatAnswer, toTickAnswer } from './script-words.ts';
+import {
+  beatArguments,
+  changeArguments,
+  lostArguments,
+  retimingArguments,
+  toBeatAnswer,
+  toRetimeAnswer,
+  toTickAnswer,
+} from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
 
 export interface RedisStoreOptions {
@@ -157,6 +167,16 @@ export class RedisStore implements FleetStore {
       this.#link.run(shard, (client) => client.fleetBeat(epoch, this.#epoch(shard), prefix, ...args)),
     );
     return toBeatAnswer(await Promise.all(calls));
+  }
+
+  async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
+    const { epoch, deadlines, prefix } = this.#shard(shard);
+    const calls = [...batchesOf(retimings, retimingArguments)].map(({ args }) =>
+      this.#link.run(shard, (client) =>
+        client.fleetRetime(epoch, deadlines, this.#epoch(shard), prefix, ...args),
+      ),
+    );
+    return toRetimeAnswer(await Promise.all(calls));
   }
 
   async stats(nodes: readonly TimedNode[]): Promise<Map<string, LastBeat>> {

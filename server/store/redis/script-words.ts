@@ -1,4 +1,13 @@
-import type { Beat, BeatAnswer, Change, LostNode, RefusedBeat, TickAnswer } from '../fleet-store.ts';
+import type {
+  Beat,
+  BeatAnswer,
+  Change,
+  LostNode,
+  RefusedBeat,
+  RetimeAnswer,
+  Retiming,
+  TickAnswer,
+} from '../fleet-store.ts';
 import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './replies.ts';
 
 /*
@@ -21,6 +30,19 @@ export function changeArguments(change: Change): Array<string | number> {
 /** One heartbeat of `beat`. */
 export function beatArguments({ id, session, ttlMs, stats }: Beat): string[] {
   return [id, session, String(Math.max(1, Math.floor(ttlMs))), stats ?? ''];
+}
+
+/** One session of `retime`. */
+export function retimingArguments({ id, session, timing, ttlMs }: Retiming): string[] {
+  const { intervalMs, timeoutMs } = timing;
+  return [id, session, String(intervalMs), String(timeoutMs), String(Math.max(0, Math.floor(ttlMs)))];
+}
+
+/** The answers of `retime`, one per batch. */
+export function toRetimeAnswer(replies: readonly unknown[]): RetimeAnswer {
+  const answers = replies.map(asList);
+  if (answers.some(([kind]) => kind === 'epoch')) return 'epoch';
+  return { refused: answers.flatMap(([, ...ids]) => ids.map(asText)) };
 }
 
 /** One node or tombstone of `restore`. */
@@ -72,8 +94,8 @@ export function toTickAnswer(reply: unknown): TickAnswer {
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
   const [now, looked, entries, silent] = fields;
   const silentNodes = asList(silent).map((answer) => {
-    const [dueAt, session, sessionSeq, changeId, record] = asList(answer);
-    return { record: toRecord(session, sessionSeq, changeId, record), dueAt: asNumber(dueAt) };
+    const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
+    return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
   });
   return {
     kind: 'news',

@@ -7,6 +7,7 @@ const files = {
   fleetRead: 'read-3',
   fleetCommit: 'commit-6',
   fleetBeat: 'beat-1',
+  fleetRetime: 'retime-2',
   fleetStats: 'stats-1',
   fleetTick: 'tick-3',
   fleetRestore: 'restore-3',
@@ -33,6 +34,7 @@ declare module 'ioredis' {
     fleetRead(...args: Arguments): Result<unknown, Context>;
     fleetCommit(...args: Arguments): Result<unknown, Context>;
     fleetBeat(...args: Arguments): Result<unknown, Context>;
+    fleetRetime(...args: Arguments): Result<unknown, Context>;
     fleetStats(...args: Arguments): Result<unknown, Context>;
     fleetTick(...args: Arguments): Result<unknown, Context>;
     fleetRestore(...args: Arguments): Result<unknown, Context>;

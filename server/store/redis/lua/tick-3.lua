@@ -14,7 +14,7 @@ ARGV  1 the attached epoch
 Returns {'epoch'}: the data set is another one
         {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
         {'news', now (ms), nodes looked at, entries as XRANGE gives them,
-          silent nodes: {{due (ms), session, sessionSeq, changeId, record}, ...}}
+          silent nodes: {{due (ms), session, sessionSeq, changeId, record, timing ('' where it is the record's)}, ...}}
 ]]
 local deadlines_key, events_key = KEYS[2], KEYS[3]
 local after, limit, skip, look, prefix = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5]), ARGV[6]
@@ -70,9 +70,10 @@ if look > 0 then
     if left ~= -2 then
       redis.call('ZADD', deadlines_key, now + math.max(left, 0) + 1, id)
     else
-      local node = redis.call('HMGET', prefix .. 'node:' .. id, 'session', 'sessionSeq', 'changeId', 'record')
+      local node_key = prefix .. 'node:' .. id
+      local node = redis.call('HMGET', node_key, 'session', 'sessionSeq', 'changeId', 'record', 'timing')
       if node[1] then
-        silent[#silent + 1] = { due[at + 1], node[1], node[2], node[3], node[4] }
+        silent[#silent + 1] = { due[at + 1], node[1], node[2], node[3], node[4], node[5] or '' }
       else
         redis.call('ZREM', deadlines_key, id)
       end
