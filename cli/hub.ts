@@ -23,6 +23,8 @@ const flags = {
   shards: 'SHARDS',
   heartbeatInterval: 'HEARTBEAT_INTERVAL',
   heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
+  maxHeartbeatsPerSecond: 'MAX_HEARTBEATS_PER_SECOND',
+  heartbeatIntervalMax: 'HEARTBEAT_INTERVAL_MAX',
   dialects: 'DIALECTS',
   openDialects: 'OPEN_DIALECTS',
   allowedOrigins: 'ALLOWED_ORIGINS',
@@ -53,6 +55,14 @@ export function withHubFlags(command: Command): Command {
     .option(
       '--heartbeat-timeout <duration>',
       'silence after which a node is offline (HEARTBEAT_TIMEOUT, default 30s)',
+    )
+    .option(
+      '--max-heartbeats-per-second <count>',
+      'of the whole fleet, all hubs together: beyond it agents are told a longer interval (MAX_HEARTBEATS_PER_SECOND, default off)',
+    )
+    .option(
+      '--heartbeat-interval-max <duration>',
+      'and at most this one (HEARTBEAT_INTERVAL_MAX, default 1m)',
     )
     .option(
       '--dialects <list>',

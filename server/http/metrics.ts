@@ -137,6 +137,11 @@ export class HubMetrics implements StoreObserver {
     this.#gauge('store_live', '1 while every shard of the store is in reach', () =>
       Number(fleet.state.state === 'live'),
     );
+    this.#gauge(
+      'heartbeat_interval_seconds',
+      'The interval that agents of this hub are given',
+      () => fleet.pacing.timing.intervalMs / 1_000,
+    );
     this.#gauge('hubs', 'Hubs that hold a lease', () => fleet.state.hubs);
     this.#readCounter(
       'http_heartbeats_total',

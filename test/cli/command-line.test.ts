@@ -17,6 +17,8 @@ const hubFlags = [
   '--shards',
   '--heartbeat-interval',
   '--heartbeat-timeout',
+  '--max-heartbeats-per-second',
+  '--heartbeat-interval-max',
   '--dialects',
   '--open-dialects',
   '--allowed-origins',
@@ -130,6 +132,7 @@ describe('flags and environment', () => {
     const named: Record<string, string> = {
       ...{ HOST: 'localhost', PORT: '1', REDIS_URL: 'redis://a', KEY_PREFIX: 'p', SHARDS: '2' },
       ...{ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '5s', ALLOWED_ORIGINS: 'https://a' },
+      ...{ MAX_HEARTBEATS_PER_SECOND: '500', HEARTBEAT_INTERVAL_MAX: '20s' },
       ...{ TRUST_PROXY: 'true', LOG_LEVEL: 'error', DIALECTS: '001', OPEN_DIALECTS: '003@10.0.0.0/8' },
     };
     const without = HUB_SETTINGS.filter((name) => !(name in named));

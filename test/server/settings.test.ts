@@ -29,6 +29,7 @@ describe('the settings of a hub', () => {
       SHARDS: 16,
       HEARTBEAT_INTERVAL: 10_000,
       HEARTBEAT_TIMEOUT: 30_000,
+      HEARTBEAT_INTERVAL_MAX: 60_000,
       AGENT_TOKENS: [],
       DASHBOARD_TOKENS: [],
       ADMIN_TOKENS: [],
@@ -70,6 +71,8 @@ describe('the settings of a hub', () => {
     ['SHARDS', '1024', 1_024],
     ['HEARTBEAT_INTERVAL', '100ms', 100],
     ['HEARTBEAT_TIMEOUT', '24h', 86_400_000],
+    ['MAX_HEARTBEATS_PER_SECOND', '5000', 5_000],
+    ['HEARTBEAT_INTERVAL_MAX', '10m', 600_000],
     ['AGENT_TOKENS', ' one-token , two-token,', ['one-token', 'two-token']],
     ['DASHBOARD_TOKENS', 'x'.repeat(512), ['x'.repeat(512)]],
     ['ADMIN_TOKENS', 'one-token,two-token', ['one-token', 'two-token']],
@@ -106,6 +109,8 @@ describe('the settings of a hub', () => {
     ['SHARDS', ['0', '3', '2048', '-16', '16.0', 'many']],
     ['HEARTBEAT_INTERVAL', ['10', '10 s', '-1s', '1.5s', '10S', '99ms', '11m', '0s', 'soon', '1s1s']],
     ['HEARTBEAT_TIMEOUT', ['30', '25h', 'never', '30sec', '']],
+    ['MAX_HEARTBEATS_PER_SECOND', ['0', '-1', '1.5', '5k', '100000001', 'off']],
+    ['HEARTBEAT_INTERVAL_MAX', ['60', '99ms', '11m', 'never']],
     [
       'AGENT_TOKENS',
       ['short', 'has space in it', ',', ' , ', 'good-token,bad', 'x'.repeat(513), 'tökentöken'],
@@ -160,6 +165,38 @@ describe('the settings of a hub', () => {
     expect(read({ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '3s' })).toMatchObject({
       HEARTBEAT_INTERVAL: 1_000,
       HEARTBEAT_TIMEOUT: 3_000,
+    });
+  });
+
+  describe('an interval that grows with the fleet', () => {
+    const limit = { MAX_HEARTBEATS_PER_SECOND: '5000' };
+
+    test('[SET-10] has a shortest one of at least a second, and a longest one that is no shorter', () => {
+      expect(wrong({ ...limit, HEARTBEAT_INTERVAL: '999ms' })).toBe(
+        'MAX_HEARTBEATS_PER_SECOND: needs a HEARTBEAT_INTERVAL (999ms) of at least 1s',
+      );
+      expect(wrong({ ...limit, HEARTBEAT_INTERVAL_MAX: '9s' })).toBe(
+        'HEARTBEAT_INTERVAL_MAX (9s) must be at least HEARTBEAT_INTERVAL (10s)',
+      );
+      expect(read({ ...limit, HEARTBEAT_INTERVAL: '1s', HEARTBEAT_INTERVAL_MAX: '1s' })).toMatchObject({
+        MAX_HEARTBEATS_PER_SECOND: 5_000,
+        HEARTBEAT_INTERVAL_MAX: 1_000,
+      });
+    });
+
+    test('[SET-10] has a longest timeout of at most a day', () => {
+      const day = { ...limit, HEARTBEAT_TIMEOUT: '4h' };
+      expect(wrong({ ...day, HEARTBEAT_INTERVAL_MAX: '61s' })).toBe(
+        'HEARTBEAT_INTERVAL_MAX (61s): the timeout that belongs to it, in the ratio 4h : 10s, is over 24h',
+      );
+      expect(read({ ...day, HEARTBEAT_INTERVAL_MAX: '60s' })).toMatchObject({
+        HEARTBEAT_TIMEOUT: 14_400_000,
+      });
+    });
+
+    test('[SET-10] asks for nothing where there is no limit', () => {
+      expect(read({ HEARTBEAT_INTERVAL: '10m', HEARTBEAT_TIMEOUT: '30m' })).toBeDefined();
+      expect(read({ HEARTBEAT_INTERVAL: '100ms' })).toBeDefined();
     });
   });
 
