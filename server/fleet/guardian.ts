@@ -101,7 +101,7 @@ export class Guardian {
     const seenMs = clock.now() - storeSince;
     const due = silent.filter(
       (node) =>
-        seenMs >= Math.max(node.record.node.heartbeat.timeoutMs, pacing.longestTimeoutMs) &&
+        seenMs >= Math.max(node.record.node.heartbeat.timeoutMs, pacing.likelyTimeoutMs) &&
         !this.#beatWaits(node),
     );
     if (due.length === 0) return silent.length;
@@ -154,14 +154,15 @@ export class Guardian {
     ];
   }
 
-  /** The hub that holds this node's socket may have given it a longer timeout than this hub heard of. */
+  /**
+   * The hub that holds this node's socket may have given it a longer timeout than this hub heard of: it gets the
+   * longest, until that hub says better.
+   */
   #cautious(record: NodeRecord): NodeRecord {
-    const { timing, pacing } = this.#context;
+    const { longest } = this.#context.pacing;
     const { heartbeat, connection } = record.node;
-    const timeoutMs = pacing.longestTimeoutMs;
-    if (connection?.transport !== 'websocket' || heartbeat.timeoutMs >= timeoutMs) return record;
-    const intervalMs = Math.round((timeoutMs * timing.intervalMs) / timing.timeoutMs);
-    return withTiming(record, { intervalMs, timeoutMs });
+    if (connection?.transport !== 'websocket' || heartbeat.timeoutMs >= longest.timeoutMs) return record;
+    return withTiming(record, longest);
   }
 
   /** Merges nodes that the store holds otherwise than this hub knew them. */

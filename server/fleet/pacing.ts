@@ -31,8 +31,8 @@ export class Pacing {
   readonly #lookMs: number;
   #pace: Pace;
   #timing: HeartbeatTiming;
-  /** The longest timeout that another hub may have given its agents lately. */
-  #longest = { timeoutMs: 0, until: 0 };
+  /** A longer timeout than the present one, that agents still had lately. */
+  #earlier = { timeoutMs: 0, until: 0 };
   /** How far this round has come, and how many sessions of it are due but not yet looked at. */
   #round: IterableIterator<LiveSession> | undefined;
   #owed = 0;
@@ -60,11 +60,16 @@ export class Pacing {
   }
 
   /**
-   * The longest timeout that agents of any hub may have been given without this hub's having heard of it: where the
-   * store may have lost that, nobody is judged before so long. Milliseconds; 0 where the interval is fixed.
+   * The timeout that agents of any hub may have now, whatever their records say: a store that failed over may have
+   * lost the newest timings. Milliseconds; 0 where the interval is fixed.
    */
-  get longestTimeoutMs(): number {
-    return this.#limits ? Math.max(this.#timing.timeoutMs, this.#longest.timeoutMs) : 0;
+  get likelyTimeoutMs(): number {
+    return this.#limits ? Math.max(this.#timing.timeoutMs, this.#earlier.timeoutMs) : 0;
+  }
+
+  /** The longest timing that any hub gives; the settings' own where the interval is fixed. */
+  get longest(): HeartbeatTiming {
+    return agreeTiming(this.#context.timing, this.#limits?.longestMs);
   }
 
   /** Begins, with the interval that fits the fleet as it is. */
@@ -84,8 +89,8 @@ export class Pacing {
   }
 
   /**
-   * Another timing that the session's agent asked for, and is told next. False where the store is out of reach: then
-   * nothing has changed.
+   * Another timing that the session's agent asked for, and is told next; its record is to be changed too. False where
+   * the store is out of reach: then nothing has changed.
    */
   async agree(session: LiveSession, timing: HeartbeatTiming): Promise<boolean> {
     const longer = timing.timeoutMs > session.timing.timeoutMs;
@@ -102,6 +107,7 @@ export class Pacing {
     if (retimings.length === 0) return;
     const answer = await this.#context.store.retime(shard, retimings);
     if (answer === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
+    for (const session of this.#context.sessions.ofShard(shard)) this.show(session);
   }
 
   /** What this hub shows of the node, and bases changes on, has the timing by which it is judged. */
@@ -124,7 +130,7 @@ export class Pacing {
     const patience = { longerMs: presence.leaseMs, shorterMs: this.#timing.timeoutMs };
     this.#take(nextPace(this.#pace, this.#fleetSize(), now, this.#limits, patience));
     this.#warn(this.#limits);
-    if (now >= this.#longest.until) this.#longest.timeoutMs = 0;
+    if (now >= this.#earlier.until) this.#earlier.timeoutMs = 0;
     this.#tellSome(now);
     this.#hearEasing(now);
   }
@@ -137,8 +143,8 @@ export class Pacing {
     const { timing, clock, log } = this.#context;
     this.#timing = agreeTiming(timing, pace.intervalMs);
     const { timeoutMs } = before;
-    if (timeoutMs >= this.#longest.timeoutMs)
-      this.#longest = { timeoutMs, until: clock.now() + 2 * timeoutMs };
+    if (timeoutMs >= this.#earlier.timeoutMs)
+      this.#earlier = { timeoutMs, until: clock.now() + 2 * timeoutMs };
     log.info({ ...this.#timing, sessions: this.#fleetSize() }, 'The heartbeat interval changed');
   }
 
@@ -159,11 +165,15 @@ export class Pacing {
       this.#owed + (sessions.size * this.#lookMs) / this.#timing.intervalMs,
     );
     const longer = new Map<number, LiveSession[]>();
-    for (; this.#owed >= 1; this.#owed -= 1) {
+    while (this.#owed >= 1) {
       this.#round ??= sessions.all();
       const { value: session, done } = this.#round.next();
-      if (done) this.#round = undefined;
-      else if (!this.#busy.has(session)) this.#fit(session, now, longer);
+      if (done) {
+        this.#round = undefined;
+        continue;
+      }
+      this.#owed -= 1;
+      if (!this.#busy.has(session)) this.#fit(session, now, longer);
     }
     for (const [shard, some] of longer) void this.#lengthen(shard, some);
   }
@@ -180,7 +190,10 @@ export class Pacing {
   /** The store first, then the agents. */
   async #lengthen(shard: number, sessions: readonly LiveSession[]): Promise<void> {
     const written = await this.#write(shard, sessions, (session) => this.fitting(session), true);
-    for (const session of written) this.#tell(session, session.timing);
+    for (const session of written) {
+      this.show(session);
+      this.#tell(session, session.timing);
+    }
   }
 
   #tell(session: LiveSession, timing: HeartbeatTiming): void {
@@ -202,7 +215,12 @@ export class Pacing {
       // The heartbeat that stands is shortened too: not where that would end it.
       else if (now - lastBeatAt < told.intervalMs) heard.set(shard, [...(heard.get(shard) ?? []), session]);
     }
-    for (const [shard, some] of heard) void this.#write(shard, some, ({ told }) => told, true);
+    for (const [shard, some] of heard) void this.#shorten(shard, some);
+  }
+
+  async #shorten(shard: number, sessions: readonly LiveSession[]): Promise<void> {
+    const written = await this.#write(shard, sessions, ({ told }) => told, true);
+    for (const session of written) this.show(session);
   }
 
   /**
@@ -231,10 +249,8 @@ export class Pacing {
     for (const { session, was, is } of before) {
       this.#busy.delete(session);
       if (session.timing !== is || session.ended) continue;
-      if (refused && !refused.has(session.nodeId)) {
-        written.push(session);
-        this.show(session);
-      } else session.timing = was;
+      if (refused && !refused.has(session.nodeId)) written.push(session);
+      else session.timing = was;
     }
     return written;
   }

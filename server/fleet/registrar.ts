@@ -145,8 +145,10 @@ export class Registrar {
       decideUpdate(stored, registration, stamp),
     );
     if (!settled || (settled.kind !== 'done' && settled.kind !== 'nothing')) return { kind: 'busy' };
-    if (settled.kind === 'nothing')
+    if (settled.kind === 'nothing') {
+      this.#context.pacing.show(session);
       return { kind: 'updated', reply: this.#reply({ record: session.record }, true, session.told) };
+    }
     if (!session.ended) session.record = settled.change.record;
     this.#context.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
     await this.#context.view.waitFor(session.nodeId, settled.change.event.seq, VIEW_WAIT_MS);

@@ -48,7 +48,12 @@ export class TestLink implements Link {
   /** What the agent was told after its registration. */
   readonly told: HeartbeatTiming[] = [];
   readonly end = (code: CloseCode): void => void this.ended.push(code);
-  readonly tell = (timing: HeartbeatTiming): boolean => this.told.push(timing) > 0;
+  /** Whether it can be told now. */
+  listens = true;
+  readonly tell = (timing: HeartbeatTiming): boolean => {
+    if (this.listens) this.told.push(timing);
+    return this.listens;
+  };
 }
 
 export interface TestAgent {
