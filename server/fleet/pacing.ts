@@ -1,14 +1,9 @@
 import { agreeTiming, type HeartbeatTiming } from '../../shared/index.ts';
 import type { Cancel } from '../clock.ts';
-import {
-  LostDataError,
-  type RetimeAnswer,
-  type Retiming,
-  StoreAwayError,
-  withTiming,
-} from '../store/fleet-store.ts';
+import { withTiming } from '../store/fleet-store.ts';
 import type { FleetContext } from './context.ts';
 import { decideInterval, nextPace, type Pace, type PaceLimits } from './decide-interval.ts';
+import { Retimer } from './retimer.ts';
 import { beatsIn, newRhythm, type Rhythm } from './rhythm.ts';
 import type { LiveSession } from './sessions.ts';
 
@@ -27,6 +22,7 @@ const LONGEST_LOOK_MS = 1_000;
  */
 export class Pacing {
   readonly #context: Omit<FleetContext, 'pacing'>;
+  readonly #retimer: Retimer;
   readonly #limits: PaceLimits | undefined;
   readonly #lookMs: number;
   #pace: Pace;
@@ -38,14 +34,13 @@ export class Pacing {
   #owed = 0;
   /** Sessions whose agents were told a shorter interval than counts. */
   readonly #easing = new Map<LiveSession, Rhythm>();
-  /** Sessions whose new timing is on its way to the store. */
-  readonly #busy = new Set<LiveSession>();
   #tooMany = false;
   #end: Cancel = () => {};
 
   constructor(context: Omit<FleetContext, 'pacing'>, limits?: Omit<PaceLimits, 'shortestMs'>) {
     const { intervalMs } = context.timing;
     this.#context = context;
+    this.#retimer = new Retimer(context);
     this.#limits = limits && { ...limits, shortestMs: intervalMs };
     this.#lookMs = Math.floor(
       Math.min(Math.max(intervalMs / LOOKS_PER_INTERVAL, SHORTEST_LOOK_MS), LONGEST_LOOK_MS),
@@ -94,20 +89,17 @@ export class Pacing {
    */
   async agree(session: LiveSession, timing: HeartbeatTiming): Promise<boolean> {
     const longer = timing.timeoutMs > session.timing.timeoutMs;
-    return (await this.#write(session.shard, [session], () => timing, longer)).length > 0 || session.ended;
+    return (
+      (await this.#retimer.write(session.shard, [session], () => timing, longer)).length > 0 || session.ended
+    );
   }
 
   /** The shard was out of reach, or lost data: the timings of this hub's sessions are written again. */
   async recovered(shard: number): Promise<void> {
     if (!this.#limits) return;
-    const now = this.#context.clock.now();
-    const retimings = Array.from(this.#context.sessions.ofShard(shard), (session) =>
-      retimingOf(session, session.timing, now),
-    );
-    if (retimings.length === 0) return;
-    const answer = await this.#context.store.retime(shard, retimings);
-    if (answer === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
-    for (const session of this.#context.sessions.ofShard(shard)) this.show(session);
+    const sessions = [...this.#context.sessions.ofShard(shard)];
+    await this.#retimer.rewrite(shard, sessions);
+    for (const session of sessions) this.show(session);
   }
 
   /** What this hub shows of the node, and bases changes on, has the timing by which it is judged. */
@@ -164,7 +156,7 @@ export class Pacing {
       sessions.size,
       this.#owed + (sessions.size * this.#lookMs) / this.#timing.intervalMs,
     );
-    const longer = new Map<number, LiveSession[]>();
+    const toWrite = new Map<number, LiveSession[]>();
     while (this.#owed >= 1) {
       this.#round ??= sessions.all();
       const { value: session, done } = this.#round.next();
@@ -173,26 +165,31 @@ export class Pacing {
         continue;
       }
       this.#owed -= 1;
-      if (!this.#busy.has(session)) this.#fit(session, now, longer);
+      // Who is overdue is judged by the timeout that it had, and told when it beats again.
+      const overdue = now - session.lastBeatAt >= session.timing.timeoutMs;
+      if (!overdue && !this.#retimer.busy(session)) this.#fit(session, toWrite);
     }
-    for (const [shard, some] of longer) void this.#lengthen(shard, some);
+    for (const [shard, some] of toWrite) void this.#lengthen(shard, some);
   }
 
-  #fit(session: LiveSession, now: number, longer: Map<number, LiveSession[]>): void {
+  #fit(session: LiveSession, toWrite: Map<number, LiveSession[]>): void {
     const fitting = this.fitting(session);
-    if (fitting.intervalMs === session.told.intervalMs) return;
-    if (fitting.timeoutMs <= session.timing.timeoutMs) this.#tell(session, fitting);
-    // Who is overdue is judged by the timeout that it had, and told when it beats again.
-    else if (now - session.lastBeatAt < session.timing.timeoutMs)
-      longer.set(session.shard, [...(longer.get(session.shard) ?? []), session]);
+    if (fitting.timeoutMs > session.timing.timeoutMs || this.#retimer.unsure(session)) {
+      addTo(toWrite, session);
+    } else if (fitting.intervalMs !== session.told.intervalMs) this.#tell(session, fitting);
   }
 
   /** The store first, then the agents. */
   async #lengthen(shard: number, sessions: readonly LiveSession[]): Promise<void> {
-    const written = await this.#write(shard, sessions, (session) => this.fitting(session), true);
-    for (const session of written) {
+    const longest = (session: LiveSession): HeartbeatTiming => {
+      const fitting = this.fitting(session);
+      return fitting.timeoutMs > session.timing.timeoutMs ? fitting : session.timing;
+    };
+    for (const session of await this.#retimer.write(shard, sessions, longest, true)) {
       this.show(session);
-      this.#tell(session, session.timing);
+      const fitting = this.fitting(session);
+      const mayKnow = fitting.timeoutMs <= session.timing.timeoutMs;
+      if (mayKnow && fitting.intervalMs !== session.told.intervalMs) this.#tell(session, fitting);
     }
   }
 
@@ -209,71 +206,23 @@ export class Pacing {
   #hearEasing(now: number): void {
     const heard = new Map<number, LiveSession[]>();
     for (const [session, rhythm] of this.#easing) {
-      const { told, timing, lastBeatAt, shard } = session;
+      const { told, timing, lastBeatAt } = session;
       if (session.ended || told.timeoutMs >= timing.timeoutMs) this.#easing.delete(session);
-      else if (this.#busy.has(session) || !beatsIn(rhythm, lastBeatAt, told.intervalMs)) continue;
+      else if (this.#retimer.busy(session) || !beatsIn(rhythm, lastBeatAt, told.intervalMs)) continue;
       // The heartbeat that stands is shortened too: not where that would end it.
-      else if (now - lastBeatAt < told.intervalMs) heard.set(shard, [...(heard.get(shard) ?? []), session]);
+      else if (now - lastBeatAt < told.intervalMs) addTo(heard, session);
     }
     for (const [shard, some] of heard) void this.#shorten(shard, some);
   }
 
   async #shorten(shard: number, sessions: readonly LiveSession[]): Promise<void> {
-    const written = await this.#write(shard, sessions, ({ told }) => told, true);
+    const written = await this.#retimer.write(shard, sessions, ({ told }) => told, true);
     for (const session of written) this.show(session);
-  }
-
-  /**
-   * Writes other timings and answers the sessions that have them now. A session's heartbeats are written with the
-   * new timeout from before the call: one that is on its way meanwhile must not bring back the old.
-   */
-  async #write(
-    shard: number,
-    sessions: readonly LiveSession[],
-    timingOf: (session: LiveSession) => HeartbeatTiming,
-    withHeartbeat: boolean,
-  ): Promise<LiveSession[]> {
-    const now = this.#context.clock.now();
-    const before = sessions.map((session) => ({ session, was: session.timing, is: timingOf(session) }));
-    for (const { session, is } of before) {
-      session.timing = is;
-      this.#busy.add(session);
-    }
-    const retimings = before.map(({ session, is }) => ({
-      ...retimingOf(session, is, now),
-      ...(!withHeartbeat && { ttlMs: 0 }),
-    }));
-    const answer = await this.#retime(shard, retimings);
-    const refused = answer === 'epoch' ? undefined : new Set(answer.refused);
-    const written: LiveSession[] = [];
-    for (const { session, was, is } of before) {
-      this.#busy.delete(session);
-      if (session.timing !== is || session.ended) continue;
-      if (refused && !refused.has(session.nodeId)) written.push(session);
-      else session.timing = was;
-    }
-    return written;
-  }
-
-  /** `epoch` also where the shard is out of reach. */
-  async #retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
-    const { store, usable, doubt, log } = this.#context;
-    const [first] = retimings;
-    if (!first || !usable(first.id)) return 'epoch';
-    try {
-      const answer = await store.retime(shard, retimings);
-      if (answer === 'epoch') doubt(first.id);
-      return answer;
-    } catch (error) {
-      doubt(first.id);
-      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
-        log.error({ err: error, shard }, 'Could not write heartbeat timings');
-      }
-      return 'epoch';
-    }
   }
 }
 
-function retimingOf({ nodeId: id, session, lastBeatAt }: LiveSession, timing: HeartbeatTiming, now: number) {
-  return { id, session, timing, ttlMs: timing.timeoutMs - Math.max(0, now - lastBeatAt) };
+function addTo(byShard: Map<number, LiveSession[]>, session: LiveSession): void {
+  const some = byShard.get(session.shard);
+  if (some) some.push(session);
+  else byShard.set(session.shard, [session]);
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fleet } from '../../server/fleet/fleet.ts';
+import { StoreAwayError } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import type { HeartbeatTiming } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
@@ -234,6 +235,33 @@ describe('an interval that grows with the fleet', () => {
     expect((await stored('a')).status).toBe('online');
     await pass(1_300);
     expect((await stored('a')).status).toBe('offline');
+  });
+
+  it('[PACE-4] a shorter timeout that may or may not have been written is not mistaken for the longer one', async () => {
+    await crowd(195);
+    await pass(30_000);
+    const agent = await register('a');
+    await crowd(0);
+    // Each write is done, and its answer lost.
+    const { retime } = store;
+    let lost = 0;
+    store.retime = async (...asked) => {
+      await retime(...asked);
+      lost += 1;
+      throw new StoreAwayError('the answer was lost');
+    };
+    for (let passed = 0; passed < 300_000 && lost === 0; passed += 500) await pass(500);
+    expect([agent.session.told, agent.session.timing]).toEqual([TEN, TWENTY]);
+    expect((await stored('a')).timing).toEqual(TEN);
+    store.retime = async () => {
+      throw new StoreAwayError('out of reach');
+    };
+    await crowd(195);
+    await pass(90_000);
+    expect([agent.session.told, (await stored('a')).timing]).toEqual([TEN, TEN]);
+    store.retime = retime;
+    await pass(40_000);
+    expect([agent.session.told, (await stored('a')).timing]).toEqual([TWENTY, TWENTY]);
   });
 
   it('[PACE-5] a registration is answered with the interval of the moment, also by a hub that just started', async () => {
