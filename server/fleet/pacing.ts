@@ -84,8 +84,8 @@ export class Pacing {
   }
 
   /**
-   * Another timing that the session's agent asked for, and is told next; its record is to be changed too. False where
-   * the store is out of reach: then nothing has changed.
+   * Another timing that the session's agent asked for, and is told next; its record is changed too. False where the
+   * store is out of reach: then the session has the timing that it had.
    */
   async agree(session: LiveSession, timing: HeartbeatTiming): Promise<boolean> {
     const longer = timing.timeoutMs > session.timing.timeoutMs;

@@ -138,33 +138,30 @@ export class Registrar {
   /** A second `register` on a live session: updates the node's facts and timing. */
   async update(session: LiveSession, message: Register): Promise<UpdateOutcome> {
     if (nodeIdOf(message.node) !== session.nodeId) return { kind: 'identity-changed' };
-    if (!(await this.#agree(session, message.heartbeat?.intervalMs))) return { kind: 'busy' };
-    const { connection, timing } = session;
-    const registration = this.#registration(message, session.session, connection, timing);
+    const { pacing } = this.#context;
+    const asked = message.heartbeat?.intervalMs;
+    const fitting = pacing.fitting({ askedIntervalMs: asked });
+    const { told } = session;
+    // A longer timeout is written before its agent can be told of it, a shorter one when nothing can fail any more.
+    const longer = fitting.timeoutMs > session.timing.timeoutMs;
+    if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
+    const timing = fitting.intervalMs === told.intervalMs ? session.timing : fitting;
+    const registration = this.#registration(message, session.session, session.connection, timing);
     const settled = await this.#settle(session.nodeId, (stored, stamp) =>
       decideUpdate(stored, registration, stamp),
     );
     if (!settled || (settled.kind !== 'done' && settled.kind !== 'nothing')) return { kind: 'busy' };
+    if (!longer && timing === fitting) await pacing.agree(session, fitting);
+    session.told = fitting;
+    session.askedIntervalMs = asked;
     if (settled.kind === 'nothing') {
-      this.#context.pacing.show(session);
+      pacing.show(session);
       return { kind: 'updated', reply: this.#reply({ record: session.record }, true, session.told) };
     }
     if (!session.ended) session.record = settled.change.record;
     this.#context.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
     await this.#context.view.waitFor(session.nodeId, settled.change.event.seq, VIEW_WAIT_MS);
     return { kind: 'updated', reply: this.#reply(settled.change, true, session.told) };
-  }
-
-  /** The interval that an agent asks for on its live session; what it is told is what the reply says. */
-  async #agree(session: LiveSession, askedIntervalMs: number | undefined): Promise<boolean> {
-    const { pacing } = this.#context;
-    const fitting = pacing.fitting({ askedIntervalMs });
-    if (fitting.intervalMs !== session.told.intervalMs) {
-      if (!(await pacing.agree(session, fitting))) return false;
-      session.told = fitting;
-    }
-    session.askedIntervalMs = askedIntervalMs;
-    return true;
   }
 
   /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */

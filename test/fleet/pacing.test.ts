@@ -294,6 +294,28 @@ describe('an interval that grows with the fleet', () => {
     expect((await stored('a')).timing).toEqual(TWENTY);
   });
 
+  it('[PACE-4] a shorter interval that an agent asks for counts when it is told, or not at all', async () => {
+    const agent = await register('a', { askedMs: 40_000 });
+    const slow = { intervalMs: 40_000, timeoutMs: 120_000 };
+    const ask = async () => {
+      const message = registerMessage({ nodeId: 'a' }, { instanceId: agent.session.instanceId });
+      const outcome = fleet.registrar.update(agent.session, message);
+      await clock.advance(200);
+      return outcome;
+    };
+    const { commit } = store;
+    store.commit = async () => {
+      throw new StoreAwayError('out of reach');
+    };
+    expect(await ask()).toEqual({ kind: 'busy' });
+    expect([agent.session.timing, agent.session.told, (await stored('a')).timing]).toEqual([
+      ...[slow, slow, slow],
+    ]);
+    store.commit = commit;
+    expect(await ask()).toMatchObject({ kind: 'updated', reply: { heartbeat: TEN, node: { seq: 2 } } });
+    expect((await stored('a')).timing).toEqual(TEN);
+  });
+
   it('[PACE-6] agents are told one after the other over an interval, without a version or an event', async () => {
     const other = await hub('hub-b');
     const agents: TestAgent[] = [];
@@ -349,6 +371,8 @@ describe('an interval that grows with the fleet', () => {
       ...{ removed: false, onlyIfSilent: false, heartbeat: 'keep', look: 'keep' },
     });
     expect(outcome).toBe('done');
+    await pass(500);
+    expect(agent.session.timing).toEqual(TWENTY);
     await pass(40_000);
     expect(await stored('a')).toMatchObject({ timing: TWENTY, seq: 2, status: 'online' });
     expect(agent.session.timing).toEqual(TWENTY);

@@ -42,6 +42,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('cut' as const), which }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('lose answers' as const), which }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('heal' as const), which }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('deafen' as const), who }) },
   {
     weight: 3,
     arbitrary: fc.record({ do: fc.constant('crowd' as const), sessions: fc.constantFrom(0, 4, 8, 40) }),
@@ -154,6 +155,9 @@ class Model {
         return;
       case 'heal':
         if (hub?.alive) hub.store.fault = 'none';
+        return;
+      case 'deafen':
+        if (agent) agent.deaf = true;
         return;
       case 'crowd':
         return this.#crowd(what.sessions);

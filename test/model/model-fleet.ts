@@ -123,6 +123,8 @@ export class ModelAgent {
   /** Whether its machine runs, and whether it beats. */
   up = false;
   silent = false;
+  /** It does not do as it is told until it registers again, as an old agent. */
+  deaf = false;
   /** When the heartbeats came that a hub could write. */
   readonly #delivered: number[] = [];
   /** When the heartbeats came that a stopped hub will find when it goes on, if this socket lasts. */
@@ -212,7 +214,7 @@ export class ModelAgent {
       link.ended = code;
     };
     const tell = (timing: HeartbeatTiming): boolean => {
-      if (this.link === link && !link.ended) this.#hear(timing);
+      if (this.link === link && !link.ended && !this.deaf) this.#hear(timing);
       return 'hub' in link;
     };
     const outcome = await hub.fleet.registrar.register(message, { remoteAddress: 'model', end, tell });
@@ -260,6 +262,7 @@ export class ModelAgent {
   restart(): void {
     this.up = true;
     this.silent = false;
+    this.deaf = false;
     if (this.link?.ended?.code === 4404) this.link = undefined;
   }
 }
