@@ -395,6 +395,21 @@ describe('an interval that grows with the fleet', () => {
     expect(other.view.get('a')?.node.status).toBe('online');
   });
 
+  it('[PACE-8] where another hub was first to put a node back, the hub that holds its socket corrects the timing', async () => {
+    await register('a');
+    await hub('hub-b');
+    await crowd(194);
+    await pass(60_000);
+    store.fault = 'away';
+    for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
+    await pass(1_000);
+    expect((await stored('a')).timing).toEqual({ intervalMs: 60_000, timeoutMs: 180_000 });
+    store.fault = 'none';
+    await pass(1_000);
+    expect((await stored('a')).timing).toEqual(TWENTY);
+    expect(fleet.view.get('a')?.node.heartbeat).toEqual(TWENTY);
+  });
+
   it('[PACE-8] a hub puts back nodes of another with the longest timeout that it may have given', async () => {
     const other = await hub('hub-b');
     await register('a', { on: other });
