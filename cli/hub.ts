@@ -30,6 +30,8 @@ const flags = {
   heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
   admitPerSecond: 'ADMIT_PER_SECOND',
   maxHandshakes: 'MAX_HANDSHAKES',
+  maxHeartbeatsPerSecond: 'MAX_HEARTBEATS_PER_SECOND',
+  heartbeatIntervalMax: 'HEARTBEAT_INTERVAL_MAX',
   dialects: 'DIALECTS',
   openDialects: 'OPEN_DIALECTS',
   allowedOrigins: 'ALLOWED_ORIGINS',
@@ -76,6 +78,14 @@ export function withHubFlags(command: Command): Command {
     .option(
       '--max-handshakes <count>',
       'agents that may be connecting and registering at a time (MAX_HANDSHAKES, default 20000)',
+    )
+    .option(
+      '--max-heartbeats-per-second <count>',
+      'of the whole fleet, all hubs together: beyond it agents are told a longer interval (MAX_HEARTBEATS_PER_SECOND, default off)',
+    )
+    .option(
+      '--heartbeat-interval-max <duration>',
+      'and at most this one (HEARTBEAT_INTERVAL_MAX, default 1m)',
     )
     .option(
       '--dialects <list>',

@@ -15,7 +15,7 @@ import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
 import { notServed, serves } from './roles.ts';
-import { dialectTimingOf, type HubSettings, SettingsError } from './settings.ts';
+import { dialectTimingOf, type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
 import { meteredStore } from './store/metered-store.ts';
@@ -69,11 +69,15 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const metrics = new HubMetrics(clock);
   const store = meteredStore(parts.store ?? createStore(settings, clock, log), metrics);
   await openStore(store);
-  const timing = { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
+  const timing = hubTimingOf(settings);
   const address = `${settings.HOST}:${settings.PORT}`;
   const role = settings.SERVE;
   const view = serves(role, 'readers') ? {} : { view: new NoView() };
-  const fleet = new Fleet({ hubId, address, version: VERSION, timing, store, clock, log, ...view });
+  const fleet = new Fleet({
+    ...{ hubId, address, version: VERSION, timing, store, clock, log },
+    ...view,
+    ...paceOf(settings),
+  });
   const access = new Access({
     agentTokens: settings.AGENT_TOKENS,
     dashboardTokens: settings.DASHBOARD_TOKENS,
@@ -137,6 +141,11 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const { port } = addressOf(app.server.address());
   const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
   return { hubId, url, port, fleet, agents, dashboards, metrics, stop };
+}
+
+/** The limit that lengthens the interval, where one is set. */
+function paceOf({ MAX_HEARTBEATS_PER_SECOND: perSecond, HEARTBEAT_INTERVAL_MAX: longestMs }: HubSettings) {
+  return perSecond === undefined ? {} : { pace: { perSecond, longestMs } };
 }
 
 function createStore(settings: HubSettings, clock: Clock, log: Log): FleetStore {

@@ -7,6 +7,7 @@ import {
   type CloseCode,
   type Deregister,
   GOODBYE_CODES,
+  type HeartbeatTiming,
   type HubMessage,
   LIMITS,
   type Register,
@@ -248,7 +249,11 @@ export class AgentSocket extends WebSocket {
   }
 
   async #firstRegister(message: Register): Promise<void> {
-    const link = { remoteAddress: this.remoteAddress, end: (code: CloseCode) => this.end(code) };
+    const link = {
+      remoteAddress: this.remoteAddress,
+      end: (code: CloseCode) => this.end(code),
+      tell: (timing: HeartbeatTiming) => this.#tell(timing),
+    };
     const outcome = await this.#context?.fleet.registrar.register(message, link);
     if (outcome?.kind !== 'registered') {
       this.#sendAway();
@@ -308,6 +313,13 @@ export class AgentSocket extends WebSocket {
     this.#errors ??= new TokenBucket(LIMITS.errorsPerSecond, LIMITS.errorsBurst, now);
     if (this.#errors.take(now)) this.#sendError(code, message, path);
     else this.end(CLOSE.protocol, 'too many bad messages');
+  }
+
+  /** The agent is to beat otherwise from now on. Not before it has the answer to its registration. */
+  #tell({ intervalMs, timeoutMs }: HeartbeatTiming): boolean {
+    if (this.#state.kind !== 'live') return false;
+    this.#send({ type: 'heartbeat', intervalMs, timeoutMs });
+    return true;
   }
 
   #sendError(code: AgentErrorCode, message: string, path?: string): void {

@@ -4,12 +4,14 @@ import type { Log } from '../log.ts';
 import type { FleetStore, NodeRecord, Stored } from '../store/fleet-store.ts';
 import type { FleetView } from './fleet-view.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import type { Pacing } from './pacing.ts';
 import type { Presence } from './presence.ts';
 import type { Sessions } from './sessions.ts';
 
 /** What every part of a hub's fleet works with. */
 export interface FleetContext {
   readonly hubId: string;
+  /** The timing of the settings; where the interval adapts to the fleet, the shortest. */
   readonly timing: HeartbeatTiming;
   readonly store: FleetStore;
   readonly clock: Clock;
@@ -18,6 +20,7 @@ export interface FleetContext {
   readonly sessions: Sessions;
   readonly heartbeats: Heartbeats;
   readonly presence: Presence;
+  readonly pacing: Pacing;
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
   readonly storeNow: () => number;
   /** Whether the node's shard can be written to now. */

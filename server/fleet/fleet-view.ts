@@ -1,4 +1,4 @@
-import type { Filter, FleetEvent, FleetNode, Status } from '../../shared/index.ts';
+import type { Filter, FleetEvent, FleetNode, HeartbeatTiming, Status } from '../../shared/index.ts';
 import type { LogEntry, NodeRecord, Position, Stored, Tombstone } from '../store/fleet-store.ts';
 import type { NodeIndex } from './node-index.ts';
 
@@ -40,6 +40,11 @@ export interface FleetView {
   listen(listener: ViewListener): () => void;
   /** Puts a fresh snapshot in the place of a shard, in slices. */
   load(shard: number, snapshot: readonly NodeRecord[], position: Position, reason: string): Promise<void>;
+  /**
+   * The node has another timing as long as this session speaks for it, which no event tells. Answers its record;
+   * nothing where it has another session's, or none.
+   */
+  retime(id: string, session: string, timing: HeartbeatTiming): NodeRecord | undefined;
   /** The log was read up to here without a further entry. */
   advance(shard: number, position: Position): void;
   /**

@@ -10,6 +10,7 @@ import { Follower, STALL_MS } from './follower.ts';
 import { FLUSH_INTERVAL_MS, Guardian } from './guardian.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { HttpAgents } from './http-agents.ts';
+import { Pacing } from './pacing.ts';
 import { Presence } from './presence.ts';
 import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
@@ -27,6 +28,8 @@ export interface FleetOptions {
   address: string;
   version: string;
   timing: HeartbeatTiming;
+  /** The interval grows with the fleet, up to `longestMs`, so that it sends no more heartbeats a second than this. */
+  pace?: { longestMs: number; perSecond: number };
   store: FleetStore;
   clock: Clock;
   log: Log;
@@ -44,6 +47,7 @@ export class Fleet {
   readonly sessions = new Sessions();
   readonly hubId: string;
   readonly presence: Presence;
+  readonly pacing: Pacing;
   readonly registrar: Registrar;
   /** Agents that register and beat by requests. */
   readonly httpAgents: HttpAgents;
@@ -78,7 +82,7 @@ export class Fleet {
       version: options.version,
     });
     this.presence = new Presence({ store, clock, log, leaseMs: Math.floor(timing.timeoutMs / 2), lease });
-    this.#context = {
+    const context = {
       hubId,
       timing,
       store,
@@ -89,9 +93,11 @@ export class Fleet {
       heartbeats: this.#heartbeats,
       presence: this.presence,
       storeNow: () => clock.now() + this.#storeAheadMs,
-      usable: (nodeId) => this.#follower(nodeId)?.usable ?? false,
-      doubt: (nodeId) => this.#follower(nodeId)?.doubt(),
+      usable: (nodeId: string) => this.#follower(nodeId)?.usable ?? false,
+      doubt: (nodeId: string) => this.#follower(nodeId)?.doubt(),
     };
+    this.pacing = new Pacing(context, options.pace);
+    this.#context = { ...context, pacing: this.pacing };
     const conditions = new ConditionReports(this.#context);
     this.registrar = new Registrar(this.#context, conditions);
     this.#guardian = new Guardian(this.#context);
@@ -108,6 +114,7 @@ export class Fleet {
   async start(): Promise<void> {
     const { clock, store } = this.#context;
     await this.presence.start();
+    this.pacing.start();
     await Promise.all(this.#followers.map((follower) => follower.wake()));
     this.#beatAt = clock.now();
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
@@ -117,6 +124,7 @@ export class Fleet {
   /** Writes what waits and ends. The nodes stay as they are: only their heartbeats judge them. */
   async stop(): Promise<void> {
     for (const end of this.#ends.splice(0)) end();
+    this.pacing.stop();
     await this.flush();
     await Promise.all(this.#followers.map((follower) => follower.end()));
     await this.presence.stop();
@@ -249,6 +257,7 @@ export class Fleet {
         recovered: async (of) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));
           await this.#writeHeartbeats(of);
+          await this.pacing.recovered(of);
           await this.registrar.writeWaitingCloses(of);
         },
         followed: (entry) => this.#guardian.followed(entry),

@@ -91,7 +91,9 @@ export class HttpAgents {
   async heldBySocket(id: string): Promise<boolean> {
     const { store, storeNow } = this.#context;
     const known = bestKnown(this.#context, id);
-    const record = known?.kind === 'node' ? known.record : await this.#read(id);
+    if (known?.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return false;
+    // From the store: the hub that holds the socket may have changed its timing without an event.
+    const record = await this.#read(id);
     if (record?.node.connection?.transport !== 'websocket') return false;
     const { intervalMs, timeoutMs } = record.node.heartbeat;
     const beat = (await store.stats([{ id, timeoutMs }])).get(id);
@@ -102,8 +104,10 @@ export class HttpAgents {
     const { id } = heartbeat;
     const known = bestKnown(this.#context, id);
     let record = known?.kind === 'node' ? known.record : undefined;
-    // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse.
-    if (!record || refusal(record, heartbeat)) record = await this.#read(id);
+    // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse, and only it
+    // knows the timing that a socket's session was given.
+    if (!record || refusal(record, heartbeat) || record.node.connection?.transport === 'websocket')
+      record = await this.#read(id);
     for (let attempt = 0; ; attempt += 1) {
       if (!record) return { kind: 'unknown' };
       const refused = refusal(record, heartbeat);

@@ -54,6 +54,10 @@ export class NoView implements FleetView {
     return Promise.resolve();
   }
 
+  retime(): undefined {
+    return undefined;
+  }
+
   advance(): void {}
 
   /** Versions are not known, so none is missed: after a loss or a gap each session's node is read again. */

@@ -1,7 +1,21 @@
-import { type Filter, type FleetEvent, type FleetNode, matcher, type Status } from '../../shared/index.ts';
+import {
+  type Filter,
+  type FleetEvent,
+  type FleetNode,
+  type HeartbeatTiming,
+  matcher,
+  type Status,
+} from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import { Slices } from '../slices.ts';
-import type { LogEntry, NodeRecord, Position, Stored, Tombstone } from '../store/fleet-store.ts';
+import {
+  type LogEntry,
+  type NodeRecord,
+  type Position,
+  type Stored,
+  type Tombstone,
+  withTiming,
+} from '../store/fleet-store.ts';
 import type { FleetView, ViewListener } from './fleet-view.ts';
 import { NodeIndex } from './node-index.ts';
 
@@ -144,6 +158,21 @@ export class View implements FleetView {
     }
     this.#positions[shard] = position;
     if (wasLoaded) for (const listener of this.#listeners) listener.reloaded(reason);
+  }
+
+  /**
+   * The node has another timing as long as this session speaks for it, which no event tells. Answers its record;
+   * nothing where the view has another session's, or none.
+   */
+  retime(id: string, session: string, timing: HeartbeatTiming): NodeRecord | undefined {
+    const records = this.#records[this.#shardOf(id)];
+    const record = records?.get(id);
+    if (record?.session !== session) return undefined;
+    const retimed = withTiming(record, timing);
+    if (retimed === record) return record;
+    records?.set(id, retimed);
+    this.index.put(retimed.node);
+    return retimed;
   }
 
   /** The log was read up to here without a further entry. */

@@ -174,6 +174,12 @@ export class HubMetrics implements StoreObserver {
       () => Number(fleet.state.state === 'live'),
       'min',
     );
+    this.#gauge(
+      'heartbeat_interval_seconds',
+      'The interval that agents of this hub are given',
+      () => fleet.pacing.timing.intervalMs / 1_000,
+      'max',
+    );
     this.#gauge('hubs', 'Hubs that hold a lease', () => fleet.state.hubs, 'first');
     new Gauge({
       name: 'rollcall_workers',

@@ -19,6 +19,8 @@ const hubFlags = [
   '--workers',
   '--heartbeat-interval',
   '--heartbeat-timeout',
+  '--max-heartbeats-per-second',
+  '--heartbeat-interval-max',
   '--dialects',
   '--open-dialects',
   '--allowed-origins',
@@ -140,6 +142,7 @@ describe('flags and environment', () => {
       ...{ HOST: 'localhost', PORT: '1', REDIS_URL: 'redis://a', KEY_PREFIX: 'p', SHARDS: '2' },
       ...{ SERVE: 'agents', WORKERS: '3' },
       ...{ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '5s', ALLOWED_ORIGINS: 'https://a' },
+      ...{ MAX_HEARTBEATS_PER_SECOND: '500', HEARTBEAT_INTERVAL_MAX: '20s' },
       ...{ TRUST_PROXY: 'true', LOG_LEVEL: 'error', DIALECTS: '001', OPEN_DIALECTS: '003@10.0.0.0/8' },
     };
     const without = HUB_SETTINGS.filter((name) => !(name in named));

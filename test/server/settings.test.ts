@@ -34,6 +34,7 @@ describe('the settings of a hub', () => {
       HEARTBEAT_TIMEOUT: 30_000,
       ADMIT_PER_SECOND: 5_000,
       MAX_HANDSHAKES: 20_000,
+      HEARTBEAT_INTERVAL_MAX: 60_000,
       AGENT_TOKENS: [],
       DASHBOARD_TOKENS: [],
       ADMIN_TOKENS: [],
@@ -79,6 +80,8 @@ describe('the settings of a hub', () => {
     ['HEARTBEAT_TIMEOUT', '24h', 86_400_000],
     ['ADMIT_PER_SECOND', '1', 1],
     ['MAX_HANDSHAKES', '1000000', 1_000_000],
+    ['MAX_HEARTBEATS_PER_SECOND', '5000', 5_000],
+    ['HEARTBEAT_INTERVAL_MAX', '10m', 600_000],
     ['AGENT_TOKENS', ' one-token , two-token,', ['one-token', 'two-token']],
     ['DASHBOARD_TOKENS', 'x'.repeat(512), ['x'.repeat(512)]],
     ['ADMIN_TOKENS', 'one-token,two-token', ['one-token', 'two-token']],
@@ -132,6 +135,8 @@ describe('the settings of a hub', () => {
     ['HEARTBEAT_TIMEOUT', ['30', '25h', 'never', '30sec', '']],
     ['ADMIT_PER_SECOND', ['0', '-1', '1.5', 'all']],
     ['MAX_HANDSHAKES', ['1', '1000001', 'all']],
+    ['MAX_HEARTBEATS_PER_SECOND', ['0', '-1', '1.5', '5k', '100000001', 'off']],
+    ['HEARTBEAT_INTERVAL_MAX', ['60', '99ms', '11m', 'never']],
     [
       'AGENT_TOKENS',
       ['short', 'has space in it', ',', ' , ', 'good-token,bad', 'x'.repeat(513), 'tökentöken'],
@@ -186,6 +191,38 @@ describe('the settings of a hub', () => {
     expect(read({ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '3s' })).toMatchObject({
       HEARTBEAT_INTERVAL: 1_000,
       HEARTBEAT_TIMEOUT: 3_000,
+    });
+  });
+
+  describe('an interval that grows with the fleet', () => {
+    const limit = { MAX_HEARTBEATS_PER_SECOND: '5000' };
+
+    test('[SET-11] has a shortest one of at least a second, and a longest one that is no shorter', () => {
+      expect(wrong({ ...limit, HEARTBEAT_INTERVAL: '999ms' })).toBe(
+        'MAX_HEARTBEATS_PER_SECOND: needs a HEARTBEAT_INTERVAL (999ms) of at least 1s',
+      );
+      expect(wrong({ ...limit, HEARTBEAT_INTERVAL_MAX: '9s' })).toBe(
+        'HEARTBEAT_INTERVAL_MAX (9s) must be at least HEARTBEAT_INTERVAL (10s)',
+      );
+      expect(read({ ...limit, HEARTBEAT_INTERVAL: '1s', HEARTBEAT_INTERVAL_MAX: '1s' })).toMatchObject({
+        MAX_HEARTBEATS_PER_SECOND: 5_000,
+        HEARTBEAT_INTERVAL_MAX: 1_000,
+      });
+    });
+
+    test('[SET-11] has a longest timeout of at most a day', () => {
+      const day = { ...limit, HEARTBEAT_TIMEOUT: '4h' };
+      expect(wrong({ ...day, HEARTBEAT_INTERVAL_MAX: '61s' })).toBe(
+        'HEARTBEAT_INTERVAL_MAX (61s): the timeout that belongs to it, in the ratio 4h : 10s, is over 24h',
+      );
+      expect(read({ ...day, HEARTBEAT_INTERVAL_MAX: '60s' })).toMatchObject({
+        HEARTBEAT_TIMEOUT: 14_400_000,
+      });
+    });
+
+    test('[SET-11] asks for nothing where there is no limit', () => {
+      expect(read({ HEARTBEAT_INTERVAL: '10m', HEARTBEAT_TIMEOUT: '30m' })).toBeDefined();
+      expect(read({ HEARTBEAT_INTERVAL: '100ms' })).toBeDefined();
     });
   });
 

@@ -5,6 +5,7 @@ import { commitContract } from './contract/commit.ts';
 import { hubsContract } from './contract/hubs.ts';
 import { logContract } from './contract/log.ts';
 import { lossContract } from './contract/loss.ts';
+import { retimeContract } from './contract/retime.ts';
 import type { CreateFleet } from './contract/setting.ts';
 import { silenceContract } from './contract/silence.ts';
 
@@ -14,6 +15,7 @@ export function fleetStoreContract(name: string, harness: { create: CreateFleet 
     commitContract(harness.create);
     batchContract(harness.create);
     beatContract(harness.create);
+    retimeContract(harness.create);
     silenceContract(harness.create);
     logContract(harness.create);
     lossContract(harness.create);

@@ -18,6 +18,8 @@ import {
   type NodeRecord,
   type NotRestored,
   type Position,
+  type RetimeAnswer,
+  type Retiming,
   type Stored,
   type TickAnswer,
   type TickRequest,
@@ -35,7 +37,13 @@ import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings }
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, toStoredNode } from './replies.ts';
-import { lostArguments, toOutcomes, toTickAnswer } from './script-words.ts';
+import {
+  lostArguments,
+  retimingArguments,
+  toOutcomes,
+  toRetimeAnswer,
+  toTickAnswer,
+} from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { writeBeats } from './write-beats.ts';
 
@@ -189,6 +197,16 @@ export class RedisStore implements FleetStore {
     // A position in another data set says nothing of this one.
     const at = followed?.epoch === epoch ? followed.at : '';
     return writeBeats(this.#beats, { shard, keys: this.#shard(shard), epoch, followed: at }, beats);
+  }
+
+  async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
+    const { epoch, deadlines, prefix } = this.#shard(shard);
+    const calls = [...batchesOf(retimings, retimingArguments)].map(({ args }) =>
+      this.#link.run(shard, (client) =>
+        client.fleetRetime(epoch, deadlines, this.#epoch(shard), prefix, ...args),
+      ),
+    );
+    return toRetimeAnswer(await Promise.all(calls));
   }
 
   async stats(nodes: readonly TimedNode[]): Promise<Map<string, LastBeat>> {

@@ -5,6 +5,8 @@ import type {
   CommitOutcome,
   LostNode,
   RefusedBeat,
+  RetimeAnswer,
+  Retiming,
   TickAnswer,
 } from '../fleet-store.ts';
 import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './replies.ts';
@@ -52,6 +54,19 @@ export function beatArguments(beats: readonly Beat[]): string[] {
   }
   const counts = [pings.length / 2, stats.length / 3, checked.length / 4].map(String);
   return counts.concat(pings, stats, checked);
+}
+
+/** One session of `retime`. */
+export function retimingArguments({ id, session, timing, ttlMs }: Retiming): string[] {
+  const { intervalMs, timeoutMs } = timing;
+  return [id, session, String(intervalMs), String(timeoutMs), String(Math.max(0, Math.floor(ttlMs)))];
+}
+
+/** The answers of `retime`, one per batch. */
+export function toRetimeAnswer(replies: readonly unknown[]): RetimeAnswer {
+  const answers = replies.map(asList);
+  if (answers.some(([kind]) => kind === 'epoch')) return 'epoch';
+  return { refused: answers.flatMap(([, ...ids]) => ids.map(asText)) };
 }
 
 /** One node or tombstone of `restore`. */
@@ -105,8 +120,8 @@ export function toTickAnswer(reply: unknown): TickAnswer {
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
   const [now, looked, moreDue, moreLogged, entries, silent] = fields;
   const silentNodes = asList(silent).map((answer) => {
-    const [dueAt, session, sessionSeq, changeId, record] = asList(answer);
-    return { record: toRecord(session, sessionSeq, changeId, record), dueAt: asNumber(dueAt) };
+    const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
+    return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
   });
   return {
     kind: 'news',

@@ -10,6 +10,7 @@ const files = {
   fleetRead: 'read-3',
   fleetCommits: 'commits-3',
   fleetBeat: 'beat-n',
+  fleetRetime: 'retime-2',
   fleetStats: 'stats-1',
   fleetTick: 'tick-n',
   fleetRestore: 'restore-3',
@@ -39,6 +40,7 @@ declare module 'ioredis' {
     fleetRead(...args: Arguments): Result<unknown, Context>;
     fleetCommits(...args: Arguments): Result<unknown, Context>;
     fleetBeat(...args: Arguments): Result<unknown, Context>;
+    fleetRetime(...args: Arguments): Result<unknown, Context>;
     fleetStats(...args: Arguments): Result<unknown, Context>;
     fleetTick(...args: Arguments): Result<unknown, Context>;
     fleetRestore(...args: Arguments): Result<unknown, Context>;

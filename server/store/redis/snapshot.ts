@@ -44,12 +44,13 @@ async function* pagesOf(
     const ids = members.filter((_, place) => place % 2 === 0);
     const [storedEpoch, ...replies] = await link.pipeline(shard, (pipeline) => {
       pipeline.get(keys.epoch);
-      for (const id of ids) pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record');
+      for (const id of ids)
+        pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record', 'timing');
     });
     if (storedEpoch !== epoch) throw new LostDataError(`shard ${shard} lost its data`);
     const nodes = replies.map(asList).filter(([session]) => session !== null);
-    yield nodes.map(([session, sessionSeq, changeId, record]) =>
-      toRecord(session, sessionSeq, changeId, record),
+    yield nodes.map(([session, sessionSeq, changeId, record, timing]) =>
+      toRecord(session, sessionSeq, changeId, record, timing),
     );
     cursor = next;
   } while (cursor !== '0');
