@@ -63,6 +63,9 @@ export class ModelHub {
     this.#complain = complain;
     this.store = new FaultyStore(store);
     this.clock = new StoppableClock(world.clock);
+    // A stopped process hears no bell either: it would look, and renew its lease.
+    const { onBell } = this.store;
+    this.store.onBell = (listener) => onBell((shard) => this.clock.deliver(() => listener(shard)));
     this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace });
     const seqs = new Map<string, number>();
     this.fleet.view.listen({
