@@ -28,11 +28,18 @@ export class Retimer {
   /** Writes the timings that these sessions of a shard have. Throws `StoreAwayError` and `LostDataError`. */
   async rewrite(shard: number, sessions: readonly LiveSession[]): Promise<void> {
     if (sessions.length === 0) return;
-    const { clock, store } = this.#context;
+    const { clock, store, log } = this.#context;
     const now = clock.now();
     const retimings = sessions.map((session) => retimingOf(session, session.timing, now));
-    if ((await store.retime(shard, retimings)) === 'epoch') {
-      throw new LostDataError(`shard ${shard} lost its data`);
+    try {
+      if ((await store.retime(shard, retimings)) === 'epoch') {
+        throw new LostDataError(`shard ${shard} lost its data`);
+      }
+    } catch (error) {
+      if (error instanceof StoreAwayError || error instanceof LostDataError) throw error;
+      // A store that takes everything but this is in reach: the timings are written when a change needs them.
+      for (const session of sessions) this.#unsure.add(session);
+      log.error({ err: error, shard }, 'Could not write heartbeat timings');
     }
   }
 

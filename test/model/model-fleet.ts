@@ -66,6 +66,9 @@ export class ModelHub {
     this.#complain = complain;
     this.store = new FaultyStore(store);
     this.clock = new StoppableClock(world.clock);
+    // A stopped process hears no bell either: it would look, and renew its lease.
+    const { onBell } = this.store;
+    this.store.onBell = (listener) => onBell((shard) => this.clock.deliver(() => listener(shard)));
     const view = keepsView ? {} : { view: new NoView() };
     this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace, ...view });
     const seqs = new Map<string, number>();
