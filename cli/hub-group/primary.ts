@@ -66,7 +66,7 @@ class HubGroup {
     this.failed.catch(() => {});
     // Connections are handed out in turn, Node's default. It costs this process some 0.1 ms for each; but a worker
     // keeps its sockets for days, and where workers take them for themselves one has three times those of another.
-    // Figures that are no numbers yet would arrive as null.
+    // `advanced`: figures that are no numbers yet would arrive as null.
     cluster.setupPrimary({ serialization: 'advanced' });
   }
 
@@ -184,8 +184,9 @@ class HubGroup {
     this.#tellAll({ type: 'group', status: this.#roster.status });
   }
 
+  /** Tells those that listen, and returns how many they are. */
   #tellAll(message: PrimaryMessage): number {
-    const all = [...this.#members.values()].filter(({ worker }) => worker.isConnected());
+    const all = [...this.#members.values()].filter(({ worker, listens }) => listens && worker.isConnected());
     for (const { worker } of all) this.#tell(worker, message);
     return all.length;
   }

@@ -74,6 +74,9 @@ describe('rollcall nodes and hubs', () => {
     expect((await run('nodes ls --nonsense')).code).toBe(2);
     expect((await run('nodes wait n-1 --for happy')).code).toBe(2);
     expect((await run('nodes ls', 'reader-token', 'http://127.0.0.1:1')).code).toBe(3);
+    const door = await startApi({ role: 'agents' });
+    const misdirected = await run('nodes ls', 'reader-token', door.url).finally(() => door.close());
+    expect(misdirected.code).toBe(3);
     expect((await run('nodes ls', 'wrong-token')).code).toBe(4);
     expect((await run('nodes rm n-1')).code).toBe(4);
   });

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { describe, expect } from 'vitest';
+import { describe, expect, vi } from 'vitest';
 import { z } from 'zod';
 import type { HubProcess, LogLine } from '../support/hub-process.ts';
 import { Programs } from '../support/program.ts';
@@ -9,6 +9,10 @@ import { until } from '../support/until.ts';
 import { type FleetUnderTest, fleetTest } from './fleet-under-test.ts';
 
 const test = fleetTest();
+
+// Three processes start for each test, straight from the sources: on a busy machine that takes a while.
+vi.setConfig({ testTimeout: 90_000 });
+const START_WITHIN_MS = 60_000;
 
 /** On a connection of its own, so that the workers take turns in answering. */
 async function fetchText(url: string): Promise<{ status: number; body: string }> {
@@ -29,7 +33,7 @@ const workersOf = (hub: HubProcess): GroupWorker[] =>
 
 async function startGroup(fleet: FleetUnderTest, settings: Record<string, string>): Promise<HubProcess> {
   const group = await fleet.hub({ ...settings, WORKERS: '2' });
-  await until('both workers listen', () => said(group, 'Hub group listening').length === 1);
+  await until('both workers listen', () => said(group, 'Hub group listening').length === 1, START_WITHIN_MS);
   await until('both were heard', () => workersOf(group).length === 2);
   return group;
 }
@@ -126,7 +130,7 @@ describe('several hubs on one port', () => {
     const [victim] = workersOf(group);
     if (!victim) throw new Error('there is no worker');
     process.kill(victim.pid, 'SIGKILL');
-    await until('another one listens', () => workersOf(group).length === 3);
+    await until('another one listens', () => workersOf(group).length === 3, START_WITHIN_MS);
     expect(said(group, 'A worker is gone; starting another')).toMatchObject([
       { pid: victim.pid, why: 'it ended by SIGKILL', restartInMs: 250 },
     ]);

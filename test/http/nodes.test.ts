@@ -261,7 +261,10 @@ describe('without the store', () => {
     };
     expect(await ready()).toEqual([
       200,
-      { status: 'ready', viewLoaded: true, store: 'live', since: expect.any(String), hubs: 1 },
+      {
+        ...{ status: 'ready', serves: 'all', viewLoaded: true, store: 'live' },
+        ...{ since: expect.any(String), hubs: 1 },
+      },
     ]);
     store.fault = 'away';
     await soon(() => hub.hub.fleet.state.state === 'stale');

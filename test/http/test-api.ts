@@ -8,6 +8,7 @@ import type { Fleet } from '../../server/fleet/fleet.ts';
 import { createHttpApp, type HttpFace } from '../../server/http/app.ts';
 import { HubMetrics } from '../../server/http/metrics.ts';
 import { silentLog } from '../../server/log.ts';
+import type { Role } from '../../server/roles.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { meteredStore } from '../../server/store/metered-store.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
@@ -41,6 +42,7 @@ export interface TestApiOptions {
   open?: readonly string[];
   timing?: { intervalMs: number; timeoutMs: number };
   clock?: Clock;
+  role?: Role;
 }
 
 const noRules: AccessRules = { agentTokens: [], dashboardTokens: [], allowedOrigins: [], trustProxy: false };
@@ -58,6 +60,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     clock,
     log: silentLog,
     metrics,
+    ...(options.role && { role: options.role }),
     dialects: { enabled: dialects, open: parseOpenDialects(open), timing: DIALECT_TIMING },
   });
   metrics.watch({
