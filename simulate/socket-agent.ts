@@ -135,7 +135,7 @@ export class SocketAgent implements Sleeper {
   /** The end of the simulation: a goodbye, or the node is removed. Who is not connected just stops. */
   leave(how: 'goodbye' | 'deregister'): void {
     const live = this.#phase === 'live';
-    this.#unregister();
+    if (live) this.#context.tally.registered -= 1;
     this.#context.wheel.forget(this);
     this.#phase = live ? 'leaving' : 'gone';
     if (!live) {
@@ -148,6 +148,7 @@ export class SocketAgent implements Sleeper {
 
   /** Ends whatever is left. */
   drop(): void {
+    if (this.#phase === 'live') this.#context.tally.registered -= 1;
     this.#context.wheel.forget(this);
     this.#phase = 'gone';
     this.#link?.reset();
@@ -196,7 +197,7 @@ export class SocketAgent implements Sleeper {
   }
 
   #pong(): void {
-    if (this.#phase !== 'live') return;
+    if (this.#phase !== 'live' && this.#phase !== 'leaving') return;
     const now = this.#now();
     this.#lastAliveMs = now;
     this.#pulse?.pong(now);
@@ -370,15 +371,12 @@ export class SocketAgent implements Sleeper {
     this.#freeAtMs = now + awayMs;
   }
 
+  /** The session is over: it counts as registered no longer. */
   #leaveSession(now: number): void {
-    this.#unregister();
-    if (now - this.#liveSinceMs >= BACKOFF.stableMs) this.#backoff.reset();
-  }
-
-  #unregister(): void {
-    if (this.#phase === 'live') this.#context.tally.registered -= 1;
+    this.#context.tally.registered -= 1;
     this.#pulse = undefined;
     this.#pingedAtMs = undefined;
+    if (now - this.#liveSinceMs >= BACKOFF.stableMs) this.#backoff.reset();
   }
 
   #ceilingMs(now: number): number {
