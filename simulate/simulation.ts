@@ -254,7 +254,8 @@ export class Simulation {
     }
     const untilMs = this.clock.nowMs() + (this.interrupted ? INTERRUPTED_LEAVE_MS / 2 : LEAVE_MS);
     while (this.#in('gone') < this.agents.length && this.clock.nowMs() < untilMs) await this.#pause(STEP_MS);
-    if (end === 'deregister') this.notDeregistered = this.agents.filter(({ confirmed }) => !confirmed).length;
+    if (end === 'deregister')
+      this.notDeregistered = this.agents.filter(({ leftBehind }) => leftBehind).length;
   }
 
   #in(phase: SocketAgent['phase']): number {
