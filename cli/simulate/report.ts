@@ -21,7 +21,7 @@ export function planText(options: SimulationOptions): string {
   const { agents, prefix, racks, hubUrls, profile, numbers, connectsPerSecond, durationMs, seed } = options;
   const ids = agents === 1 ? `${prefix}-1` : `${prefix}-1 to ${prefix}-${agents}`;
   return [
-    `Simulating ${agents} agents, ${ids}, in ${racks} racks, at ${hubUrls.join(', ')}.`,
+    `Simulating ${agents} ${agents === 1 ? 'agent' : 'agents'}, ${ids}, in ${racks} ${racks === 1 ? 'rack' : 'racks'}, at ${hubUrls.join(', ')}.`,
     `They connect at ${connectsPerSecond} a second; then, for ${formatDuration(durationMs)}, ${profile.describe(numbers)} (${profile.name}, seed ${seed}).`,
     '',
   ].join('\n');
