@@ -1,5 +1,13 @@
 import { formatDuration } from '../../shared/index.ts';
-import { type Act, type Profile, type ProfileInput, type ProfileKind, percent, shareOf } from './profile.ts';
+import {
+  type Act,
+  afterwards,
+  type Profile,
+  type ProfileInput,
+  type ProfileKind,
+  percent,
+  shareOf,
+} from './profile.ts';
 
 /** Who flaps, and when each does so next, the soonest first. */
 class Flapping implements Profile {
@@ -28,7 +36,7 @@ class Flapping implements Profile {
       if (flap.atMs > nowMs) break;
       const awayMs = numbers.awayMs * (0.5 + random());
       acts.push({ kind: 'cut', agents: [flap.agent], awayMs });
-      flap.atMs = nowMs + awayMs + random() * 2 * numbers.everyMs;
+      flap.atMs = afterwards(flap.atMs, awayMs + random() * 2 * numbers.everyMs, nowMs);
     }
     this.#sort();
     return { acts };

@@ -1,5 +1,13 @@
 import { formatDuration } from '../../shared/index.ts';
-import { type Profile, type ProfileInput, type ProfileKind, percent, type Step, shareOf } from './profile.ts';
+import {
+  afterwards,
+  type Profile,
+  type ProfileInput,
+  type ProfileKind,
+  percent,
+  type Step,
+  shareOf,
+} from './profile.ts';
 
 class MassReconnect implements Profile {
   readonly #input: ProfileInput;
@@ -12,7 +20,7 @@ class MassReconnect implements Profile {
 
   step(nowMs: number): Step {
     const { agents: size, numbers } = this.#input;
-    this.nextAtMs = nowMs + numbers.everyMs;
+    this.nextAtMs = afterwards(this.nextAtMs, numbers.everyMs, nowMs);
     const hit = shareOf(size, numbers.share);
     const agents = Array.from({ length: hit }, (_, n) => Math.floor((n * size) / hit));
     return { what: 'all sockets cut', acts: [{ kind: 'cut', agents }] };

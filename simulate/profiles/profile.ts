@@ -57,6 +57,13 @@ export interface ProfileKind {
   network?(numbers: ProfileNumbers): Slowness;
 }
 
+/**
+ * The next time after a planned one: counted from the plan, not from when it was carried out, so that the same seed
+ * makes the same things happen; but nothing is made up for after this process stood still.
+ */
+export const afterwards = (plannedMs: number, laterMs: number, nowMs: number): number =>
+  Math.max(plannedMs + laterMs, nowMs);
+
 /** Whole agents of a share: at least one. */
 export const shareOf = (agents: number, share: number): number =>
   Math.min(agents, Math.max(1, Math.round(agents * share)));

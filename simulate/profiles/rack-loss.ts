@@ -1,6 +1,6 @@
 import { formatDuration } from '../../shared/index.ts';
 import { rackName, rackOf } from '../machine.ts';
-import type { Profile, ProfileInput, ProfileKind, Step } from './profile.ts';
+import { afterwards, type Profile, type ProfileInput, type ProfileKind, type Step } from './profile.ts';
 
 /** One rack after the other, and from the first again. */
 class RackLoss implements Profile {
@@ -17,7 +17,7 @@ class RackLoss implements Profile {
     const { agents: size, racks, numbers } = this.#input;
     const rack = this.#rack;
     this.#rack = (rack + 1) % racks;
-    this.nextAtMs = nowMs + numbers.everyMs;
+    this.nextAtMs = afterwards(this.nextAtMs, numbers.everyMs, nowMs);
     const agents = Array.from({ length: size }, (_, index) => index).filter(
       (index) => rackOf(index, racks) === rack,
     );

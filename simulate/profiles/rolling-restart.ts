@@ -1,5 +1,13 @@
 import { formatDuration } from '../../shared/index.ts';
-import { type Profile, type ProfileInput, type ProfileKind, percent, type Step, shareOf } from './profile.ts';
+import {
+  afterwards,
+  type Profile,
+  type ProfileInput,
+  type ProfileKind,
+  percent,
+  type Step,
+  shareOf,
+} from './profile.ts';
 
 /** Goes through the fleet in batches, and begins anew at its end. */
 class RollingRestart implements Profile {
@@ -18,7 +26,7 @@ class RollingRestart implements Profile {
     const to = Math.min(size, from + shareOf(size, numbers.share));
     const agents = Array.from({ length: to - from }, (_, n) => from + n);
     this.#from = to % size;
-    this.nextAtMs = nowMs + numbers.everyMs;
+    this.nextAtMs = afterwards(this.nextAtMs, numbers.everyMs, nowMs);
     return {
       what: `agents ${from + 1} to ${to} restarted`,
       acts: [{ kind: 'restart', agents, pauseMs: numbers.awayMs }],

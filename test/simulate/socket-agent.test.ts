@@ -64,14 +64,14 @@ describe('a simulated agent', () => {
   });
 
   it.each([
-    [closed(1006), 250],
-    [closed(CLOSE.restarting.code), 250],
+    [closed(1006), 500],
+    [closed(CLOSE.restarting.code), 2_500],
     [closed(CLOSE.busy.code, busyReason(4_000)), 5_000],
     [closed(CLOSE.superseded.code), 45_000],
   ])('[SIM-2] returns after %j in its time', (how, afterMs) => {
     const { agent, clock, links, accept } = oneAgent();
     agent.start();
-    accept();
+    accept({ intervalMs: 20_000, timeoutMs: 60_000 });
     links[0]?.end(how);
     clock.tick(afterMs - 20);
     expect(links).toHaveLength(1);
