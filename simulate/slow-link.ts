@@ -18,13 +18,12 @@ interface Parcel {
   deliver: () => void;
 }
 
-/** Delays in one direction. The order stays, as on a real wire. */
+/** Delays in one direction. The order stays, as on a real wire: what is quicker waits for what left before it. */
 class Lane implements Sleeper {
   wakeAtMs = Number.POSITIVE_INFINITY;
   readonly #parcels: Parcel[] = [];
   readonly #wheel: Wheel;
   readonly #delayMs: () => number;
-  #lastMs = 0;
 
   constructor(wheel: Wheel, delayMs: () => number) {
     this.#wheel = wheel;
@@ -36,9 +35,9 @@ class Lane implements Sleeper {
   }
 
   add(nowMs: number, deliver: () => void): void {
-    this.#lastMs = Math.max(this.#lastMs, nowMs + this.#delayMs());
-    this.#parcels.push({ atMs: this.#lastMs, deliver });
-    if (this.#parcels.length === 1) this.#wheel.wakeAt(this, this.#lastMs);
+    const atMs = nowMs + this.#delayMs();
+    this.#parcels.push({ atMs, deliver });
+    if (this.#parcels.length === 1) this.#wheel.wakeAt(this, atMs);
   }
 
   clear(): void {

@@ -28,10 +28,12 @@ it('takes unplanned losses as one until all are back', () => {
   const first = disruptions.unplanned(100);
   first.lost();
   expect(disruptions.unplanned(200)).toBe(first);
-  first.lost();
   first.back(300);
-  first.back(400);
-  expect(first.allMs).toBe(300);
+  expect([first.nearlyAllMs, first.allMs]).toEqual([200, 200]);
+  first.lost();
+  expect([first.nearlyAllMs, first.allMs]).toEqual([undefined, undefined]);
+  first.back(500);
+  expect([first.nearlyAllMs, first.allMs]).toEqual([400, 400]);
   expect(disruptions.unplanned(500)).not.toBe(first);
 });
 

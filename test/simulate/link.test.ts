@@ -165,6 +165,7 @@ describe('[SIM-6] a slow link', () => {
     wheel.start();
     const made: FakeLink[] = [];
     const heard: string[] = [];
+    const world = { random: 0.5 };
     const link = slowDial(
       (options, listener) => {
         const link = new FakeLink(options, listener);
@@ -172,7 +173,7 @@ describe('[SIM-6] a slow link', () => {
         return link;
       },
       { latencyMs: 200, jitterMs },
-      { wheel, random: () => (made.length ? 0.5 : 0), nowMs: () => clock.nowMs() },
+      { wheel, random: () => world.random, nowMs: () => clock.nowMs() },
     )(
       { url: new URL('ws://hub.test'), known: false },
       {
@@ -186,7 +187,7 @@ describe('[SIM-6] a slow link', () => {
     if (!below) throw new Error('nothing was dialed');
     const pieces: number[] = [];
     below.write = (bytes) => void pieces.push(bytes.length);
-    return { clock, link, below, heard, pieces };
+    return { clock, link, below, heard, pieces, world };
   }
 
   it('delays both directions and keeps their order; frames leave in two pieces', () => {
@@ -208,13 +209,15 @@ describe('[SIM-6] a slow link', () => {
     expect([pieces, below.goodbyeCode]).toEqual([[4, 3, 1, 1], 1000]);
   });
 
-  it('adds its jitter', () => {
-    const { clock, below, heard } = slow(400);
+  it('adds its jitter, and nothing overtakes what left before it', () => {
+    const { clock, below, heard, world } = slow(400);
     below.listener.pong();
+    world.random = 0;
+    below.listener.text('quicker');
     clock.tick(390);
     expect(heard).toEqual([]);
     clock.tick(20);
-    expect(heard).toEqual(['pong']);
+    expect(heard).toEqual(['pong', 'quicker']);
   });
 
   it('stops reading while much is on its way, and goes on after it', () => {

@@ -142,7 +142,7 @@ describe('a simulated agent', () => {
   });
 
   it('restarts with a goodbye, as a new instance that no hub knows', () => {
-    const { agent, clock, links, accept } = oneAgent();
+    const { agent, clock, links, accept, context } = oneAgent();
     agent.start();
     accept();
     agent.restart(2_000, undefined);
@@ -153,6 +153,8 @@ describe('a simulated agent', () => {
     expect(links).toHaveLength(2);
     expect(links[1]?.options.known).toBe(false);
     expect(links[1]?.register.instanceId).not.toBe(links[0]?.register.instanceId);
+    links[0]?.end(closed(1006));
+    expect([agent.phase, context.tally.registered, context.tally.drops.total]).toEqual(['live', 1, 0]);
   });
 
   it.each(['goodbye', 'deregister'] as const)('[SIM-7] leaves with a %s and does not return', (how) => {
