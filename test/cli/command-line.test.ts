@@ -87,11 +87,6 @@ describe.concurrent('what a command says of itself', () => {
     });
   });
 
-  test('[CLI-3] simulate too, and wrong values are one line', async () => {
-    const { code, stdout, stderr } = await programs.finish(['simulate', '--agents', 'many']);
-    expect([code, stdout, stderr]).toEqual([2, '', 'rollcall: --agents: must be a whole number\n']);
-  });
-
   test.each([[[]], [['nonsense']], [['hub', 'extra']], [['up', '--simulate', '9001']], [['up', '--port']]])(
     '[CLI-3] wrong usage is told on stderr, exit 2: rollcall %j',
     async (args) => {
