@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { durationSchema, formatDuration, type HeartbeatTiming, TIMEOUT_INTERVALS } from '../shared/index.ts';
 import {
@@ -8,6 +9,7 @@ import {
   type OpenDialects,
   parseOpenDialects,
 } from './dialects.ts';
+import { ROLES } from './roles.ts';
 import { parseRedisUrl } from './store/redis/redis-url.ts';
 
 /** A setting is wrong. The message is one line that names it. */
@@ -59,6 +61,16 @@ const redisUrl = z.string().superRefine((text, context) => {
     });
   }
 });
+
+/** Each is a process, with a connection to Redis and a view of its own. */
+const MOST_WORKERS = 256;
+
+const workers = z
+  .string()
+  .refine((text) => text === 'auto' || (/^\d{1,3}$/.test(text) && +text >= 1 && +text <= MOST_WORKERS), {
+    error: ({ input }) => `"${String(input)}" is not auto or a whole number from 1 to ${MOST_WORKERS}`,
+  })
+  .transform((text) => (text === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : Number(text)));
 
 const origins = list.refine((all) => all.every((origin) => /^https?:\/\/[^/\s]+\/?$/i.test(origin)), {
   error: 'each origin is written as https://fleet.example.com',
@@ -116,8 +128,12 @@ const schema = z.object({
     .regex(/^[A-Za-z0-9][A-Za-z0-9:_-]{0,63}$/, 'is letters, digits and :_-')
     .default('fleet'),
   SHARDS: shards.default(16),
+  SERVE: z.enum(ROLES, { error: `is one of ${ROLES.join(', ')}` }).default('all'),
+  WORKERS: workers.default(1),
   HEARTBEAT_INTERVAL: interval.default(10_000),
   HEARTBEAT_TIMEOUT: timeout.default(30_000),
+  ADMIT_PER_SECOND: wholeNumber(1, 1_000_000).default(5_000),
+  MAX_HANDSHAKES: wholeNumber(2, 1_000_000).default(20_000),
   AGENT_TOKENS: tokens.default([]),
   DASHBOARD_TOKENS: tokens.default([]),
   ADMIN_TOKENS: tokens.default([]),
@@ -199,9 +215,21 @@ function checkTiming(prefix: string, intervalMs: number, timeoutMs: number): voi
   );
 }
 
+/** In memory, a fleet has one hub. */
+function checkStore({ REDIS_URL, SERVE, WORKERS }: HubSettings): void {
+  if (REDIS_URL !== undefined) return;
+  if (SERVE !== 'all')
+    throw new SettingsError(
+      `SERVE: ${SERVE} needs a REDIS_URL: in memory a fleet has one hub, which serves all`,
+    );
+  if (WORKERS !== 1)
+    throw new SettingsError(`WORKERS: ${WORKERS} workers need a REDIS_URL: in memory a fleet has one hub`);
+}
+
 /** What only holds between settings. */
 function checkTogether(settings: HubSettings): void {
   const { HOST, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, AGENT_TOKENS, DASHBOARD_TOKENS } = settings;
+  checkStore(settings);
   checkTiming('HEARTBEAT', HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT);
   for (const name of DIALECTS) {
     const { intervalMs, timeoutMs } = dialectTimingOf(settings, name);

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Cancel, Clock } from '../../server/clock.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
+import type { Applied } from '../../server/fleet/fleet-view.ts';
+import { NoView } from '../../server/fleet/no-view.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
-import type { Applied } from '../../server/fleet/view.ts';
+
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import type { CloseCode } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
@@ -59,11 +61,12 @@ export class ModelHub {
     store: FleetStore,
     check: (applied: Applied) => void,
     complain: (fault: string) => void,
+    keepsView = true,
   ) {
     this.#complain = complain;
     this.store = new FaultyStore(store);
     this.clock = new StoppableClock(world.clock);
-    this.fleet = testFleet(this.store, this.clock, hubId, world.timing);
+    this.fleet = testFleet(this.store, this.clock, hubId, world.timing, keepsView ? undefined : new NoView());
     const seqs = new Map<string, number>();
     this.fleet.view.listen({
       changed: (applied) => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../server/clock.ts';
 import { Fleet } from '../../server/fleet/fleet.ts';
+import type { FleetView } from '../../server/fleet/fleet-view.ts';
 import type { Link, RegisterOutcome } from '../../server/fleet/registrar.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
 import { silentLog } from '../../server/log.ts';
@@ -9,9 +10,18 @@ import { type CloseCode, type NodeStats, type Register, registerSchema } from '.
 
 export const TIMING = { intervalMs: 10_000, timeoutMs: 30_000 };
 
-/** A hub's fleet over a store, without sockets. */
-export function testFleet(store: FleetStore, clock: Clock, hubId = 'hub-a', timing = TIMING): Fleet {
-  return new Fleet({ hubId, address: '127.0.0.1:0', version: 'test', timing, store, clock, log: silentLog });
+/** A hub's fleet over a store, without sockets; with a view of the whole fleet where no other is given. */
+export function testFleet(
+  store: FleetStore,
+  clock: Clock,
+  hubId = 'hub-a',
+  timing = TIMING,
+  view?: FleetView,
+): Fleet {
+  return new Fleet({
+    ...{ hubId, address: '127.0.0.1:0', version: 'test', timing, store, clock, log: silentLog },
+    ...(view && { view }),
+  });
 }
 
 /** A `register` message as the decoder gives it. */

@@ -1,4 +1,5 @@
 import { type FleetEvent, type FleetNode, type NodeStats, statsSchema } from '../../../shared/index.ts';
+import { shareNode } from '../../shared-parts.ts';
 import type { LogEntry, NodeRecord, Stored } from '../fleet-store.ts';
 
 /*
@@ -72,6 +73,7 @@ export function toRecord(
   if (!isObject(parsed) || !('instanceId' in parsed)) throw unexpected('a record');
   const { instanceId, ...node } = parsed;
   if (!isNode(node)) throw unexpected('a record');
+  shareNode(node);
   return {
     node,
     session: asText(session),
@@ -112,6 +114,7 @@ export function toRawEntry(reply: unknown): RawEntry {
 export function toEvent(entry: RawEntry): FleetEvent {
   const event = parseJson(entry.field('event'));
   if (!isEvent(event)) throw unexpected('an event');
+  shareNode(event.node);
   return event;
 }
 
