@@ -7,6 +7,7 @@ COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY shared ./shared
 COPY agent ./agent
+COPY simulate ./simulate
 COPY server ./server
 COPY cli ./cli
 COPY dashboard ./dashboard

@@ -15,12 +15,8 @@ export { type AgentLogger, silentLogger } from './log.ts';
 export { createMachineAgent, type MachineAgentOptions } from './machine-agent.ts';
 export type { NextStep } from './next-step.ts';
 export { type AgentSettings, readAgentSettings, SettingsError, type SettingsSources } from './settings.ts';
-export {
-  createSimulatedAgent,
-  driftingStats,
-  type SimulatedAgentOptions,
-  simulatedNode,
-} from './simulated-agent.ts';
+export { createSimulatedAgent, type SimulatedAgentOptions } from './simulated-agent.ts';
+export { driftingStats, simulatedNode } from './simulated-node.ts';
 export type { StatsProvider } from './stats-reporter.ts';
 export { type MachineFactsOptions, machineFacts } from './telemetry/facts.ts';
 export { type Machine, thisMachine } from './telemetry/machine.ts';

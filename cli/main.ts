@@ -7,6 +7,7 @@ import { CommandFailure } from './api/failure.ts';
 import { hubCommand } from './hub.ts';
 import { hubsCommand } from './hubs.ts';
 import { nodesCommand } from './nodes.ts';
+import { simulateCommand } from './simulate.ts';
 import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
 import { watchCommand } from './watch.ts';
@@ -20,7 +21,8 @@ const program = new Command('rollcall')
   .addCommand(agentCommand())
   .addCommand(watchCommand())
   .addCommand(nodesCommand())
-  .addCommand(hubsCommand());
+  .addCommand(hubsCommand())
+  .addCommand(simulateCommand());
 
 for (const command of [program, ...program.commands]) command.exitOverride();
 

@@ -4,7 +4,7 @@ const PING = 0x9;
 const TEXT = 0x1;
 
 /** One masked client frame (RFC 6455, section 5.2). Prebuilt, so that the load costs the load generator little. */
-function clientFrame(opcode: number, payload: Buffer): Buffer {
+export function clientFrame(opcode: number, payload: Buffer): Buffer {
   const length = payload.length;
   const extended = length < 126 ? 0 : 2;
   const frame = Buffer.alloc(2 + extended + 4 + length);

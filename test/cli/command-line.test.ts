@@ -37,12 +37,29 @@ const watchFlags = [
   ...['--hub', '--status', '--kind', '--label', '--location', '--pool', '--q', '--json', '--once'],
 ];
 
+const simulateFlags = [
+  ...[
+    '--hub',
+    '--agents',
+    '--profile',
+    '--duration',
+    '--rate',
+    '--interval',
+    '--stats',
+    '--prefix',
+    '--racks',
+  ],
+  ...['--seed', '--from', '--every', '--away', '--share', '--latency', '--jitter', '--watch-dashboard'],
+  ...['--deregister', '--json', '--yes', 'AGENT_TOKEN', 'AGENT_TOKEN_FILE', 'DASHBOARD_TOKEN'],
+];
+
 describe.concurrent('what a command says of itself', () => {
   test.each([
     ['hub', [...hubFlags, ...HUB_SETTINGS, ...tokenFiles]],
     ['up', [...hubFlags, '--simulate', ...HUB_SETTINGS, ...tokenFiles]],
     ['agent', [...agentFlags, 'AGENT_TOKEN', 'HUB_URL', 'NODE_LABELS', 'AGENT_CONFIG']],
     ['watch', [...watchFlags, 'NO_COLOR']],
+    ['simulate', simulateFlags],
   ])('[CLI-1] %s --help names every flag and every variable, on stdout', async (command, words) => {
     const { code, stdout, stderr } = await programs.finish([command, '--help']);
     expect([code, stderr]).toEqual([0, '']);
@@ -62,7 +79,7 @@ describe.concurrent('what a command says of itself', () => {
   test('[CLI-1] rollcall --help names every command', async () => {
     const { code, stdout } = await programs.finish(['--help']);
     expect(code).toBe(0);
-    for (const command of ['up', 'hub', 'agent', 'watch', 'nodes', 'hubs'])
+    for (const command of ['up', 'hub', 'agent', 'watch', 'nodes', 'hubs', 'simulate'])
       expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'));
   });
 

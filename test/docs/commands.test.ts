@@ -7,6 +7,7 @@ import { agentCommand } from '../../cli/agent.ts';
 import { hubCommand } from '../../cli/hub.ts';
 import { hubsCommand } from '../../cli/hubs.ts';
 import { nodesCommand } from '../../cli/nodes.ts';
+import { simulateCommand } from '../../cli/simulate.ts';
 import { upCommand } from '../../cli/up.ts';
 import { watchCommand } from '../../cli/watch.ts';
 import { HUB_SETTINGS, readHubSettings } from '../../server/settings.ts';
@@ -14,9 +15,15 @@ import { formatDuration } from '../../shared/index.ts';
 import { PAGES, read } from './pages.ts';
 
 const commands = new Map<string, Command>(
-  [upCommand(), hubCommand(), agentCommand(), watchCommand(), nodesCommand(), hubsCommand()].map(
-    (command) => [command.name(), command],
-  ),
+  [
+    upCommand(),
+    hubCommand(),
+    agentCommand(),
+    watchCommand(),
+    nodesCommand(),
+    hubsCommand(),
+    simulateCommand(),
+  ].map((command) => [command.name(), command]),
 );
 const flagsOf = (command: Command): string[] => [
   '--help',
@@ -87,7 +94,7 @@ function commandOf(name: string, rest: string): Command | undefined {
 /** Commands in code, fenced or inline: from the program's name to the end of the command. */
 function commandLines(page: string): Array<{ name: string; rest: string }> {
   const lines = read(page).matchAll(
-    /(?:rollcall|cli\/main\.(?:js|ts)) (up|hubs|hub|agent|watch|nodes)\b([^\n`|&;#…]*)/g,
+    /(?:rollcall|cli\/main\.(?:js|ts)) (up|hubs|hub|agent|watch|nodes|simulate)\b([^\n`|&;#…]*)/g,
   );
   return Array.from(lines, ([, name = '', rest = '']) => ({ name, rest }));
 }

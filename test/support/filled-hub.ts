@@ -1,4 +1,4 @@
-import { simulatedNode } from '../../agent/simulated-agent.ts';
+import { simulatedNode } from '../../agent/simulated-node.ts';
 import { systemClock } from '../../server/clock.ts';
 import { type Hub, startHub } from '../../server/hub.ts';
 import { silentLog } from '../../server/log.ts';
