@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readRetryAfterHeader } from '../agent/backoff.ts';
-import { readRetryAfterMs } from '../shared/index.ts';
+import { KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
 
 /** More than any answer to an upgrade has before its body. */
 const LONGEST_HEAD = 16 * 1024;
@@ -20,7 +20,7 @@ export function upgradeRequest(url: URL, token: string | undefined, known: boole
     `Sec-WebSocket-Key: ${key}`,
     'Sec-WebSocket-Version: 13',
     ...(token === undefined ? [] : [`Authorization: Bearer ${token}`]),
-    ...(known ? ['Rollcall-Known: 1'] : []),
+    ...(known ? [`${KNOWN_HEADER}: 1`] : []),
     '\r\n',
   ].join('\r\n');
 }
