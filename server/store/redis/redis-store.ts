@@ -116,7 +116,9 @@ export class RedisStore implements FleetStore {
     // An emptied Redis has also forgotten what the keys look like.
     await claimFormat(this.#link, this.#keys);
     const candidate = randomBytes(6).toString('base64url');
-    const epoch = await this.#link.run(shard, (client) => client.fleetAttach(keys.epoch, candidate));
+    const epoch = await this.#link.run(shard, (client) =>
+      client.fleetAttach(keys.epoch, keys.absent, candidate),
+    );
     this.#epochs[shard] = asText(epoch);
   }
 
@@ -152,9 +154,9 @@ export class RedisStore implements FleetStore {
   }
 
   async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
-    const { epoch, prefix } = this.#shard(shard);
+    const { epoch, absent, prefix } = this.#shard(shard);
     const calls = [...batchesOf(beats, beatArguments)].map(({ args }) =>
-      this.#link.run(shard, (client) => client.fleetBeat(epoch, this.#epoch(shard), prefix, ...args)),
+      this.#link.run(shard, (client) => client.fleetBeat(epoch, absent, this.#epoch(shard), prefix, ...args)),
     );
     return toBeatAnswer(await Promise.all(calls));
   }
@@ -178,12 +180,12 @@ export class RedisStore implements FleetStore {
   }
 
   async tick(shard: number, { after, limit, look }: TickRequest): Promise<TickAnswer> {
-    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     if (after.epoch !== this.#epoch(shard)) return { kind: 'epoch' };
     if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
     const reply = await this.#link.run(shard, (client) =>
       client.fleetTick(
-        ...[epoch, deadlines, events],
+        ...[epoch, deadlines, events, absent],
         ...[after.epoch, after.at, Math.max(1, limit), look.skip, look.limit, prefix],
       ),
     );
@@ -214,12 +216,12 @@ export class RedisStore implements FleetStore {
   }
 
   async restore(shard: number, lost: readonly LostNode[]): Promise<NotRestored[]> {
-    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     const unmerged: NotRestored[] = [];
     for (const { from, args } of batchesOf(lost, lostArguments)) {
       const reply = await this.#link.run(shard, (client) =>
         client.fleetRestore(
-          ...[epoch, deadlines, events, this.#epoch(shard), prefix],
+          ...[epoch, deadlines, events, absent, this.#epoch(shard), prefix],
           ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
           ...args,
         ),

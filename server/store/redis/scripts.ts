@@ -3,13 +3,13 @@ import type { Result } from 'ioredis';
 
 /** Scripts by the name of their ioredis command. The number in a file's name is how many keys it takes. */
 const files = {
-  fleetAttach: 'attach-1',
+  fleetAttach: 'attach-2',
   fleetRead: 'read-3',
   fleetCommit: 'commit-6',
-  fleetBeat: 'beat-1',
-  fleetStats: 'stats-1',
-  fleetTick: 'tick-3',
-  fleetRestore: 'restore-3',
+  fleetBeat: 'beat-2',
+  fleetStats: 'stats-2',
+  fleetTick: 'tick-4',
+  fleetRestore: 'restore-4',
 };
 
 /** The scripts as ioredis takes them, read from beside this module. */

@@ -4,7 +4,7 @@ One look at a shard: what was logged after a position, and which nodes fell sile
 A log whose tail was lost (a failover, an old dump) and that was written on since passes every check of ids:
 only the position's own entry, still standing there, shows that nothing is missing after it.
 
-KEYS  1 epoch  2 deadlines  3 events
+KEYS  1 epoch  2 deadlines  3 events  4 absent
 ARGV  1 the attached epoch
       2 the position: the id of the last entry that the reader saw, '0-0' for the log's beginning
       3 at most so many entries

@@ -1,7 +1,7 @@
 --[[
 Refreshes the heartbeats of many nodes of one shard, and the last stats of those that sent some.
 
-KEYS  1 epoch
+KEYS  1 epoch  2 absent
 ARGV  1 the attached epoch
       2 what the shard's keys begin with; node, beat and gone keys are made of it and the ids
       then for each heartbeat: node id, session, how long it counts (ms), stats (JSON; '' for a ping)
