@@ -13,6 +13,12 @@ import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
 import { View } from './view.ts';
 
+/** How often a hub looks at its shards without being rung for: silence is seen no later than that. */
+const LOOK_INTERVAL_MS = 50;
+
+/** Vouched heartbeats are checked after so long at the latest. */
+const DOUBT_AFTER_MS = 60_000;
+
 export interface FleetOptions {
   hubId: string;
   /** Where other hubs and operators find this one; shown with its lease. */
@@ -48,6 +54,9 @@ export class Fleet {
   /** How far the store's clock is ahead of ours. */
   #storeAheadMs = 0;
   #beatAt: number;
+  #flushedAt = Number.NEGATIVE_INFINITY;
+  /** The shard whose turn it last was. */
+  #doubted = 0;
 
   constructor(options: FleetOptions) {
     const { store, clock, log, timing, hubId } = options;
@@ -95,7 +104,7 @@ export class Fleet {
     await Promise.all(this.#followers.map((follower) => follower.wake()));
     this.#beatAt = clock.now();
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
-    this.#ends.push(clock.every(FLUSH_INTERVAL_MS, () => this.#beat()));
+    this.#ends.push(clock.every(LOOK_INTERVAL_MS, () => this.#beat()));
   }
 
   /** Writes what waits and ends. The nodes stay as they are: only their heartbeats judge them. */
@@ -165,17 +174,28 @@ export class Fleet {
 
   #beat(): void {
     const now = this.#context.clock.now();
-    const late = now - this.#beatAt - FLUSH_INTERVAL_MS;
+    const late = now - this.#beatAt - LOOK_INTERVAL_MS;
     this.#beatAt = now;
     if (late > STALL_MS) {
       this.#context.log.warn({ lateMs: late }, 'This hub stalled; silence from before it judges nobody');
       for (const follower of this.#followers) follower.stalled();
       this.presence.renewNow();
     }
+    const flushes = now - this.#flushedAt > FLUSH_INTERVAL_MS - LOOK_INTERVAL_MS;
+    if (flushes) this.#flushedAt = now;
     for (const follower of this.#followers) {
-      if (follower.usable) void this.#flush(follower.shard);
+      if (flushes && follower.usable) void this.#flush(follower.shard);
       void follower.wake();
     }
+    this.#doubtInTurn(now);
+  }
+
+  /** Each shard's heartbeats are checked once a minute even if nothing was heard: somebody may have deleted a record. */
+  #doubtInTurn(now: number): void {
+    const turn = Math.floor((now / DOUBT_AFTER_MS) * this.store.shards) % this.store.shards;
+    if (turn === this.#doubted) return;
+    this.#doubted = turn;
+    this.#heartbeats.doubt(this.sessions.ofShard(turn));
   }
 
   #flush(shard: number): Promise<void> {
@@ -198,7 +218,9 @@ export class Fleet {
   }
 
   async #writeHeartbeats(shard: number): Promise<void> {
-    const answer = await this.#heartbeats.flush(this.store, shard, this.#context.clock.now());
+    const followed = this.#followers[shard]?.position;
+    const now = this.#context.clock.now();
+    const answer = await this.#heartbeats.flush(this.store, shard, now, followed);
     if (answer === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
     await this.#guardian.answered(shard, answer);
   }
@@ -210,12 +232,14 @@ export class Fleet {
       { store, clock, log, view, shortestTimeoutMs: timing.timeoutMs },
       {
         lost: (of, viewIsWhole) => {
+          this.#heartbeats.doubt(this.sessions.ofShard(of));
           // The leases may be gone with the rest, and a hub without one looks dead to the others.
           this.presence.renewNow();
           return this.#guardian.lost(of, viewIsWhole);
         },
         merge: (unmerged) => this.#guardian.merge(unmerged),
         recovered: async (of) => {
+          this.#heartbeats.doubt(this.sessions.ofShard(of));
           await this.#writeHeartbeats(of);
           await this.registrar.writeWaitingCloses(of);
         },

@@ -94,6 +94,11 @@ export class Follower {
     return this.#reachable && this.#phase.kind === 'following';
   }
 
+  /** How far the shard's log was followed; nothing while the shard is not followed. */
+  get position(): Position | undefined {
+    return this.#phase.kind === 'following' ? this.#phase.position : undefined;
+  }
+
   get reachable(): boolean {
     return this.#reachable;
   }
@@ -246,14 +251,14 @@ export class Follower {
       this.#view.advance(this.shard, phase.position);
       this.#duties.followed(entry);
     }
-    phase.caughtUp = news.entries.length < ENTRIES_PER_TICK;
+    phase.caughtUp = !news.moreLogged;
     if (!phase.caughtUp) this.#again = true;
     if (news.looked > 0) await this.#judge(news);
   }
 
   async #judge(news: Extract<TickAnswer, { kind: 'news' }>): Promise<void> {
     const left = news.silent.length > 0 ? await this.#duties.judge(news.silent, this.storeSince) : 0;
-    const more = news.looked >= OVERDUE_PER_TICK;
+    const more = news.moreDue;
     // Those that may not be judged yet stay at the front: step over them, or they would hide the others.
     this.#skip = more ? this.#skip + left : 0;
     if (more) this.#again = true;

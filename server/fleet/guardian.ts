@@ -81,7 +81,9 @@ export class Guardian {
   followed(entry: LogEntry): void {
     const { event } = entry;
     const session = this.#context.sessions.get(event.nodeId);
-    if (!session || session.leaving) return;
+    if (!session) return;
+    session.doubts += 1;
+    if (session.leaving) return;
     if (event.type !== 'removed' && entry.session === session.session) {
       // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
       const record = this.#context.view.get(event.nodeId);

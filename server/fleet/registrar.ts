@@ -71,6 +71,8 @@ export class Registrar {
       lastBeatAt: clock.now(),
       beatWaits: false,
       waitingStats: undefined,
+      doubts: 0,
+      checkedAt: -1,
       conditionsInherited: record.node.conditions.length > 0,
       leaving: false,
       ended: false,

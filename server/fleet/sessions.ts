@@ -22,6 +22,10 @@ export interface LiveSession {
   beatWaits: boolean;
   /** The newest stats that wait to be written, as JSON. */
   waitingStats: string | undefined;
+  /** How often something was heard of this node that its next heartbeat has to be checked for. */
+  doubts: number;
+  /** `doubts` when the store last took a checked heartbeat: while they are equal, heartbeats are vouched for. */
+  checkedAt: number;
   /** The conditions in the record were reported by an earlier instance of the agent. */
   conditionsInherited: boolean;
   /** Its agent asked to be removed: the removal that follows is not to be answered as somebody else's. */

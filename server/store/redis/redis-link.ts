@@ -1,6 +1,7 @@
 import { Cluster } from 'ioredis';
 import type { Cancel, Clock } from '../../clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../fleet-store.ts';
+import { OneWriteATurn } from './one-write-a-turn.ts';
 import { makeClient, makeSubscriber, type RedisClient } from './redis-client.ts';
 import { describeTarget, type HostPort, type RedisTarget } from './redis-url.ts';
 import { SentinelWatch } from './sentinel-watch.ts';
@@ -41,6 +42,7 @@ export class RedisLink {
   readonly #options: LinkOptions;
   readonly #client: RedisClient;
   readonly #subscriber: RedisClient;
+  readonly #writes: OneWriteATurn;
   readonly #away = new Set<Part>();
   readonly #listeners = new Set<(payload: string) => void>();
   readonly #watch: SentinelWatch | undefined;
@@ -56,6 +58,7 @@ export class RedisLink {
       this.#watch = new SentinelWatch(target, { clock, commandTimeoutMs, moved: (to) => this.#follow(to) });
     const whereIs = (named: string) => this.#watch?.whereIs(named) ?? null;
     this.#client = makeClient(target, { commandTimeoutMs, whereIs });
+    this.#writes = new OneWriteATurn(this.#client);
     this.#subscriber = makeSubscriber(target, this.#client, { commandTimeoutMs, whereIs });
     for (const client of new Set([this.#client, this.#subscriber])) {
       client.on('error', (error: Error) => this.#remember(error));
@@ -98,6 +101,7 @@ export class RedisLink {
     if (this.#client.status !== 'ready')
       throw this.#failed(part, this.#lastError ?? new Error('there is no connection'));
     let reply: T;
+    this.#writes.hold();
     try {
       reply = await send(this.#client);
     } catch (error) {

@@ -25,6 +25,7 @@ import {
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
 import { batchesOf } from './batches.ts';
+import { GatheredCalls } from './gathered-calls.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
@@ -33,8 +34,12 @@ import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings }
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, toStoredNode } from './replies.ts';
-import { beatArguments, changeArguments, lostArguments, toBeatAnswer, toTickAnswer } from './script-words.ts';
+import { changeArguments, lostArguments, toTickAnswer } from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { writeBeats } from './write-beats.ts';
+
+/** The arguments of a look at one shard, about. */
+const TICK_BYTES = 200;
 
 export interface RedisStoreOptions {
   /** `redis://`, `rediss://`, a comma list of a Cluster's nodes, or `redis+sentinel://…/name`. */
@@ -64,6 +69,9 @@ export class RedisStore implements FleetStore {
   readonly #isCluster: boolean;
   readonly #logger: StoreLogger | undefined;
   readonly #logEntries: string;
+  /** Looks at the shards. */
+  readonly #ticks: GatheredCalls;
+  readonly #beats: GatheredCalls;
   /** By shard: the name of the data set that was attached; '' before. */
   readonly #epochs: string[];
 
@@ -87,6 +95,15 @@ export class RedisStore implements FleetStore {
       ...(logger && { logger }),
       commandTimeoutMs,
       openWithinMs,
+    });
+    const shardsGoTogether = !this.#isCluster;
+    this.#ticks = new GatheredCalls(this.#link, {
+      shardsGoTogether,
+      send: (client, args) => client.fleetTick(...args),
+    });
+    this.#beats = new GatheredCalls(this.#link, {
+      shardsGoTogether,
+      send: (client, args) => client.fleetBeat(...args),
     });
   }
 
@@ -153,12 +170,11 @@ export class RedisStore implements FleetStore {
     throw new TypeError('the commit script answered something unknown');
   }
 
-  async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
-    const { epoch, absent, prefix } = this.#shard(shard);
-    const calls = [...batchesOf(beats, beatArguments)].map(({ args }) =>
-      this.#link.run(shard, (client) => client.fleetBeat(epoch, absent, this.#epoch(shard), prefix, ...args)),
-    );
-    return toBeatAnswer(await Promise.all(calls));
+  beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
+    const epoch = this.#epoch(shard);
+    // A position in another data set says nothing of this one.
+    const at = followed?.epoch === epoch ? followed.at : '';
+    return writeBeats(this.#beats, { shard, keys: this.#shard(shard), epoch, followed: at }, beats);
   }
 
   async stats(nodes: readonly TimedNode[]): Promise<Map<string, LastBeat>> {
@@ -179,16 +195,23 @@ export class RedisStore implements FleetStore {
     return takeSnapshot(this.#link, { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) });
   }
 
-  async tick(shard: number, { after, limit, look }: TickRequest): Promise<TickAnswer> {
+  tick(shard: number, request: TickRequest): Promise<TickAnswer> {
+    // Shards that are looked at together share what one call may take.
+    return this.#look(shard, request, (most, together) => Math.ceil(most / together));
+  }
+
+  async #look(
+    shard: number,
+    { after, limit, look }: TickRequest,
+    part: (most: number, together: number) => number,
+  ): Promise<TickAnswer> {
     const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     if (after.epoch !== this.#epoch(shard)) return { kind: 'epoch' };
     if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
-    const reply = await this.#link.run(shard, (client) =>
-      client.fleetTick(
-        ...[epoch, deadlines, events, absent],
-        ...[after.epoch, after.at, Math.max(1, limit), look.skip, look.limit, prefix],
-      ),
-    );
+    const reply = await this.#ticks.ask(shard, TICK_BYTES, (together) => {
+      const most = [Math.max(1, part(limit, together)), look.skip, part(look.limit, together)];
+      return { keys: [epoch, deadlines, events, absent], args: [after.epoch, after.at, ...most, prefix] };
+    });
     return toTickAnswer(reply);
   }
 
@@ -201,7 +224,7 @@ export class RedisStore implements FleetStore {
 
   async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
     if (after.epoch !== upTo.epoch) return 'gap';
-    const answer = await this.tick(shard, { after, limit, look: { skip: 0, limit: 0 } });
+    const answer = await this.#look(shard, { after, limit, look: { skip: 0, limit: 0 } }, (most) => most);
     if (answer.kind !== 'news') return 'gap';
     return answer.entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0);
   }

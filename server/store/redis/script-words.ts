@@ -18,9 +18,21 @@ export function changeArguments(change: Change): Array<string | number> {
   ];
 }
 
-/** One heartbeat of `beat`. */
-export function beatArguments({ id, session, ttlMs, stats }: Beat): string[] {
-  return [id, session, String(Math.max(1, Math.floor(ttlMs))), stats ?? ''];
+const ttlText = (ttlMs: number): string => String(Math.max(1, Math.floor(ttlMs)));
+
+/** A shard's share of `beat`, after its epoch, position and prefix. */
+export function beatArguments(beats: readonly Beat[]): string[] {
+  const pings: string[] = [];
+  const stats: string[] = [];
+  const checked: string[] = [];
+  for (const beat of beats) {
+    const ttl = ttlText(beat.ttlMs);
+    if (!beat.vouched) checked.push(beat.id, beat.session, ttl, beat.stats ?? '');
+    else if (beat.stats === undefined) pings.push(beat.id, ttl);
+    else stats.push(beat.id, ttl, beat.stats);
+  }
+  const counts = [pings.length / 2, stats.length / 3, checked.length / 4].map(String);
+  return counts.concat(pings, stats, checked);
 }
 
 /** One node or tombstone of `restore`. */
@@ -35,20 +47,22 @@ export function lostArguments(lost: LostNode): string[] {
   ];
 }
 
-/** The answers of `beat`, one per batch. */
-export function toBeatAnswer(replies: readonly unknown[]): BeatAnswer {
+/** What `beat` said of one shard's heartbeats; `toCheck`: vouched ones that are to be sent again, to be checked. */
+export type BeatReply = 'epoch' | (Exclude<BeatAnswer, 'epoch'> & { toCheck: Set<string> });
+
+export function toBeatReply(reply: unknown): BeatReply {
   const refused: RefusedBeat[] = [];
   const returned: string[] = [];
-  for (const reply of replies) {
-    for (const answer of asList(reply)) {
-      if (answer === 'epoch') return 'epoch';
-      const [what, id, ...fields] = asList(answer).map(asText);
-      if (id === undefined) continue;
-      if (what === 'returned') returned.push(id);
-      else refused.push(toRefusedBeat(what, id, fields));
-    }
+  const toCheck = new Set<string>();
+  for (const answer of asList(reply)) {
+    if (answer === 'epoch') return 'epoch';
+    const [what, id, ...fields] = asList(answer).map(asText);
+    if (id === undefined) continue;
+    if (what === 'check') toCheck.add(id);
+    else if (what === 'returned') returned.push(id);
+    else refused.push(toRefusedBeat(what, id, fields));
   }
-  return { refused, returned };
+  return { refused, returned, toCheck };
 }
 
 function toRefusedBeat(by: string | undefined, id: string, fields: readonly string[]): RefusedBeat {
@@ -65,12 +79,12 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
   return { id, session, by: 'nothing' };
 }
 
-/** The answer of `tick`. */
+/** What `tick` said of one shard. */
 export function toTickAnswer(reply: unknown): TickAnswer {
   const [kind, ...fields] = asList(reply);
   if (kind === 'epoch') return { kind };
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
-  const [now, looked, entries, silent] = fields;
+  const [now, looked, moreDue, moreLogged, entries, silent] = fields;
   const silentNodes = asList(silent).map((answer) => {
     const [dueAt, session, sessionSeq, changeId, record] = asList(answer);
     return { record: toRecord(session, sessionSeq, changeId, record), dueAt: asNumber(dueAt) };
@@ -80,6 +94,8 @@ export function toTickAnswer(reply: unknown): TickAnswer {
     entries: asList(entries).map(toLogEntry),
     silent: silentNodes,
     looked: asNumber(looked),
+    moreDue: moreDue === '1',
+    moreLogged: moreLogged === '1',
     putOff: asNumber(looked) - silentNodes.length,
     now: asNumber(now),
   };

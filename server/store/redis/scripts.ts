@@ -1,27 +1,33 @@
 import { readFileSync } from 'node:fs';
 import type { Result } from 'ioredis';
 
-/** Scripts by the name of their ioredis command. The number in a file's name is how many keys it takes. */
+/**
+ * Scripts by the name of their ioredis command. The end of a file's name is how many keys it takes; `n`: the first
+ * argument of the command tells.
+ */
 const files = {
   fleetAttach: 'attach-2',
   fleetRead: 'read-3',
   fleetCommit: 'commit-6',
-  fleetBeat: 'beat-2',
+  fleetBeat: 'beat-n',
   fleetStats: 'stats-2',
-  fleetTick: 'tick-4',
+  fleetTick: 'tick-n',
   fleetRestore: 'restore-4',
 };
 
 /** The scripts as ioredis takes them, read from beside this module. */
-export function loadScripts(): Record<string, { lua: string; numberOfKeys: number }> {
+export function loadScripts(): Record<string, { lua: string; numberOfKeys?: number }> {
   return Object.fromEntries(
-    Object.entries(files).map(([command, file]) => [
-      command,
-      {
-        lua: readFileSync(new URL(`./lua/${file}.lua`, import.meta.url), 'utf8'),
-        numberOfKeys: Number(file.slice(file.lastIndexOf('-') + 1)),
-      },
-    ]),
+    Object.entries(files).map(([command, file]) => {
+      const keys = file.slice(file.lastIndexOf('-') + 1);
+      return [
+        command,
+        {
+          lua: readFileSync(new URL(`./lua/${file}.lua`, import.meta.url), 'utf8'),
+          ...(keys !== 'n' && { numberOfKeys: Number(keys) }),
+        },
+      ];
+    }),
   );
 }
 
