@@ -188,7 +188,7 @@ function summary(numbers: ReadonlyArray<number | undefined>): string {
 
 say(`${ROUNDS} rounds each, ${AGENTS} agents; milliseconds after the fault, median (range)\n`);
 say(
-  '| Redis | primary is | a replica serves | first heartbeat written | hub live | ours: heartbeat | ours: live |',
+  '| Redis | its primary is | a replica serves | Sentinels say so | a heartbeat is written | the hub is live | of it ours |',
 );
 say('|---|---|---|---|---|---|---|');
 for (const [kind, start] of Object.entries(topologies)) {
