@@ -28,7 +28,7 @@ export interface LinkOptions {
 export type Part = number | 'fleet';
 
 /** While part of a Cluster is away, it is asked so often who took its slots over. */
-const ASK_SLOTS_EVERY_MS = 250;
+const ASK_SLOTS_EVERY_MS = 100;
 
 /** Errors of a connection that trying again does not mend. */
 const REFUSALS =
