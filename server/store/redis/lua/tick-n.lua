@@ -1,8 +1,12 @@
+#!lua
 --[[
 One look at one or more shards: what was logged after a position, and which nodes fell silent.
 
 A log whose tail was lost (a failover, an old dump) and that was written on since passes every check of ids:
 only the position's own entry, still standing there, shows that nothing is missing after it.
+
+A script that begins as this one is refused where Redis refuses to write (no memory, no disk, too few replicas):
+while nobody's heartbeats can be written, there is nothing to be seen here.
 
 KEYS  for each shard: epoch, deadlines, events, absent
 ARGV  for each shard: the attached epoch
