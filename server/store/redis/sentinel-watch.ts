@@ -44,6 +44,7 @@ export class SentinelWatch {
         ...target.sentinelCredentials,
         ...at,
         retryStrategy: retryDelayMs,
+        enableReadyCheck: false,
       });
       // One that is away is nothing to report while another answers, and the link reports where none does.
       client.on('error', () => {});
