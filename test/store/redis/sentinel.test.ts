@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registration, statusChange } from '../../support/fixtures.ts';
 import { startSentinelTrio } from '../../support/redis-sentinel.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { until as comesTo } from '../../support/until.ts';
 import { done, positionOf } from '../contract/setting.ts';
 import { freshPrefix, openStore, until } from './redis-fleet.ts';
 
@@ -63,13 +64,14 @@ describe('a master that is replaced by hand', () => {
     const [old, ...replicas] = stores;
     await sentinels[0]?.cli('SENTINEL', 'FAILOVER', 'mymaster');
     let heir: RedisServer | undefined;
-    await until(async () => {
+    // Servers that change their role cut off their clients, redis-cli too.
+    await comesTo('a replica has taken over', async () => {
       const roles = await Promise.all(replicas.map((replica) => replica.cli('ROLE')));
       heir = replicas.find((_, index) => roles[index]?.startsWith('master'));
       return heir !== undefined;
     });
     let tries = 0;
-    await until(async () => {
+    await comesTo('it hears of new nodes', async () => {
       tries += 1;
       await store.commit(registration({ id: `after-${tries}` })).catch(() => {});
       return (await heir?.cli('KEYS', `*node:after-${tries}`)) !== '';
@@ -77,7 +79,7 @@ describe('a master that is replaced by hand', () => {
     // Sentinels make it a replica some ten seconds after its successor took over.
     expect(await old?.cli('ROLE')).toMatch(/^master/);
     rings = 0;
-    await until(async () => {
+    await comesTo('the doorbell rings', async () => {
       tries += 1;
       await store.commit(registration({ id: `after-${tries}` })).catch(() => {});
       return rings > 0;
