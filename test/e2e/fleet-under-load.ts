@@ -154,7 +154,9 @@ export class FleetUnderLoad {
       }
       return true;
     });
-    await this.withStore((store) => expectHeartbeats(store, this.#steady));
+    await until('every steady node has a heartbeat', () =>
+      this.withStore((store) => expectHeartbeats(store, this.#steady)),
+    );
     expect(this.wrong).toEqual([]);
     expect(dashboard.holes).toEqual([]);
     const history = await this.withStore((store) => store.history({ limit: 10_000 }));
@@ -191,8 +193,9 @@ async function readAll(store: RedisStore): Promise<FleetNode[]> {
   return nodes.sort(byId);
 }
 
-async function expectHeartbeats(store: RedisStore, agents: readonly RawAgent[]): Promise<void> {
+async function expectHeartbeats(store: RedisStore, agents: readonly RawAgent[]): Promise<true> {
   for (let shard = 0; shard < store.shards; shard += 1) await store.attach(shard);
   const beats = await store.stats(agents.map(({ nodeId }) => ({ id: nodeId, timeoutMs: FAST_TIMEOUT_MS })));
-  expect(agents.filter(({ nodeId }) => !beats.has(nodeId))).toEqual([]);
+  expect(agents.map(({ nodeId }) => nodeId).filter((id) => !beats.has(id))).toEqual([]);
+  return true;
 }
