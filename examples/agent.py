@@ -2,6 +2,7 @@
 reports its load, and comes back after every loss. HUB_URL and AGENT_TOKEN as for `rollcall agent`."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -22,6 +23,15 @@ REGISTER = {
 REMOVED, AT_ONCE = 4404, {1012, 4408}
 
 
+async def listen(hub, timing):
+    """Reads what the hub says, so that nothing waits unread: another interval counts from the next beat on."""
+    with contextlib.suppress(ConnectionClosed):
+        async for text in hub:
+            message = json.loads(text)
+            if message["type"] == "heartbeat":
+                timing["intervalMs"] = message["intervalMs"]
+
+
 async def session():
     """Connects, registers and beats until the connection ends. Raises how it ended."""
     async with connect(HUB_URL, additional_headers=HEADERS, ping_interval=None) as hub:
@@ -30,8 +40,10 @@ async def session():
             reply = json.loads(await asyncio.wait_for(hub.recv(), 10))
             if reply["type"] == "error":
                 raise SystemExit(f"the hub refuses this registration: {reply['message']}")
-            interval = reply["heartbeat"]["intervalMs"] / 1000
+            timing = reply["heartbeat"]
+            listening = asyncio.create_task(listen(hub, timing))
             while True:
+                interval = timing["intervalMs"] / 1000
                 await asyncio.wait_for(await hub.ping(), interval)
                 await hub.send(json.dumps({"type": "stats", "stats": {"metrics": {"load1": os.getloadavg()[0]}}}))
                 await asyncio.sleep(interval)

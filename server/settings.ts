@@ -1,5 +1,12 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
-import { durationSchema, formatDuration, type HeartbeatTiming, TIMEOUT_INTERVALS } from '../shared/index.ts';
+import {
+  agreeTiming,
+  durationSchema,
+  formatDuration,
+  type HeartbeatTiming,
+  TIMEOUT_INTERVALS,
+} from '../shared/index.ts';
 import {
   DIALECT_TIMING,
   DIALECTS,
@@ -8,6 +15,7 @@ import {
   type OpenDialects,
   parseOpenDialects,
 } from './dialects.ts';
+import { ROLES } from './roles.ts';
 import { parseRedisUrl } from './store/redis/redis-url.ts';
 
 /** A setting is wrong. The message is one line that names it. */
@@ -60,6 +68,16 @@ const redisUrl = z.string().superRefine((text, context) => {
   }
 });
 
+/** Each is a process, with a connection to Redis and a view of its own. */
+const MOST_WORKERS = 256;
+
+const workers = z
+  .string()
+  .refine((text) => text === 'auto' || (/^\d{1,3}$/.test(text) && +text >= 1 && +text <= MOST_WORKERS), {
+    error: ({ input }) => `"${String(input)}" is not auto or a whole number from 1 to ${MOST_WORKERS}`,
+  })
+  .transform((text) => (text === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : Number(text)));
+
 const origins = list.refine((all) => all.every((origin) => /^https?:\/\/[^/\s]+\/?$/i.test(origin)), {
   error: 'each origin is written as https://fleet.example.com',
 });
@@ -73,7 +91,9 @@ const interval = durationSchema.refine((ms) => ms >= 100 && ms <= 600_000, {
 });
 
 /** Beyond a day it is a mistake, and beyond 24 days more than a timer can wait. */
-const timeout = durationSchema.refine((ms) => ms <= 86_400_000, { error: 'must be at most 24h' });
+const LONGEST_TIMEOUT_MS = 86_400_000;
+
+const timeout = durationSchema.refine((ms) => ms <= LONGEST_TIMEOUT_MS, { error: 'must be at most 24h' });
 
 /** An address or a name; IPv6 may be written in the brackets that it has in a URL. */
 const host = z
@@ -116,8 +136,14 @@ const schema = z.object({
     .regex(/^[A-Za-z0-9][A-Za-z0-9:_-]{0,63}$/, 'is letters, digits and :_-')
     .default('fleet'),
   SHARDS: shards.default(16),
+  SERVE: z.enum(ROLES, { error: `is one of ${ROLES.join(', ')}` }).default('all'),
+  WORKERS: workers.default(1),
   HEARTBEAT_INTERVAL: interval.default(10_000),
   HEARTBEAT_TIMEOUT: timeout.default(30_000),
+  ADMIT_PER_SECOND: wholeNumber(1, 1_000_000).default(5_000),
+  MAX_HANDSHAKES: wholeNumber(2, 1_000_000).default(20_000),
+  MAX_HEARTBEATS_PER_SECOND: wholeNumber(1, 100_000_000).exactOptional(),
+  HEARTBEAT_INTERVAL_MAX: interval.default(60_000),
   AGENT_TOKENS: tokens.default([]),
   DASHBOARD_TOKENS: tokens.default([]),
   ADMIN_TOKENS: tokens.default([]),
@@ -183,6 +209,11 @@ function readSecret(name: string, path: string, readFile: (path: string) => stri
   }
 }
 
+/** How often agents beat, where neither they nor the size of the fleet ask for more time. */
+export function hubTimingOf(settings: HubSettings): HeartbeatTiming {
+  return { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
+}
+
 /** How often agents of a dialect beat, and after how much silence they are offline. */
 export function dialectTimingOf(settings: HubSettings, name: DialectName): HeartbeatTiming {
   return {
@@ -199,10 +230,50 @@ function checkTiming(prefix: string, intervalMs: number, timeoutMs: number): voi
   );
 }
 
+/** In memory, a fleet has one hub. */
+function checkStore({ REDIS_URL, SERVE, WORKERS }: HubSettings): void {
+  if (REDIS_URL !== undefined) return;
+  if (SERVE !== 'all')
+    throw new SettingsError(
+      `SERVE: ${SERVE} needs a REDIS_URL: in memory a fleet has one hub, which serves all`,
+    );
+  if (WORKERS !== 1)
+    throw new SettingsError(`WORKERS: ${WORKERS} workers need a REDIS_URL: in memory a fleet has one hub`);
+}
+
+/** Beats that are closer than this cannot be told apart at each look at them, as an interval that changes needs it. */
+const SHORTEST_ADAPTED_MS = 1_000;
+
+/** An interval that grows with the fleet. */
+function checkPace(settings: HubSettings): void {
+  const { HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, HEARTBEAT_INTERVAL_MAX } = settings;
+  if (settings.MAX_HEARTBEATS_PER_SECOND === undefined) return;
+  const [interval, longest] = [formatDuration(HEARTBEAT_INTERVAL), formatDuration(HEARTBEAT_INTERVAL_MAX)];
+  if (HEARTBEAT_INTERVAL < SHORTEST_ADAPTED_MS) {
+    throw new SettingsError(
+      `MAX_HEARTBEATS_PER_SECOND: needs a HEARTBEAT_INTERVAL (${interval}) of at least 1s`,
+    );
+  }
+  if (HEARTBEAT_INTERVAL_MAX < HEARTBEAT_INTERVAL) {
+    throw new SettingsError(
+      `HEARTBEAT_INTERVAL_MAX (${longest}) must be at least HEARTBEAT_INTERVAL (${interval})`,
+    );
+  }
+  const { timeoutMs } = agreeTiming(hubTimingOf(settings), HEARTBEAT_INTERVAL_MAX);
+  if (timeoutMs > LONGEST_TIMEOUT_MS) {
+    const ratio = `${formatDuration(HEARTBEAT_TIMEOUT)} : ${interval}`;
+    throw new SettingsError(
+      `HEARTBEAT_INTERVAL_MAX (${longest}): the timeout that belongs to it, in the ratio ${ratio}, is over 24h`,
+    );
+  }
+}
+
 /** What only holds between settings. */
 function checkTogether(settings: HubSettings): void {
   const { HOST, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, AGENT_TOKENS, DASHBOARD_TOKENS } = settings;
+  checkStore(settings);
   checkTiming('HEARTBEAT', HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT);
+  checkPace(settings);
   for (const name of DIALECTS) {
     const { intervalMs, timeoutMs } = dialectTimingOf(settings, name);
     checkTiming(`DIALECT_${name}`, intervalMs, timeoutMs);

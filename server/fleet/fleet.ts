@@ -1,13 +1,16 @@
 import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from '../../shared/index.ts';
 import { type Cancel, type Clock, instant } from '../clock.ts';
 import type { Log } from '../log.ts';
+import { Slices } from '../slices.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
+import type { FleetView } from './fleet-view.ts';
 import { Follower, STALL_MS } from './follower.ts';
 import { FLUSH_INTERVAL_MS, Guardian } from './guardian.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { HttpAgents } from './http-agents.ts';
+import { Pacing } from './pacing.ts';
 import { Presence } from './presence.ts';
 import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
@@ -25,9 +28,13 @@ export interface FleetOptions {
   address: string;
   version: string;
   timing: HeartbeatTiming;
+  /** The interval grows with the fleet, up to `longestMs`, so that it sends no more heartbeats a second than this. */
+  pace?: { longestMs: number; perSecond: number };
   store: FleetStore;
   clock: Clock;
   log: Log;
+  /** What it keeps of the fleet; the whole of it where nothing else is given. */
+  view?: FleetView;
 }
 
 /**
@@ -36,14 +43,17 @@ export interface FleetOptions {
  * `view` and `presence`.
  */
 export class Fleet {
-  readonly view: View;
+  readonly view: FleetView;
   readonly sessions = new Sessions();
   readonly hubId: string;
   readonly presence: Presence;
+  readonly pacing: Pacing;
   readonly registrar: Registrar;
   /** Agents that register and beat by requests. */
   readonly httpAgents: HttpAgents;
   readonly store: FleetStore;
+  /** The turns that all long work of this hub takes. */
+  readonly slices: Slices;
   readonly #context: FleetContext;
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
@@ -62,7 +72,8 @@ export class Fleet {
     const { store, clock, log, timing, hubId } = options;
     this.store = store;
     this.hubId = hubId;
-    this.view = new View(store.shards, (id) => store.shardOf(id), clock);
+    this.slices = new Slices(clock);
+    this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
     const lease = () => ({
       hubId,
@@ -71,7 +82,7 @@ export class Fleet {
       version: options.version,
     });
     this.presence = new Presence({ store, clock, log, leaseMs: Math.floor(timing.timeoutMs / 2), lease });
-    this.#context = {
+    const context = {
       hubId,
       timing,
       store,
@@ -82,9 +93,11 @@ export class Fleet {
       heartbeats: this.#heartbeats,
       presence: this.presence,
       storeNow: () => clock.now() + this.#storeAheadMs,
-      usable: (nodeId) => this.#follower(nodeId)?.usable ?? false,
-      doubt: (nodeId) => this.#follower(nodeId)?.doubt(),
+      usable: (nodeId: string) => this.#follower(nodeId)?.usable ?? false,
+      doubt: (nodeId: string) => this.#follower(nodeId)?.doubt(),
     };
+    this.pacing = new Pacing(context, options.pace);
+    this.#context = { ...context, pacing: this.pacing };
     const conditions = new ConditionReports(this.#context);
     this.registrar = new Registrar(this.#context, conditions);
     this.#guardian = new Guardian(this.#context);
@@ -101,6 +114,7 @@ export class Fleet {
   async start(): Promise<void> {
     const { clock, store } = this.#context;
     await this.presence.start();
+    this.pacing.start();
     await Promise.all(this.#followers.map((follower) => follower.wake()));
     this.#beatAt = clock.now();
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
@@ -110,14 +124,15 @@ export class Fleet {
   /** Writes what waits and ends. The nodes stay as they are: only their heartbeats judge them. */
   async stop(): Promise<void> {
     for (const end of this.#ends.splice(0)) end();
+    this.pacing.stop();
     await this.flush();
     await Promise.all(this.#followers.map((follower) => follower.end()));
     await this.presence.stop();
   }
 
-  /** True while the view is loaded and every shard of the store is in reach. */
+  /** True while every shard of the store is in reach, which none is before the view has loaded it. */
   get ready(): boolean {
-    return this.view.loaded && this.presence.state.state === 'live';
+    return this.presence.state.state === 'live';
   }
 
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
@@ -229,7 +244,7 @@ export class Fleet {
     const { store, clock, log, view, timing } = this.#context;
     return new Follower(
       shard,
-      { store, clock, log, view, shortestTimeoutMs: timing.timeoutMs },
+      { store, clock, log, view, slices: this.slices, shortestTimeoutMs: timing.timeoutMs },
       {
         lost: (of, viewIsWhole) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));
@@ -238,9 +253,11 @@ export class Fleet {
           return this.#guardian.lost(of, viewIsWhole);
         },
         merge: (unmerged) => this.#guardian.merge(unmerged),
+        loaded: (of) => this.#guardian.recheck(of),
         recovered: async (of) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));
           await this.#writeHeartbeats(of);
+          await this.pacing.recovered(of);
           await this.registrar.writeWaitingCloses(of);
         },
         followed: (entry) => this.#guardian.followed(entry),

@@ -1,19 +1,24 @@
 import { CLOSE, type CloseCode } from '../../shared/index.ts';
 import { shortSession } from '../log.ts';
-import type {
-  BeatAnswer,
-  LogEntry,
-  LostNode,
-  NodeRecord,
-  NotRestored,
-  RefusedBeat,
-  SilentNode,
+import {
+  type BeatAnswer,
+  type LogEntry,
+  type LostNode,
+  type NodeRecord,
+  type NotRestored,
+  type RefusedBeat,
+  type SilentNode,
+  type Stored,
+  withTiming,
 } from '../store/fleet-store.ts';
 import type { FleetContext } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
 import type { LiveSession } from './sessions.ts';
 import { settle } from './settle.ts';
+
+/** Sessions whose nodes are read again at a time. */
+const RECHECK_PAGE = 100;
 
 /** Heartbeats wait in a hub for up to this long before they are written. */
 export const FLUSH_INTERVAL_MS = 100;
@@ -51,7 +56,7 @@ export class Guardian {
       { nodeId: refused.id },
       'The store lost the session of a connected node; putting it back',
     );
-    return lostNode(session.record, this.#context.storeNow());
+    return lostNode(withTiming(session.record, session.timing), this.#context.storeNow());
   }
 
   #end(session: LiveSession, code: CloseCode): undefined {
@@ -86,20 +91,57 @@ export class Guardian {
     if (session.leaving) return;
     if (event.type !== 'removed' && entry.session === session.session) {
       // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
-      const record = this.#context.view.get(event.nodeId);
-      if (!record || record.node.seq < session.record.node.seq) return;
+      const record = this.#context.view.get(event.nodeId) ?? recordOf(entry);
+      if (record.node.seq < session.record.node.seq) return;
       session.record = record;
-      session.timing = record.node.heartbeat;
+      session.connection = record.node.connection ?? session.connection;
+      // Whoever wrote it may not have heard of the timing that this hub gave since.
+      this.#context.pacing.show(session);
     } else if (event.seq > session.record.sessionSeq) {
       this.#end(session, event.type === 'removed' ? CLOSE.removed : CLOSE.superseded);
     }
   }
 
+  /**
+   * What became of this hub's sessions while it did not follow their shard: it looks again what speaks for each
+   * node. Only where it keeps no view, which was loaded afresh and knows. Throws `StoreAwayError`.
+   */
+  async recheck(shard: number): Promise<void> {
+    const { store, sessions, view } = this.#context;
+    if (view.keepsRecords) return;
+    const all = [...sessions.ofShard(shard)];
+    for (let from = 0; from < all.length; from += RECHECK_PAGE) {
+      const page = all.slice(from, from + RECHECK_PAGE);
+      await Promise.all(
+        page.map(async (session) => this.#rechecked(session, await store.read(session.nodeId))),
+      );
+    }
+  }
+
+  #rechecked(session: LiveSession, stored: Stored): void {
+    if (session.ended || session.leaving) return;
+    const { node, sessionSeq } = session.record;
+    if (stored.kind === 'gone') {
+      if (stored.tombstone.version >= sessionSeq) this.#end(session, CLOSE.removed);
+    } else if (stored.kind === 'node') {
+      const { record } = stored;
+      if (record.session !== session.session) {
+        if (record.sessionSeq >= sessionSeq) this.#end(session, CLOSE.superseded);
+      } else if (record.node.seq > node.seq) {
+        session.record = record;
+        this.#context.pacing.show(session);
+      }
+    }
+  }
+
   /** Judges silent nodes, and returns how many may not be judged yet. */
   async judge(silent: readonly SilentNode[], storeSince: number): Promise<number> {
-    const now = this.#context.clock.now();
+    const { clock, pacing } = this.#context;
+    const seenMs = clock.now() - storeSince;
     const due = silent.filter(
-      (node) => now - storeSince >= node.record.node.heartbeat.timeoutMs && !this.#beatWaits(node),
+      (node) =>
+        seenMs >= Math.max(node.record.node.heartbeat.timeoutMs, pacing.likelyTimeoutMs) &&
+        !this.#beatWaits(node),
     );
     if (due.length === 0) return silent.length;
     const hubs = await this.#context.presence.holders();
@@ -110,11 +152,12 @@ export class Guardian {
   /** A heartbeat of this node came in time but waits to be written, here or on the hub that holds its socket. */
   #beatWaits({ record, dueAt }: SilentNode): boolean {
     const { clock, hubId, sessions, storeNow } = this.#context;
-    const { id, connection, heartbeat } = record.node;
+    const { id, connection } = record.node;
     if (connection?.transport !== 'websocket') return false;
     if (connection.hubId !== hubId) return storeNow() - dueAt < FLUSH_INTERVAL_MS;
     const session = sessions.get(id);
-    return session !== undefined && !session.ended && clock.now() - session.lastBeatAt < heartbeat.timeoutMs;
+    if (session === undefined || session.ended) return false;
+    return clock.now() - session.lastBeatAt < session.timing.timeoutMs;
   }
 
   /** A conflict is not decided again: the next look brings the node with its new deadline. */
@@ -135,10 +178,12 @@ export class Guardian {
   lost(shard: number, viewIsWhole: boolean): LostNode[] {
     const { view, sessions, storeNow } = this.#context;
     const records = new Map<string, NodeRecord>();
-    if (viewIsWhole) for (const record of view.recordsOf(shard)) records.set(record.node.id, record);
-    for (const { nodeId, record } of sessions.ofShard(shard)) {
+    if (viewIsWhole)
+      for (const record of view.recordsOf(shard)) records.set(record.node.id, this.#cautious(record));
+    for (const { nodeId, record, timing } of sessions.ofShard(shard)) {
       const seen = records.get(nodeId);
-      if (!seen || record.node.seq > seen.node.seq) records.set(nodeId, record);
+      const newest = !seen || record.node.seq > seen.node.seq ? record : seen;
+      records.set(nodeId, newest.session === record.session ? withTiming(newest, timing) : newest);
     }
     const now = storeNow();
     return [
@@ -146,6 +191,17 @@ export class Guardian {
       ...view.tombstonesOf(shard).map((tombstone): LostNode => ({ kind: 'gone', tombstone })),
       ...Array.from(records.values(), (record) => lostNode(record, now)),
     ];
+  }
+
+  /**
+   * The hub that holds this node's socket may have given it a longer timeout than this hub heard of: it gets the
+   * longest, until that hub says better.
+   */
+  #cautious(record: NodeRecord): NodeRecord {
+    const { longest } = this.#context.pacing;
+    const { heartbeat, connection } = record.node;
+    if (connection?.transport !== 'websocket' || heartbeat.timeoutMs >= longest.timeoutMs) return record;
+    return withTiming(record, longest);
   }
 
   /** Merges nodes that the store holds otherwise than this hub knew them. */
@@ -158,4 +214,8 @@ export class Guardian {
       }),
     );
   }
+}
+
+function recordOf({ event, session, sessionSeq, instanceId, changeId }: LogEntry): NodeRecord {
+  return { node: event.node, session, sessionSeq, instanceId, changeId };
 }

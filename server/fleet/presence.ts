@@ -19,6 +19,7 @@ export class Presence {
   readonly #listeners = new Set<(state: HubState) => void>();
   readonly #away = new Set<number>();
   #state: HubState;
+  #sessionsElsewhere = 0;
   #cancel: Cancel = () => {};
 
   constructor(parts: { store: FleetStore; clock: Clock; log: Log; leaseMs: number; lease: () => HubLease }) {
@@ -73,10 +74,20 @@ export class Presence {
     if (state === 'live') void this.#renew();
   }
 
+  /** Sessions of the other hubs that hold a lease, as of the last look at them. */
+  get sessionsElsewhere(): number {
+    return this.#sessionsElsewhere;
+  }
+
   /** The ids of the hubs that hold a lease, this one among them. */
   async holders(): Promise<Set<string>> {
     const leases = await this.#store.leases();
-    return new Set([...leases.map(({ hubId }) => hubId), this.#lease().hubId]);
+    const own = this.#lease().hubId;
+    this.#sessionsElsewhere = leases.reduce(
+      (sum, { hubId, sessions }) => (hubId === own ? sum : sum + sessions),
+      0,
+    );
+    return new Set([...leases.map(({ hubId }) => hubId), own]);
   }
 
   async #renew(): Promise<void> {

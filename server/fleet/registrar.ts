@@ -11,9 +11,10 @@ import {
 } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
 import { shortSession } from '../log.ts';
+import { shareFacts } from '../shared-parts.ts';
 import { type Change, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
-import { bestKnown, type FleetContext, newerRecord, VIEW_WAIT_MS } from './context.ts';
+import { bestKnown, type FleetContext, newerRecord } from './context.ts';
 import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
@@ -28,6 +29,8 @@ const WAITING_CLOSES = 100_000;
 export interface Link {
   remoteAddress: string;
   end: (code: CloseCode) => void;
+  /** Tells the agent another timing. False where it cannot be told now, such as before its registration is answered. */
+  tell: (timing: HeartbeatTiming) => boolean;
 }
 
 export type RegisterOutcome =
@@ -54,7 +57,8 @@ export class Registrar {
   /** Registers an agent over its socket. The newest registration wins; an older session here is closed. */
   async register(message: Register, link: Link): Promise<RegisterOutcome> {
     const { clock, sessions, view } = this.#context;
-    const claimed = await this.#claim(message, this.#connect('websocket', link.remoteAddress));
+    const paced = agreeTiming(this.#context.pacing.timing, message.heartbeat?.intervalMs);
+    const claimed = await this.#claim(message, this.#connect('websocket', link.remoteAddress), paced);
     if (!claimed) return { kind: 'busy' };
     const { registration, change } = claimed;
     const { record, event } = change;
@@ -62,11 +66,13 @@ export class Registrar {
     const session: LiveSession = {
       nodeId: id,
       session: record.session,
-      instanceId: record.instanceId,
       shard: this.#context.store.shardOf(id),
       connection: registration.connection,
       end: link.end,
+      tell: link.tell,
       timing: registration.timing,
+      told: registration.timing,
+      askedIntervalMs: message.heartbeat?.intervalMs,
       record,
       lastBeatAt: clock.now(),
       beatWaits: false,
@@ -79,8 +85,9 @@ export class Registrar {
     };
     sessions.attach(session)?.end(CLOSE.superseded);
     this.#tell(change);
-    await view.waitFor(id, event.seq, VIEW_WAIT_MS);
-    return { kind: 'registered', session, reply: this.#reply(change, event.type === 'reregistered') };
+    await view.waitFor(id, event.seq);
+    const reply = this.#reply(change, event.type === 'reregistered', session.told);
+    return { kind: 'registered', session, reply };
   }
 
   /**
@@ -96,7 +103,7 @@ export class Registrar {
     if (!claimed) return 'busy';
     const { change } = claimed;
     this.#tell(change);
-    await this.#context.view.waitFor(change.id, change.event.seq, VIEW_WAIT_MS);
+    await this.#context.view.waitFor(change.id, change.event.seq);
     return this.#reply(change, change.event.type === 'reregistered');
   }
 
@@ -132,19 +139,31 @@ export class Registrar {
 
   /** A second `register` on a live session: updates the node's facts and timing. */
   async update(session: LiveSession, message: Register): Promise<UpdateOutcome> {
-    const registration = this.#registration(message, session.session, session.connection);
-    if (registration.id !== session.nodeId) return { kind: 'identity-changed' };
+    if (nodeIdOf(message.node) !== session.nodeId) return { kind: 'identity-changed' };
+    const { pacing } = this.#context;
+    const asked = message.heartbeat?.intervalMs;
+    const fitting = pacing.fitting({ askedIntervalMs: asked });
+    const { told } = session;
+    // A longer timeout is written before its agent can be told of it, a shorter one when nothing can fail any more.
+    const longer = fitting.timeoutMs > session.timing.timeoutMs;
+    if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
+    const timing = fitting.intervalMs === told.intervalMs ? session.timing : fitting;
+    const registration = this.#registration(message, session.session, session.connection, timing);
     const settled = await this.#settle(session.nodeId, (stored, stamp) =>
       decideUpdate(stored, registration, stamp),
     );
     if (!settled || (settled.kind !== 'done' && settled.kind !== 'nothing')) return { kind: 'busy' };
-    session.timing = registration.timing;
-    if (settled.kind === 'nothing')
-      return { kind: 'updated', reply: this.#reply({ record: session.record }, true) };
+    if (!longer && timing === fitting) await pacing.agree(session, fitting);
+    session.told = fitting;
+    session.askedIntervalMs = asked;
+    if (settled.kind === 'nothing') {
+      pacing.show(session);
+      return { kind: 'updated', reply: this.#reply({ record: session.record }, true, session.told) };
+    }
     if (!session.ended) session.record = settled.change.record;
     this.#context.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
-    await this.#context.view.waitFor(session.nodeId, settled.change.event.seq, VIEW_WAIT_MS);
-    return { kind: 'updated', reply: this.#reply(settled.change, true) };
+    await this.#context.view.waitFor(session.nodeId, settled.change.event.seq);
+    return { kind: 'updated', reply: this.#reply(settled.change, true, session.told) };
   }
 
   /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
@@ -199,7 +218,7 @@ export class Registrar {
     if (settled.kind === 'nothing') return 'nothing';
     if (settled.kind !== 'done') return 'busy';
     this.#context.log.info({ nodeId: id, reason: ask.reason, detail: ask.detail }, 'Node removed');
-    await this.#context.view.waitFor(id, settled.change.event.seq, VIEW_WAIT_MS);
+    await this.#context.view.waitFor(id, settled.change.event.seq);
     return 'removed';
   }
 
@@ -251,6 +270,7 @@ export class Registrar {
     connection: Connection,
     timing: HeartbeatTiming = agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
   ): Registration {
+    shareFacts(message.node);
     return {
       id: nodeIdOf(message.node),
       session,
@@ -261,7 +281,11 @@ export class Registrar {
     };
   }
 
-  #reply({ record }: Pick<Change, 'record'>, reregistered: boolean): Registered {
+  #reply(
+    { record }: Pick<Change, 'record'>,
+    reregistered: boolean,
+    timing: HeartbeatTiming = record.node.heartbeat,
+  ): Registered {
     const { node, session } = record;
     return {
       type: 'registered',
@@ -270,7 +294,7 @@ export class Registrar {
       reregistered,
       createdAt: node.createdAt,
       hubTime: instant(this.#context.storeNow()),
-      heartbeat: node.heartbeat,
+      heartbeat: timing,
       node,
     };
   }

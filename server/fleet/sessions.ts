@@ -8,12 +8,18 @@ import type { NodeRecord } from '../store/fleet-store.ts';
 export interface LiveSession {
   readonly nodeId: string;
   readonly session: string;
-  readonly instanceId: string;
   readonly shard: number;
-  readonly connection: Connection;
+  connection: Connection;
   /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
   readonly end: (code: CloseCode) => void;
+  /** Tells the agent another timing. False where it cannot be told now. */
+  readonly tell: (timing: HeartbeatTiming) => boolean;
+  /** By which it is judged: what its record says, never a shorter timeout than its agent knows. */
   timing: HeartbeatTiming;
+  /** What its agent was told last. */
+  told: HeartbeatTiming;
+  /** The interval that its agent asked for. */
+  askedIntervalMs: number | undefined;
   /** The newest record that is known to carry this session. */
   record: NodeRecord;
   /** Hub time of the newest heartbeat. */
@@ -57,6 +63,10 @@ export class Sessions {
   detach(session: LiveSession): void {
     session.ended = true;
     if (this.#byNode.get(session.nodeId) === session) this.#byNode.delete(session.nodeId);
+  }
+
+  all(): IterableIterator<LiveSession> {
+    return this.#byNode.values();
   }
 
   *ofShard(shard: number): IterableIterator<LiveSession> {

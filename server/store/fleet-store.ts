@@ -1,4 +1,4 @@
-import type { FleetEvent, FleetNode, NodeStats } from '../../shared/index.ts';
+import type { FleetEvent, FleetNode, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
 
 /**
  * The store of the fleet: records, heartbeats, and one event log, cut into shards by node id. It compares,
@@ -39,7 +39,14 @@ export interface FleetStore {
   beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer>;
 
   /**
-   * When these nodes last beat, and their last stats. A node without a heartbeat is absent, and so is one whose
+   * Gives live sessions another timing, each all or nothing, without a new version and without an event: whoever
+   * wrote or writes a record of such a session, the timing in it does not count any more. It lasts as long as the
+   * session speaks for the node. The heartbeat that stands counts for so long from now on.
+   */
+  retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer>;
+
+  /**
+   * When these nodes last beat, and their last stats. A timeout that was changed by `retime` counts, not the one asked with. A node without a heartbeat is absent, and so is one whose
    * shard lost its data.
    */
   stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>>;
@@ -106,6 +113,14 @@ export function versionOf(stored: Stored): number {
   return stored.kind === 'gone' ? stored.tombstone.version : 0;
 }
 
+/** The record with this timing; the same one where it has it already, or none is given. */
+export function withTiming(record: NodeRecord, timing: HeartbeatTiming | undefined): NodeRecord {
+  const { node } = record;
+  const { intervalMs, timeoutMs } = node.heartbeat;
+  if (!timing || (timing.intervalMs === intervalMs && timing.timeoutMs === timeoutMs)) return record;
+  return { ...record, node: { ...node, heartbeat: timing } };
+}
+
 export interface Change {
   id: string;
   /** The stored version that it was decided on; 0 where there was nothing. */
@@ -154,6 +169,18 @@ export type BeatAnswer =
       /** Nodes that beat although their record calls them `unreachable` or `offline`. */
       returned: string[];
     };
+
+/** Another timing of a live session. */
+export interface Retiming {
+  id: string;
+  session: string;
+  timing: HeartbeatTiming;
+  /** How long the heartbeat that stands still counts: the new timeout less its age. Zero or less leaves it as it is. */
+  ttlMs: number;
+}
+
+/** `refused`: ids for which another session speaks, or none. */
+export type RetimeAnswer = 'epoch' | { refused: string[] };
 
 export interface LastBeat {
   /** Milliseconds since the epoch, by the store's clock. */

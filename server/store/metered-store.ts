@@ -5,6 +5,7 @@ export type StoreVerb =
   | 'read'
   | 'commit'
   | 'beat'
+  | 'retime'
   | 'stats'
   | 'snapshot'
   | 'tick'
@@ -64,6 +65,7 @@ export function meteredStore(
         observer.flushed(beats.length, withStats, now() - from);
         return answer;
       }),
+    retime: (shard, retimings) => timed('retime', () => store.retime(shard, retimings)),
     stats: (nodes) => timed('stats', () => store.stats(nodes)),
     snapshot: (shard) => timed('snapshot', () => store.snapshot(shard)),
     tick: (shard, request) =>

@@ -100,6 +100,46 @@ describe('heartbeat', () => {
     ]);
   });
 
+  it('follows it to a longer interval too, from the ping on that was planned', async () => {
+    const hub = await startHub();
+    const { agent, logged, pass, register } = makeAgent(hub);
+    const timings: unknown[] = [];
+    agent.on('timing', (timing) => timings.push(timing));
+    await register();
+    await pass(600);
+    expect(hub.last.pings).toBe(1);
+    hub.send(hub.last, { type: 'heartbeat', intervalMs: 4_000, timeoutMs: 12_000 });
+    await until(() => timings.length === 2);
+    await pass(950);
+    expect(hub.last.pings).toBe(1);
+    await pass(3_000);
+    expect(hub.last.pings).toBe(2);
+    await pass(8_000);
+    expect(hub.last.pings).toBe(4);
+    expect(agent.state).toBe('heartbeating');
+    expect(logged('The hub changed the heartbeat timing')).toMatchObject([
+      { fields: { intervalMs: 4_000, timeoutMs: 12_000 } },
+    ]);
+  });
+
+  it('gives a hub up by the timing that it was told last', async () => {
+    const hub = await startHub();
+    const { agent, ends, pass, register } = makeAgent(hub, { random: () => 0.999 });
+    const timings: unknown[] = [];
+    agent.on('timing', (timing) => timings.push(timing));
+    await register();
+    hub.send(hub.last, { type: 'heartbeat', intervalMs: 8_000, timeoutMs: 24_000 });
+    await until(() => timings.length === 2);
+    await pass(1_000);
+    hub.script.pong = false;
+    await pass(8_000);
+    // The ping at 9 s goes unanswered: at 13, 15 and 17 s that is three misses.
+    await pass(7_000);
+    expect(ends).toEqual([]);
+    await pass(1_500);
+    expect(ends).toMatchObject([{ reason: 'the hub left too many heartbeats unanswered' }]);
+  });
+
   it('sends stats between the intervals, and the latest of those that found no session after the next', async () => {
     const hub = await startHub();
     const { agent, register } = makeAgent(hub);

@@ -209,6 +209,7 @@ describe('changes', () => {
     await hub.fleet.registrar.register(registerMessage({ nodeId: 'b' }), {
       remoteAddress: '192.0.2.1',
       end: () => {},
+      tell: () => true,
     });
     const dashboard = await opened.dashboard(hub);
     const { replay } = hub.store;

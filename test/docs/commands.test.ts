@@ -65,7 +65,7 @@ describe('the settings of the README', () => {
       expect(page).toContain(`| \`${name}\` | \`${formatDuration(Number(defaults[name]))}\` |`);
     }
     const none = HUB_SETTINGS.filter((name) => !page.includes(`| \`${name}\` | \``));
-    expect(none).toEqual(['REDIS_URL', ...lists]);
+    expect(none).toEqual(['REDIS_URL', 'MAX_HEARTBEATS_PER_SECOND', ...lists]);
     for (const name of none) expect(page).toContain(`| \`${name}\` | none |`);
     for (const name of lists) expect([...defaults[name]]).toEqual([]);
   });

@@ -116,6 +116,7 @@ describe('the documents', () => {
       'dashboards_buffered_bytes',
       'resyncs_total',
       'event_streams',
+      'heartbeat_interval_seconds',
       'store_live',
       'hubs',
     ]) {

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Cancel, Clock } from '../../server/clock.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
+import type { Applied } from '../../server/fleet/fleet-view.ts';
+import { NoView } from '../../server/fleet/no-view.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
-import type { Applied } from '../../server/fleet/view.ts';
+
 import type { FleetStore } from '../../server/store/fleet-store.ts';
-import type { CloseCode } from '../../shared/index.ts';
+import type { CloseCode, HeartbeatTiming } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { registerMessage, testFleet } from '../support/test-fleet.ts';
 import type { World } from './world.ts';
@@ -59,11 +61,13 @@ export class ModelHub {
     store: FleetStore,
     check: (applied: Applied) => void,
     complain: (fault: string) => void,
+    keepsView = true,
   ) {
     this.#complain = complain;
     this.store = new FaultyStore(store);
     this.clock = new StoppableClock(world.clock);
-    this.fleet = testFleet(this.store, this.clock, hubId, world.timing);
+    const view = keepsView ? {} : { view: new NoView() };
+    this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace, ...view });
     const seqs = new Map<string, number>();
     this.fleet.view.listen({
       changed: (applied) => {
@@ -123,6 +127,8 @@ export class ModelAgent {
   /** Whether its machine runs, and whether it beats. */
   up = false;
   silent = false;
+  /** It does not do as it is told until it registers again, as an old agent. */
+  deaf = false;
   /** When the heartbeats came that a hub could write. */
   readonly #delivered: number[] = [];
   /** When the heartbeats came that a stopped hub will find when it goes on, if this socket lasts. */
@@ -131,6 +137,8 @@ export class ModelAgent {
   #abandoned: ModelLink[] = [];
   #lastBeatAt = Number.NEGATIVE_INFINITY;
   #answeredAt = 0;
+  /** What it was told of its heartbeat, and when: the newest last. */
+  #told: Array<{ at: number; timing: HeartbeatTiming }> = [];
   #registering = false;
 
   constructor(id: string, world: World) {
@@ -142,6 +150,24 @@ export class ModelAgent {
   /** How long before this moment the newest heartbeat had come through. */
   silentBefore(at: number): number {
     return at - Math.max(...[...this.#delivered, ...this.#inStoppedHub].filter((when) => when <= at));
+  }
+
+  /** The timing that it knew at this moment. */
+  timingAt(at: number): HeartbeatTiming {
+    return this.#told.findLast((told) => told.at <= at)?.timing ?? this.#world.timing;
+  }
+
+  /** How long its heartbeat must stand at least, of the newest that came through. */
+  get beatStandsUntil(): number {
+    return Math.max(...this.#delivered) + this.#timing.timeoutMs;
+  }
+
+  get #timing(): HeartbeatTiming {
+    return this.timingAt(this.#clock.now());
+  }
+
+  #hear(timing: HeartbeatTiming): void {
+    this.#told.push({ at: this.#clock.now(), timing });
   }
 
   get connected(): boolean {
@@ -158,13 +184,13 @@ export class ModelAgent {
 
   #hubIsMute(hub: ModelHub, hubs: readonly ModelHub[]): boolean {
     if (!hub.clock.stopped) this.#answeredAt = this.#clock.now();
-    const mute = this.#clock.now() - this.#answeredAt > this.#world.stretch(12_000);
+    const mute = this.#clock.now() - this.#answeredAt > 1.2 * this.#timing.intervalMs;
     // With nobody else to go to, it goes on beating where it is.
     return mute && hubs.some((other) => other.takesBeats && other.fleet.admits);
   }
 
   #beat({ hub, session }: ModelLink): void {
-    if (this.#clock.now() - this.#lastBeatAt < this.#world.timing.intervalMs) return;
+    if (this.#clock.now() - this.#lastBeatAt < this.#timing.intervalMs) return;
     const beatAt = this.#clock.now();
     this.#lastBeatAt = beatAt;
     // A stopped hub finds in its socket what came meanwhile: it may not judge before it has looked.
@@ -191,7 +217,11 @@ export class ModelAgent {
     const end = (code: CloseCode): void => {
       link.ended = code;
     };
-    const outcome = await hub.fleet.registrar.register(message, { remoteAddress: 'model', end });
+    const tell = (timing: HeartbeatTiming): boolean => {
+      if (this.link === link && !link.ended && !this.deaf) this.#hear(timing);
+      return 'hub' in link;
+    };
+    const outcome = await hub.fleet.registrar.register(message, { remoteAddress: 'model', end, tell });
     this.#registering = false;
     if (outcome.kind !== 'registered') return;
     this.#lastBeatAt = this.#clock.now();
@@ -199,6 +229,7 @@ export class ModelAgent {
     this.#delivered.push(outcome.session.lastBeatAt);
     if (this.link) this.#abandoned.push(this.link);
     this.#inStoppedHub = [];
+    this.#hear(outcome.reply.heartbeat);
     this.link = Object.assign(link, { hub, session: outcome.session, since: this.#clock.now() });
   }
 
@@ -235,6 +266,7 @@ export class ModelAgent {
   restart(): void {
     this.up = true;
     this.silent = false;
+    this.deaf = false;
     if (this.link?.ended?.code === 4404) this.link = undefined;
   }
 }

@@ -14,6 +14,8 @@ import { TIMING } from '../support/test-fleet.ts';
 export interface World {
   readonly clock: Clock;
   readonly timing: HeartbeatTiming;
+  /** With the model's few agents the interval is the shortest; a crowd beside them makes it longer. */
+  readonly pace: { longestMs: number; perSecond: number };
   /** How long a stretch of the model is here: the model is written for a timeout of 30 s. */
   stretch(ms: number): number;
   /** Lets so much of the model's time pass. */
@@ -22,6 +24,12 @@ export interface World {
   loseData(shard: number): Promise<void>;
 }
 
+/** Four agents need 0.8 of the interval, twelve 2.4 of it. */
+const paceOf = ({ intervalMs }: HeartbeatTiming) => ({
+  longestMs: 4 * intervalMs,
+  perSecond: 5_000 / intervalMs,
+});
+
 /** A fake clock and the memory store: hours in milliseconds, and every failure can be run again. */
 export function memoryWorld(shards: number): World {
   const clock = new FakeClock();
@@ -29,6 +37,7 @@ export function memoryWorld(shards: number): World {
   return {
     clock,
     timing: TIMING,
+    pace: paceOf(TIMING),
     stretch: (ms) => ms,
     pass: (ms) => clock.advance(ms),
     newStore: async () => new MemoryStore(memory),
@@ -45,6 +54,7 @@ export function redisWorld(redis: RedisServer, shards: number): World {
   return {
     clock: systemClock,
     timing,
+    pace: paceOf(timing),
     stretch,
     pass: (ms) => pause(stretch(ms)),
     newStore: async () => {

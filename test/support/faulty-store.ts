@@ -34,6 +34,8 @@ export class FaultyStore implements FleetStore {
   read = (id: string) => this.#pass('read', () => this.#inner.read(id));
   commit: FleetStore['commit'] = (change) => this.#pass('commit', () => this.#inner.commit(change));
   beat: FleetStore['beat'] = (...asked) => this.#pass('beat', () => this.#inner.beat(...asked));
+  retime: FleetStore['retime'] = (shard, retimings) =>
+    this.#pass('retime', () => this.#inner.retime(shard, retimings));
   stats: FleetStore['stats'] = (nodes) => this.#pass('stats', () => this.#inner.stats(nodes));
   snapshot: FleetStore['snapshot'] = (shard) => this.#pass('snapshot', () => this.#inner.snapshot(shard));
   tick: FleetStore['tick'] = (shard, request) => this.#pass('tick', () => this.#inner.tick(shard, request));

@@ -1,17 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../server/clock.ts';
-import { Fleet } from '../../server/fleet/fleet.ts';
+import { Fleet, type FleetOptions } from '../../server/fleet/fleet.ts';
 import type { Link, RegisterOutcome } from '../../server/fleet/registrar.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
 import { silentLog } from '../../server/log.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
-import { type CloseCode, type NodeStats, type Register, registerSchema } from '../../shared/index.ts';
+import {
+  type CloseCode,
+  type HeartbeatTiming,
+  type NodeStats,
+  type Register,
+  registerSchema,
+} from '../../shared/index.ts';
 
 export const TIMING = { intervalMs: 10_000, timeoutMs: 30_000 };
 
-/** A hub's fleet over a store, without sockets. */
-export function testFleet(store: FleetStore, clock: Clock, hubId = 'hub-a', timing = TIMING): Fleet {
-  return new Fleet({ hubId, address: '127.0.0.1:0', version: 'test', timing, store, clock, log: silentLog });
+/** A hub's fleet over a store, without sockets; with a view of the whole fleet where no other is given. */
+export function testFleet(
+  store: FleetStore,
+  clock: Clock,
+  hubId = 'hub-a',
+  timing = TIMING,
+  more: Pick<FleetOptions, 'pace' | 'view'> = {},
+): Fleet {
+  const parts = { hubId, address: '127.0.0.1:0', version: 'test', timing, store, clock, log: silentLog };
+  return new Fleet({ ...parts, ...more });
 }
 
 /** A `register` message as the decoder gives it. */
@@ -32,7 +45,15 @@ export function registerMessage(
 export class TestLink implements Link {
   readonly remoteAddress = '192.0.2.1';
   readonly ended: CloseCode[] = [];
+  /** What the agent was told after its registration. */
+  readonly told: HeartbeatTiming[] = [];
   readonly end = (code: CloseCode): void => void this.ended.push(code);
+  /** Whether it can be told now. */
+  listens = true;
+  readonly tell = (timing: HeartbeatTiming): boolean => {
+    if (this.listens) this.told.push(timing);
+    return this.listens;
+  };
 }
 
 export interface TestAgent {

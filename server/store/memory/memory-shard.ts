@@ -1,4 +1,4 @@
-import type { NodeStats } from '../../../shared/index.ts';
+import type { HeartbeatTiming, NodeStats } from '../../../shared/index.ts';
 import {
   type Beat,
   type BeatAnswer,
@@ -12,16 +12,25 @@ import {
   type NotRestored,
   type Position,
   type RefusedBeat,
+  type Retiming,
   type SilentNode,
   type Stored,
   type TickAnswer,
   type TickRequest,
   TOMBSTONE_MS,
   versionOf,
+  withTiming,
 } from '../fleet-store.ts';
 
 /** More news than this and each heartbeat is looked at. */
 const MOST_NEWS = 20;
+
+interface Held {
+  record: NodeRecord;
+  restored: boolean;
+  /** The timing that the record's session was given since it registered. */
+  timing: HeartbeatTiming | undefined;
+}
 
 interface Heartbeat {
   until: number;
@@ -30,7 +39,7 @@ interface Heartbeat {
 
 /** One data set of one shard, in memory. Every method runs to its end at once, so nothing can come between. */
 export class MemoryShard {
-  readonly #nodes = new Map<string, { record: NodeRecord; restored: boolean }>();
+  readonly #nodes = new Map<string, Held>();
   readonly #gone = new Map<string, { version: number; until: number }>();
   readonly #beats = new Map<string, Heartbeat>();
   readonly #due = new Map<string, number>();
@@ -47,7 +56,7 @@ export class MemoryShard {
 
   read(id: string): Stored {
     const held = this.#nodes.get(id);
-    if (held) return { kind: 'node', ...held };
+    if (held) return { kind: 'node', record: held.record, restored: held.restored };
     const gone = this.#gone.get(id);
     if (gone && gone.until > this.now()) return { kind: 'gone', tombstone: { id, version: gone.version } };
     return { kind: 'nothing' };
@@ -120,10 +129,33 @@ export class MemoryShard {
     return new Set(entries.map(({ event }) => event.nodeId));
   }
 
+  retime(retimings: readonly Retiming[]): { refused: string[] } {
+    const refused: string[] = [];
+    for (const { id, session, timing, ttlMs } of retimings) {
+      const held = this.#nodes.get(id);
+      if (held?.record.session === session) {
+        this.#nodes.set(id, { ...held, record: withTiming(held.record, timing), timing });
+        this.#shift(id, ttlMs);
+      } else refused.push(id);
+    }
+    return { refused };
+  }
+
+  /** The heartbeat that stands ends in so long. */
+  #shift(id: string, ttlMs: number): void {
+    const beat = this.#liveBeat(id);
+    if (!beat || ttlMs <= 0) return;
+    beat.until = this.now() + ttlMs;
+    const due = this.#due.get(id);
+    if (due !== undefined && due !== Number.POSITIVE_INFINITY && due > beat.until)
+      this.#lookAt(id, beat.until);
+  }
+
   lastBeat(id: string, timeoutMs: number): { at: number; stats: NodeStats } | undefined {
     const beat = this.#liveBeat(id);
+    const countsMs = this.#nodes.get(id)?.timing?.timeoutMs ?? timeoutMs;
     return (
-      beat && { at: beat.until - timeoutMs, stats: beat.stats === undefined ? {} : JSON.parse(beat.stats) }
+      beat && { at: beat.until - countsMs, stats: beat.stats === undefined ? {} : JSON.parse(beat.stats) }
     );
   }
 
@@ -206,8 +238,11 @@ export class MemoryShard {
   }
 
   #write(record: NodeRecord, restored: boolean): void {
-    this.#nodes.set(record.node.id, { record, restored });
-    this.#gone.delete(record.node.id);
+    const { id } = record.node;
+    const held = this.#nodes.get(id);
+    const timing = held?.record.session === record.session ? held.timing : undefined;
+    this.#nodes.set(id, { record: withTiming(record, timing), restored, timing });
+    this.#gone.delete(id);
   }
 
   #bury(id: string, version: number): void {

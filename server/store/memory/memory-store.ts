@@ -17,6 +17,8 @@ import {
   type NodeRecord,
   type NotRestored,
   type Position,
+  type RetimeAnswer,
+  type Retiming,
   type Stored,
   type TickAnswer,
   type TickRequest,
@@ -96,6 +98,11 @@ export class MemoryStore implements FleetStore {
   async beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
     const data = this.#shard(shard);
     return data.epoch === this.#epochs.get(shard) ? data.beat(beats, followed) : 'epoch';
+  }
+
+  async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
+    const data = this.#shard(shard);
+    return data.epoch === this.#epochs.get(shard) ? data.retime(retimings) : 'epoch';
   }
 
   async stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>> {

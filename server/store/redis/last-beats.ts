@@ -1,6 +1,6 @@
 import type { LastBeat } from '../fleet-store.ts';
 import type { RedisLink } from './redis-link.ts';
-import { asList, asNumber, asText, toStats } from './replies.ts';
+import { asList, asNumber, asText, toStats, toTiming } from './replies.ts';
 import type { AttachedShard } from './snapshot.ts';
 
 /** A node and how long its heartbeat counts, milliseconds. */
@@ -9,7 +9,10 @@ export interface TimedNode {
   timeoutMs: number;
 }
 
-/** When these nodes of one shard last beat, told by what is left of their timeouts, and their last stats. */
+/**
+ * When these nodes of one shard last beat, told by what is left of their timeouts, and their last stats. A timeout
+ * that the store knows better counts: whoever asks may not have heard of it.
+ */
 export async function lastBeats(
   link: RedisLink,
   { shard, keys, epoch }: AttachedShard,
@@ -22,10 +25,11 @@ export async function lastBeats(
   if (now === 'epoch') return [];
   const found: Array<[string, LastBeat]> = [];
   for (const [index, { id, timeoutMs }] of nodes.entries()) {
-    const leftMs = asNumber(answers[2 * index]);
+    const [left, stats, session, timing] = answers.slice(4 * index, 4 * index + 4);
+    const leftMs = asNumber(left);
     if (leftMs < 0) continue;
-    const at = asNumber(now) - (timeoutMs - leftMs);
-    found.push([id, { at, stats: toStats(asText(answers[2 * index + 1])) }]);
+    const countsMs = toTiming(timing, session)?.timeoutMs ?? timeoutMs;
+    found.push([id, { at: asNumber(now) - (countsMs - leftMs), stats: toStats(asText(stats)) }]);
   }
   return found;
 }

@@ -18,6 +18,8 @@ import {
   type NodeRecord,
   type NotRestored,
   type Position,
+  type RetimeAnswer,
+  type Retiming,
   type Stored,
   type TickAnswer,
   type TickRequest,
@@ -25,6 +27,7 @@ import {
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
 import { batchesOf } from './batches.ts';
+import { type Batch, CommitQueue } from './commit-queue.ts';
 import { GatheredCalls } from './gathered-calls.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
@@ -34,7 +37,13 @@ import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings }
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, toStoredNode } from './replies.ts';
-import { changeArguments, lostArguments, toTickAnswer } from './script-words.ts';
+import {
+  lostArguments,
+  retimingArguments,
+  toOutcomes,
+  toRetimeAnswer,
+  toTickAnswer,
+} from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { writeBeats } from './write-beats.ts';
 
@@ -74,6 +83,7 @@ export class RedisStore implements FleetStore {
   readonly #beats: GatheredCalls;
   /** By shard: the name of the data set that was attached; '' before. */
   readonly #epochs: string[];
+  readonly #commits: CommitQueue[];
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
   constructor(options: RedisStoreOptions) {
@@ -88,6 +98,15 @@ export class RedisStore implements FleetStore {
     this.#logger = logger;
     this.#logEntries = String(logEntries);
     this.#epochs = Array.from({ length: shards }, () => '');
+    this.#commits = Array.from(
+      { length: shards },
+      (_, shard) =>
+        new CommitQueue((batch) => this.#commitAll(shard, batch), {
+          clock,
+          // A call may take as long as it may; only a row of slow ones means that Redis is too far behind.
+          sentWithinMs: 5 * commandTimeoutMs,
+        }),
+    );
     this.#link = new RedisLink({
       target,
       channel: this.#keys.bell,
@@ -153,21 +172,26 @@ export class RedisStore implements FleetStore {
     return { kind: 'nothing' };
   }
 
-  async commit(change: Change): Promise<CommitOutcome> {
-    const { id } = change;
-    const shard = this.shardOf(id);
-    const { epoch, node, beat, gone, deadlines, events } = this.#shard(shard);
-    const outcome = await this.#link.run(shard, (client) =>
-      client.fleetCommit(
-        ...[epoch, node(id), beat(id), gone(id), deadlines, events],
-        this.#epoch(shard),
-        ...changeArguments(change),
+  commit(change: Change): Promise<CommitOutcome> {
+    const shard = this.shardOf(change.id);
+    const queue = this.#commits[shard];
+    if (!queue) throw new RangeError(`there is no shard ${shard}`);
+    return queue.commit(change, this.#epoch(shard));
+  }
+
+  async #commitAll(shard: number, { epoch: attached, changes, args }: Batch) {
+    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
+    return this.#link.run(shard, async (client) => {
+      const reply = await client.fleetCommits(
+        ...[epoch, deadlines, events, absent, attached, prefix],
         ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
-      ),
-    );
-    if (outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating' || outcome === 'epoch')
-      return outcome;
-    throw new TypeError('the commit script answered something unknown');
+        ...args,
+      );
+      const outcomes = toOutcomes(reply, changes);
+      // A Redis that refuses all of them is as good as none.
+      if (outcomes.every((outcome) => outcome instanceof Error)) throw outcomes[0];
+      return outcomes;
+    });
   }
 
   beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
@@ -175,6 +199,16 @@ export class RedisStore implements FleetStore {
     // A position in another data set says nothing of this one.
     const at = followed?.epoch === epoch ? followed.at : '';
     return writeBeats(this.#beats, { shard, keys: this.#shard(shard), epoch, followed: at }, beats);
+  }
+
+  async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
+    const { epoch, deadlines, absent, prefix } = this.#shard(shard);
+    const calls = [...batchesOf(retimings, retimingArguments)].map(({ args }) =>
+      this.#link.run(shard, (client) =>
+        client.fleetRetime(epoch, deadlines, absent, this.#epoch(shard), prefix, ...args),
+      ),
+    );
+    return toRetimeAnswer(await Promise.all(calls));
   }
 
   async stats(nodes: readonly TimedNode[]): Promise<Map<string, LastBeat>> {

@@ -1,5 +1,12 @@
-import { type FleetEvent, type FleetNode, type NodeStats, statsSchema } from '../../../shared/index.ts';
-import type { LogEntry, NodeRecord, Stored } from '../fleet-store.ts';
+import {
+  type FleetEvent,
+  type FleetNode,
+  type HeartbeatTiming,
+  type NodeStats,
+  statsSchema,
+} from '../../../shared/index.ts';
+import { shareNode } from '../../shared-parts.ts';
+import { type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
 
 /*
  * What scripts and commands answer, made into what the store promises. Records, events and stats were checked
@@ -61,32 +68,45 @@ export function recordText({ node, instanceId }: NodeRecord): string {
   return JSON.stringify({ ...node, instanceId });
 }
 
-/** A record from the fields session, sessionSeq, changeId, record. */
+/** The timing that a session was given since its registration: the field `timing`, where it names that session. */
+export function toTiming(timing: unknown, session: unknown): HeartbeatTiming | undefined {
+  if (typeof timing !== 'string' || timing === '') return undefined;
+  const [ofSession, interval, timeout] = timing.split(' ');
+  if (ofSession !== session) return undefined;
+  return { intervalMs: asNumber(interval), timeoutMs: asNumber(timeout) };
+}
+
+/** A record from the fields session, sessionSeq, changeId, record, timing. */
 export function toRecord(
   session: unknown,
   sessionSeq: unknown,
   changeId: unknown,
   record: unknown,
+  timing: unknown,
 ): NodeRecord {
   const parsed = parseJson(record);
   if (!isObject(parsed) || !('instanceId' in parsed)) throw unexpected('a record');
   const { instanceId, ...node } = parsed;
   if (!isNode(node)) throw unexpected('a record');
-  return {
-    node,
-    session: asText(session),
-    sessionSeq: asNumber(sessionSeq),
-    instanceId: asText(instanceId),
-    changeId: asText(changeId),
-  };
+  shareNode(node);
+  return withTiming(
+    {
+      node,
+      session: asText(session),
+      sessionSeq: asNumber(sessionSeq),
+      instanceId: asText(instanceId),
+      changeId: asText(changeId),
+    },
+    toTiming(timing, session),
+  );
 }
 
-/** A stored node from the fields session, sessionSeq, changeId, restored, record. */
+/** A stored node from the fields session, sessionSeq, changeId, restored, record, timing. */
 export function toStoredNode(fields: readonly unknown[]): Extract<Stored, { kind: 'node' }> {
-  const [session, sessionSeq, changeId, restored, record] = fields;
+  const [session, sessionSeq, changeId, restored, record, timing] = fields;
   return {
     kind: 'node',
-    record: toRecord(session, sessionSeq, changeId, record),
+    record: toRecord(session, sessionSeq, changeId, record, timing),
     restored: restored === '1',
   };
 }
@@ -112,6 +132,7 @@ export function toRawEntry(reply: unknown): RawEntry {
 export function toEvent(entry: RawEntry): FleetEvent {
   const event = parseJson(entry.field('event'));
   if (!isEvent(event)) throw unexpected('an event');
+  shareNode(event.node);
   return event;
 }
 

@@ -1,4 +1,14 @@
-import type { Beat, BeatAnswer, Change, LostNode, RefusedBeat, TickAnswer } from '../fleet-store.ts';
+import type {
+  Beat,
+  BeatAnswer,
+  Change,
+  CommitOutcome,
+  LostNode,
+  RefusedBeat,
+  RetimeAnswer,
+  Retiming,
+  TickAnswer,
+} from '../fleet-store.ts';
 import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './replies.ts';
 
 /*
@@ -7,15 +17,26 @@ import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './re
 
 const flag = (on: boolean): '1' | '0' => (on ? '1' : '0');
 
-/** Arguments 2 to 16 of `commit`. */
-export function changeArguments(change: Change): Array<string | number> {
+/** One change of `commits`. The node's JSON goes once, for the record and for the event. */
+export function changeArguments(change: Change): string[] {
   const { id, expected, record, event, removed, onlyIfSilent, heartbeat, look } = change;
   const { node, session, sessionSeq, instanceId, changeId } = record;
+  const nextLook = typeof look === 'string' ? look : String(Math.max(0, Math.ceil(look.afterMs)));
   return [
-    ...[id, expected, event.seq, changeId, flag(removed), flag(onlyIfSilent), heartbeat],
-    ...[node.heartbeat.timeoutMs, typeof look === 'string' ? look : Math.max(0, Math.ceil(look.afterMs))],
-    ...[session, sessionSeq, node.status, instanceId, recordText(record), JSON.stringify(event)],
+    ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), heartbeat],
+    ...[String(node.heartbeat.timeoutMs), nextLook, session, String(sessionSeq), node.status, instanceId],
+    ...[`${JSON.stringify({ ...event, node: undefined }).slice(0, -1)},"node":`, JSON.stringify(event.node)],
   ];
+}
+
+/** The answer of `commits` to so many changes: what became of each, or why Redis refused it. */
+export function toOutcomes(reply: unknown, changes: number): Array<CommitOutcome | Error> {
+  if (reply === 'epoch') return Array.from({ length: changes }, () => 'epoch');
+  return asList(reply).map((outcome) =>
+    outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating'
+      ? outcome
+      : new Error(asText(outcome)),
+  );
 }
 
 const ttlText = (ttlMs: number): string => String(Math.max(1, Math.floor(ttlMs)));
@@ -33,6 +54,19 @@ export function beatArguments(beats: readonly Beat[]): string[] {
   }
   const counts = [pings.length / 2, stats.length / 3, checked.length / 4].map(String);
   return counts.concat(pings, stats, checked);
+}
+
+/** One session of `retime`. */
+export function retimingArguments({ id, session, timing, ttlMs }: Retiming): string[] {
+  const { intervalMs, timeoutMs } = timing;
+  return [id, session, String(intervalMs), String(timeoutMs), String(Math.max(0, Math.floor(ttlMs)))];
+}
+
+/** The answers of `retime`, one per batch. */
+export function toRetimeAnswer(replies: readonly unknown[]): RetimeAnswer {
+  const answers = replies.map(asList);
+  if (answers.some(([kind]) => kind === 'epoch')) return 'epoch';
+  return { refused: answers.flatMap(([, ...ids]) => ids.map(asText)) };
 }
 
 /** One node or tombstone of `restore`. */
@@ -86,8 +120,8 @@ export function toTickAnswer(reply: unknown): TickAnswer {
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
   const [now, looked, moreDue, moreLogged, entries, silent] = fields;
   const silentNodes = asList(silent).map((answer) => {
-    const [dueAt, session, sessionSeq, changeId, record] = asList(answer);
-    return { record: toRecord(session, sessionSeq, changeId, record), dueAt: asNumber(dueAt) };
+    const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
+    return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
   });
   return {
     kind: 'news',

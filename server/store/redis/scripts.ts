@@ -8,8 +8,9 @@ import type { Result } from 'ioredis';
 const files = {
   fleetAttach: 'attach-2',
   fleetRead: 'read-3',
-  fleetCommit: 'commit-6',
+  fleetCommits: 'commits-4',
   fleetBeat: 'beat-n',
+  fleetRetime: 'retime-3',
   fleetStats: 'stats-2',
   fleetTick: 'tick-n',
   fleetRestore: 'restore-4',
@@ -37,8 +38,9 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     fleetAttach(...args: Arguments): Result<unknown, Context>;
     fleetRead(...args: Arguments): Result<unknown, Context>;
-    fleetCommit(...args: Arguments): Result<unknown, Context>;
+    fleetCommits(...args: Arguments): Result<unknown, Context>;
     fleetBeat(...args: Arguments): Result<unknown, Context>;
+    fleetRetime(...args: Arguments): Result<unknown, Context>;
     fleetStats(...args: Arguments): Result<unknown, Context>;
     fleetTick(...args: Arguments): Result<unknown, Context>;
     fleetRestore(...args: Arguments): Result<unknown, Context>;

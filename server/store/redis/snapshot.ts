@@ -47,12 +47,13 @@ async function* pagesOf(
     const [, storedEpoch, ...replies] = await link.pipeline(shard, (pipeline) => {
       pipeline.exists(keys.epoch, keys.absent);
       pipeline.get(keys.epoch);
-      for (const id of ids) pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record');
+      for (const id of ids)
+        pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record', 'timing');
     });
     if (storedEpoch !== epoch) throw new LostDataError(`shard ${shard} lost its data`);
     const nodes = replies.map(asList).filter(([session]) => session !== null);
-    yield nodes.map(([session, sessionSeq, changeId, record]) =>
-      toRecord(session, sessionSeq, changeId, record),
+    yield nodes.map(([session, sessionSeq, changeId, record, timing]) =>
+      toRecord(session, sessionSeq, changeId, record, timing),
     );
     cursor = next;
   } while (cursor !== '0');

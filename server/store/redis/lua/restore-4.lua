@@ -12,7 +12,8 @@ ARGV  1 the attached epoch
                        ms until the next look ('never' for an offline node), record (JSON), event (JSON)
                   or 'gone', id, version
 Returns {'epoch'} where the data set is another one, else those to be merged, as
-        {place in the list (from 0), session, sessionSeq, changeId, restored ('1' or '0'), record}
+        {place in the list (from 0), session, sessionSeq, changeId, restored ('1' or '0'), record, timing ('' where it
+         is the record's)}
 ]]
 local deadlines_key, events_key, prefix = KEYS[2], KEYS[3], ARGV[2]
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -23,7 +24,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local written = false
 
 local function stored_node(key)
-  return redis.call('HMGET', key, 'session', 'sessionSeq', 'changeId', 'restored', 'record')
+  return redis.call('HMGET', key, 'session', 'sessionSeq', 'changeId', 'restored', 'record', 'timing')
 end
 
 -- True where the node must be merged.
@@ -70,7 +71,8 @@ while at <= #ARGV do
   if is_node then must_merge = restore_node(at) else must_merge = restore_tombstone(at) end
   if must_merge then
     local stored = stored_node(prefix .. 'node:' .. ARGV[at + 1])
-    unmerged[#unmerged + 1] = { tostring(place), stored[1], stored[2], stored[3], stored[4], stored[5] }
+    unmerged[#unmerged + 1] =
+      { tostring(place), stored[1], stored[2], stored[3], stored[4], stored[5], stored[6] or '' }
   end
   at = at + (is_node and 11 or 3)
   place = place + 1

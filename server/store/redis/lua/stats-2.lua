@@ -3,10 +3,11 @@ The last stats of some nodes of one shard, and how long their heartbeats still c
 
 KEYS  1 epoch  2 absent
 ARGV  1 the attached epoch
-      2 what the shard's keys begin with; beat keys are made of it and the ids
+      2 what the shard's keys begin with; beat and node keys are made of it and the ids
       then the ids
 Returns {'epoch'} where the data set is another one, else
-        {now (ms), then for each id: ms left ('-2' without a heartbeat), stats (JSON; '' without any)}
+        {now (ms), then for each id: ms left ('-2' without a heartbeat), stats (JSON; '' without any),
+         session, timing (each '' without any)}
 ]]
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return { 'epoch' }
@@ -17,5 +18,8 @@ for at = 3, #ARGV do
   local beat_key = ARGV[2] .. 'beat:' .. ARGV[at]
   answer[#answer + 1] = tostring(redis.call('PTTL', beat_key))
   answer[#answer + 1] = redis.call('GET', beat_key) or ''
+  local node = redis.call('HMGET', ARGV[2] .. 'node:' .. ARGV[at], 'session', 'timing')
+  answer[#answer + 1] = node[1] or ''
+  answer[#answer + 1] = node[2] or ''
 end
 return answer

@@ -19,7 +19,8 @@ Returns for each shard
         {'epoch'}: the data set is another one
         {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
         {'news', now (ms), nodes looked at, '1' where more are overdue, '1' where more was logged,
-          entries as XRANGE gives them, silent nodes: {{due (ms), session, sessionSeq, changeId, record}, ...}}
+          entries as XRANGE gives them, silent nodes:
+          {{due (ms), session, sessionSeq, changeId, record, timing ('' where it is the record's)}, ...}}
 ]]
 local call = redis.call
 
@@ -78,9 +79,10 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
       if left ~= -2 then
         call('ZADD', deadlines_key, now + math.max(left, 0) + 1, id)
       else
-        local node = call('HMGET', prefix .. 'node:' .. id, 'session', 'sessionSeq', 'changeId', 'record')
+        local node_key = prefix .. 'node:' .. id
+        local node = call('HMGET', node_key, 'session', 'sessionSeq', 'changeId', 'record', 'timing')
         if node[1] then
-          silent[#silent + 1] = { due[at + 1], node[1], node[2], node[3], node[4] }
+          silent[#silent + 1] = { due[at + 1], node[1], node[2], node[3], node[4], node[5] or '' }
         else
           call('ZREM', deadlines_key, id)
         end

@@ -1,0 +1,228 @@
+import { agreeTiming, type HeartbeatTiming } from '../../shared/index.ts';
+import type { Cancel } from '../clock.ts';
+import { withTiming } from '../store/fleet-store.ts';
+import type { FleetContext } from './context.ts';
+import { decideInterval, nextPace, type Pace, type PaceLimits } from './decide-interval.ts';
+import { Retimer } from './retimer.ts';
+import { beatsIn, newRhythm, type Rhythm } from './rhythm.ts';
+import type { LiveSession } from './sessions.ts';
+
+/** How often the pace and some of the sessions are looked at: often enough to tell the beats of a session apart. */
+const LOOKS_PER_INTERVAL = 4;
+const SHORTEST_LOOK_MS = 100;
+const LONGEST_LOOK_MS = 1_000;
+
+/**
+ * How often the agents of this hub beat. Where a limit is set, the interval grows with the fleet; all hubs see the
+ * same leases and come to about the same answer.
+ *
+ * A node must never be judged by a timeout that its agent does not know. So a longer timeout stands in the store
+ * before the agent is told of it, and a shorter one is told first, and counts when the agent beats in its rhythm.
+ * Between the two, `session.timing` (by which it is judged) is the longer one, and `session.told` what it knows.
+ */
+export class Pacing {
+  readonly #context: Omit<FleetContext, 'pacing'>;
+  readonly #retimer: Retimer;
+  readonly #limits: PaceLimits | undefined;
+  readonly #lookMs: number;
+  #pace: Pace;
+  #timing: HeartbeatTiming;
+  /** A longer timeout than the present one, that agents still had lately. */
+  #earlier = { timeoutMs: 0, until: 0 };
+  /** How far this round has come, and how many sessions of it are due but not yet looked at. */
+  #round: IterableIterator<LiveSession> | undefined;
+  #owed = 0;
+  /** Sessions whose agents were told a shorter interval than counts. */
+  readonly #easing = new Map<LiveSession, Rhythm>();
+  #tooMany = false;
+  #end: Cancel = () => {};
+
+  constructor(context: Omit<FleetContext, 'pacing'>, limits?: Omit<PaceLimits, 'shortestMs'>) {
+    const { intervalMs } = context.timing;
+    this.#context = context;
+    this.#retimer = new Retimer(context);
+    this.#limits = limits && { ...limits, shortestMs: intervalMs };
+    this.#lookMs = Math.floor(
+      Math.min(Math.max(intervalMs / LOOKS_PER_INTERVAL, SHORTEST_LOOK_MS), LONGEST_LOOK_MS),
+    );
+    this.#pace = { intervalMs };
+    this.#timing = context.timing;
+  }
+
+  /** The timing that an agent gets which asks for none, or for a shorter one. */
+  get timing(): HeartbeatTiming {
+    return this.#timing;
+  }
+
+  /**
+   * The timeout that agents of any hub may have now, whatever their records say: a store that failed over may have
+   * lost the newest timings. Milliseconds; 0 where the interval is fixed.
+   */
+  get likelyTimeoutMs(): number {
+    return this.#limits ? Math.max(this.#timing.timeoutMs, this.#earlier.timeoutMs) : 0;
+  }
+
+  /** The longest timing that any hub gives; the settings' own where the interval is fixed. */
+  get longest(): HeartbeatTiming {
+    return agreeTiming(this.#context.timing, this.#limits?.longestMs);
+  }
+
+  /** Begins, with the interval that fits the fleet as it is. */
+  start(): void {
+    if (!this.#limits) return;
+    this.#take({ intervalMs: decideInterval(this.#fleetSize(), this.#pace.intervalMs, this.#limits) });
+    this.#end = this.#context.clock.every(this.#lookMs, () => this.#look());
+  }
+
+  stop(): void {
+    this.#end();
+  }
+
+  /** The timing that fits a session: the fleet's, or its agent's own where that is longer. */
+  fitting(session: Pick<LiveSession, 'askedIntervalMs'>): HeartbeatTiming {
+    return agreeTiming(this.#timing, session.askedIntervalMs);
+  }
+
+  /**
+   * Another timing that the session's agent asked for, and is told next; its record is changed too. False where the
+   * store is out of reach: then the session has the timing that it had.
+   */
+  async agree(session: LiveSession, timing: HeartbeatTiming): Promise<boolean> {
+    const longer = timing.timeoutMs > session.timing.timeoutMs;
+    return (
+      (await this.#retimer.write(session.shard, [session], () => timing, longer)).length > 0 || session.ended
+    );
+  }
+
+  /** The shard was out of reach, or lost data: the timings of this hub's sessions are written again. */
+  async recovered(shard: number): Promise<void> {
+    if (!this.#limits) return;
+    const sessions = [...this.#context.sessions.ofShard(shard)];
+    await this.#retimer.rewrite(shard, sessions);
+    for (const session of sessions) this.show(session);
+  }
+
+  /** What this hub shows of the node, and bases changes on, has the timing by which it is judged. */
+  show(session: LiveSession): void {
+    const seen = this.#context.view.retime(session.nodeId, session.session, session.timing);
+    const { seq } = session.record.node;
+    session.record = seen && seen.node.seq >= seq ? seen : withTiming(session.record, session.timing);
+  }
+
+  #fleetSize(): number {
+    return this.#context.sessions.size + this.#context.presence.sessionsElsewhere;
+  }
+
+  #look(): void {
+    if (!this.#limits) return;
+    const now = this.#context.clock.now();
+    const { presence } = this.#context;
+    // A hub that died is counted until its lease ends, while its agents are elsewhere already; and until they
+    // are, a timeout at most, they are not counted at all. Neither is a change of the fleet.
+    const patience = { longerMs: presence.leaseMs, shorterMs: this.#timing.timeoutMs };
+    this.#take(nextPace(this.#pace, this.#fleetSize(), now, this.#limits, patience));
+    this.#warn(this.#limits);
+    if (now >= this.#earlier.until) this.#earlier.timeoutMs = 0;
+    this.#tellSome(now);
+    this.#hearEasing(now);
+  }
+
+  #take(pace: Pace): void {
+    const before = this.#timing;
+    const changed = pace.intervalMs !== this.#pace.intervalMs;
+    this.#pace = pace;
+    if (!changed) return;
+    const { timing, clock, log } = this.#context;
+    this.#timing = agreeTiming(timing, pace.intervalMs);
+    const { timeoutMs } = before;
+    if (timeoutMs >= this.#earlier.timeoutMs)
+      this.#earlier = { timeoutMs, until: clock.now() + 2 * timeoutMs };
+    log.info({ ...this.#timing, sessions: this.#fleetSize() }, 'The heartbeat interval changed');
+  }
+
+  #warn({ perSecond, longestMs }: PaceLimits): void {
+    const tooMany = (this.#fleetSize() / perSecond) * 1_000 > longestMs;
+    if (tooMany && !this.#tooMany) {
+      const fields = { sessions: this.#fleetSize(), intervalMs: this.#timing.intervalMs };
+      this.#context.log.warn(fields, 'The fleet is too large for MAX_HEARTBEATS_PER_SECOND');
+    }
+    this.#tooMany = tooMany;
+  }
+
+  /** Goes round the sessions once an interval, a few at each look, so that agents are not told all at once. */
+  #tellSome(now: number): void {
+    const { sessions } = this.#context;
+    this.#owed = Math.min(
+      sessions.size,
+      this.#owed + (sessions.size * this.#lookMs) / this.#timing.intervalMs,
+    );
+    const toWrite = new Map<number, LiveSession[]>();
+    while (this.#owed >= 1) {
+      this.#round ??= sessions.all();
+      const { value: session, done } = this.#round.next();
+      if (done) {
+        this.#round = undefined;
+        continue;
+      }
+      this.#owed -= 1;
+      // Who is overdue is judged by the timeout that it had, and told when it beats again.
+      const overdue = now - session.lastBeatAt >= session.timing.timeoutMs;
+      if (!overdue && !this.#retimer.busy(session)) this.#fit(session, toWrite);
+    }
+    for (const [shard, some] of toWrite) void this.#lengthen(shard, some);
+  }
+
+  #fit(session: LiveSession, toWrite: Map<number, LiveSession[]>): void {
+    const fitting = this.fitting(session);
+    if (fitting.timeoutMs > session.timing.timeoutMs || this.#retimer.unsure(session)) {
+      addTo(toWrite, session);
+    } else if (fitting.intervalMs !== session.told.intervalMs) this.#tell(session, fitting);
+  }
+
+  /** The store first, then the agents. */
+  async #lengthen(shard: number, sessions: readonly LiveSession[]): Promise<void> {
+    const longest = (session: LiveSession): HeartbeatTiming => {
+      const fitting = this.fitting(session);
+      return fitting.timeoutMs > session.timing.timeoutMs ? fitting : session.timing;
+    };
+    for (const session of await this.#retimer.write(shard, sessions, longest, true)) {
+      this.show(session);
+      const fitting = this.fitting(session);
+      const mayKnow = fitting.timeoutMs <= session.timing.timeoutMs;
+      if (mayKnow && fitting.intervalMs !== session.told.intervalMs) this.#tell(session, fitting);
+    }
+  }
+
+  #tell(session: LiveSession, timing: HeartbeatTiming): void {
+    // An agent that waits for the answer to its registration is told at the next round.
+    if (session.ended || !session.tell(timing)) return;
+    session.told = timing;
+    if (timing.timeoutMs < session.timing.timeoutMs) {
+      this.#easing.set(session, newRhythm(this.#context.clock.now()));
+    }
+  }
+
+  /** Takes the shorter timing of those that beat in its rhythm. */
+  #hearEasing(now: number): void {
+    const heard = new Map<number, LiveSession[]>();
+    for (const [session, rhythm] of this.#easing) {
+      const { told, timing, lastBeatAt } = session;
+      if (session.ended || told.timeoutMs >= timing.timeoutMs) this.#easing.delete(session);
+      else if (this.#retimer.busy(session) || !beatsIn(rhythm, lastBeatAt, told.intervalMs)) continue;
+      // The heartbeat that stands is shortened too: not where that would end it.
+      else if (now - lastBeatAt < told.intervalMs) addTo(heard, session);
+    }
+    for (const [shard, some] of heard) void this.#shorten(shard, some);
+  }
+
+  async #shorten(shard: number, sessions: readonly LiveSession[]): Promise<void> {
+    const written = await this.#retimer.write(shard, sessions, ({ told }) => told, true);
+    for (const session of written) this.show(session);
+  }
+}
+
+function addTo(byShard: Map<number, LiveSession[]>, session: LiveSession): void {
+  const some = byShard.get(session.shard);
+  if (some) some.push(session);
+  else byShard.set(session.shard, [session]);
+}

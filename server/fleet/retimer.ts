@@ -1,0 +1,98 @@
+import type { HeartbeatTiming } from '../../shared/index.ts';
+import { LostDataError, type RetimeAnswer, type Retiming, StoreAwayError } from '../store/fleet-store.ts';
+import type { FleetContext } from './context.ts';
+import type { LiveSession } from './sessions.ts';
+
+/** Writes the timings of live sessions, many at once. */
+export class Retimer {
+  readonly #context: Pick<FleetContext, 'store' | 'clock' | 'log' | 'usable' | 'doubt'>;
+  /** Sessions whose new timing is on its way to the store. */
+  readonly #busy = new Set<LiveSession>();
+  /** Sessions of which a write failed: the store may hold either timing. */
+  readonly #unsure = new WeakSet<LiveSession>();
+
+  constructor(context: Pick<FleetContext, 'store' | 'clock' | 'log' | 'usable' | 'doubt'>) {
+    this.#context = context;
+  }
+
+  /** Its new timing is on its way to the store. */
+  busy(session: LiveSession): boolean {
+    return this.#busy.has(session);
+  }
+
+  /** The store may hold another timing than the session has: it must be written before its agent is told anything. */
+  unsure(session: LiveSession): boolean {
+    return this.#unsure.has(session);
+  }
+
+  /** Writes the timings that these sessions of a shard have. Throws `StoreAwayError` and `LostDataError`. */
+  async rewrite(shard: number, sessions: readonly LiveSession[]): Promise<void> {
+    if (sessions.length === 0) return;
+    const { clock, store } = this.#context;
+    const now = clock.now();
+    const retimings = sessions.map((session) => retimingOf(session, session.timing, now));
+    if ((await store.retime(shard, retimings)) === 'epoch') {
+      throw new LostDataError(`shard ${shard} lost its data`);
+    }
+  }
+
+  /**
+   * Writes other timings and answers the sessions that have them now. A session's heartbeats are written with the
+   * new timeout from before the call: one that is on its way meanwhile must not bring back the old.
+   */
+  async write(
+    shard: number,
+    sessions: readonly LiveSession[],
+    timingOf: (session: LiveSession) => HeartbeatTiming,
+    withHeartbeat: boolean,
+  ): Promise<LiveSession[]> {
+    const now = this.#context.clock.now();
+    const before = sessions.map((session) => ({ session, was: session.timing, is: timingOf(session) }));
+    for (const { session, is } of before) {
+      session.timing = is;
+      this.#busy.add(session);
+    }
+    const retimings = before.map(({ session, is }) => ({
+      ...retimingOf(session, is, now),
+      ...(!withHeartbeat && { ttlMs: 0 }),
+    }));
+    const answer = await this.#retime(shard, retimings);
+    const refused = answer === 'epoch' ? undefined : new Set(answer.refused);
+    const written: LiveSession[] = [];
+    for (const { session, was, is } of before) {
+      this.#busy.delete(session);
+      // Written again meanwhile, as its agent asked for.
+      if (session.timing !== is || session.ended) continue;
+      if (refused && !refused.has(session.nodeId)) {
+        this.#unsure.delete(session);
+        written.push(session);
+      } else {
+        this.#unsure.add(session);
+        session.timing = was;
+      }
+    }
+    return written;
+  }
+
+  /** `epoch` also where the shard is out of reach. */
+  async #retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
+    const { store, usable, doubt, log } = this.#context;
+    const [first] = retimings;
+    if (!first || !usable(first.id)) return 'epoch';
+    try {
+      const answer = await store.retime(shard, retimings);
+      if (answer === 'epoch') doubt(first.id);
+      return answer;
+    } catch (error) {
+      doubt(first.id);
+      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
+        log.error({ err: error, shard }, 'Could not write heartbeat timings');
+      }
+      return 'epoch';
+    }
+  }
+}
+
+function retimingOf({ nodeId: id, session, lastBeatAt }: LiveSession, timing: HeartbeatTiming, now: number) {
+  return { id, session, timing, ttlMs: timing.timeoutMs - Math.max(0, now - lastBeatAt) };
+}
