@@ -45,7 +45,10 @@ export async function startHubProcess(settings: Readonly<Record<string, string>>
   const errors: string[] = [];
   child.stderr.on('data', (data: Buffer) => errors.push(data.toString()));
   const url = await new Promise<string>((resolve, reject) => {
-    const tooLate = setTimeout(() => reject(new Error('the hub does not start')), START_WITHIN_MS);
+    const tooLate = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error('the hub does not start'));
+    }, START_WITHIN_MS);
     child.once('exit', (code) => {
       running.delete(child);
       reject(new Error(`the hub ended with ${code}: ${errors.join('')}`));

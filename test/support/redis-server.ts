@@ -18,6 +18,8 @@ export interface RedisServerOptions {
   replicaOf?: { port: number };
   /** Is no store but a Sentinel that knows that server as `mymaster`, and replaces it half a second after it died. */
   sentinelOf?: { port: number };
+  /** Is a Sentinel with this config file, which must lie in `dir`. */
+  sentinelConfig?: string;
   /** More settings of redis-server, such as `--requirepass secret`. */
   args?: string[];
 }
@@ -104,7 +106,8 @@ async function cli(port: number, args: string[]): Promise<string> {
 /** Starts a server and waits until it answers. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'rollcall-redis-')));
-  const sentinel = options.sentinelOf && (await sentinelConfig(dir, options.sentinelOf.port));
+  const sentinel =
+    options.sentinelConfig ?? (options.sentinelOf && (await sentinelConfig(dir, options.sentinelOf.port)));
   const args = [
     ...['--save', '', '--appendonly', options.appendonly ? 'yes' : 'no'],
     ...['--repl-diskless-sync-delay', '0'],

@@ -7,6 +7,12 @@ export interface ShardKeys {
   epoch: string;
   deadlines: string;
   events: string;
+  /**
+   * Never written. While a slot of a Cluster is on its way to another master, the new one answers for any single
+   * key as if what has not come yet were not there, but refuses calls of which a declared key is missing. So a
+   * script that makes keys of its own declares this one: it runs where all of them are, or not at all.
+   */
+  absent: string;
   node(id: string): string;
   beat(id: string): string;
   gone(id: string): string;
@@ -28,6 +34,7 @@ const shardKeys = (prefix: string): ShardKeys => ({
   epoch: `${prefix}epoch`,
   deadlines: `${prefix}deadlines`,
   events: `${prefix}events`,
+  absent: `${prefix}absent`,
   node: (id) => `${prefix}node:${id}`,
   beat: (id) => `${prefix}beat:${id}`,
   gone: (id) => `${prefix}gone:${id}`,

@@ -20,7 +20,7 @@ export async function lastBeats(
 ): Promise<Array<[id: string, LastBeat]>> {
   const ids = nodes.map(({ id }) => id);
   const [now, ...answers] = asList(
-    await link.run(shard, (client) => client.fleetStats(keys.epoch, epoch, keys.prefix, ...ids)),
+    await link.run(shard, (client) => client.fleetStats(keys.epoch, keys.absent, epoch, keys.prefix, ...ids)),
   );
   if (now === 'epoch') return [];
   const found: Array<[string, LastBeat]> = [];

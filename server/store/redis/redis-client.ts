@@ -1,17 +1,29 @@
 import { Cluster, type CommonRedisOptions, Redis } from 'ioredis';
-import type { RedisTarget } from './redis-url.ts';
+import type { HostPort, RedisTarget } from './redis-url.ts';
 import { loadScripts } from './scripts.ts';
 
 export type RedisClient = Redis | Cluster;
 
-/** A reconnect comes within half a second, spread so that many hubs do not come at once. */
-const retryDelayMs = (attempt: number): number => Math.min(50 * attempt, 250) * (1 + Math.random());
+/**
+ * A reconnect comes within a fifth of a second, spread so that many hubs do not come at once: behind Sentinels
+ * each try asks one of them, and the first who knows the new primary may be the last to be asked.
+ */
+const retryDelayMs = (attempt: number): number => Math.min(50 * attempt, 100) * (1 + Math.random());
+
+/** A server that does not answer a goodbye: what it still owes has failed. */
+const GOODBYE_WITHIN_MS = 200;
+
+/** A node of a Cluster that does not say who has which slots: the next one is asked. */
+const SLOTS_WITHIN_MS = 500;
+
+/** How often a Cluster is asked for its slots where nothing fails, to forget replicas that are gone. */
+const SLOTS_EVERY_MS = 30_000;
 
 /**
  * What every connection has in common. Nothing waits in queues of the library: a command fails at once without
  * a connection, and with its connection; what must not be lost is kept, bounded, by the callers.
  */
-function commonOptions(commandTimeoutMs: number) {
+export function commonOptions(commandTimeoutMs: number) {
   return {
     protocol: 2,
     lazyConnect: true,
@@ -19,6 +31,7 @@ function commonOptions(commandTimeoutMs: number) {
     autoResendUnfulfilledCommands: false,
     autoResubscribe: false,
     connectTimeout: commandTimeoutMs,
+    disconnectTimeout: GOODBYE_WITHIN_MS,
     commandTimeout: commandTimeoutMs,
     // A server that accepts and never answers: commands that timed out stay queued until the socket goes.
     socketTimeout: commandTimeoutMs + Math.min(500, commandTimeoutMs),
@@ -27,12 +40,18 @@ function commonOptions(commandTimeoutMs: number) {
     connectionName: 'rollcall-hub',
     // A master that became a replica, or is loading its data: look for the right one.
     reconnectOnError: ({ message }) => (/^(READONLY|LOADING)/.test(message) ? 1 : false),
-  } satisfies CommonRedisOptions;
+  } satisfies CommonRedisOptions & { disconnectTimeout: number };
+}
+
+export interface ClientOptions {
+  commandTimeoutMs: number;
+  /** Where the primary is that a Sentinel names, where it has moved. */
+  whereIs?: (named: string) => HostPort | null;
 }
 
 function makeSingle(
   target: Exclude<RedisTarget, { kind: 'cluster' }>,
-  commandTimeoutMs: number,
+  { commandTimeoutMs, whereIs = () => null }: ClientOptions,
   withScripts: boolean,
 ): Redis {
   const options = {
@@ -42,7 +61,6 @@ function makeSingle(
     db: target.db,
     enableOfflineQueue: false,
     retryStrategy: retryDelayMs,
-    disconnectTimeout: 500,
   };
   if (target.kind === 'single') {
     return new Redis({ ...options, ...target.at, ...(target.tls && { tls: {} }) });
@@ -54,6 +72,7 @@ function makeSingle(
     name: target.name,
     sentinelCommandTimeout: commandTimeoutMs,
     sentinelRetryStrategy: retryDelayMs,
+    natMap: whereIs,
     ...(username !== undefined && { sentinelUsername: username }),
     ...(password !== undefined && { sentinelPassword: password }),
   });
@@ -70,7 +89,8 @@ function makeCluster(target: Extract<RedisTarget, { kind: 'cluster' }>, commandT
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     clusterRetryStrategy: retryDelayMs,
-    slotsRefreshTimeout: commandTimeoutMs,
+    slotsRefreshTimeout: Math.min(SLOTS_WITHIN_MS, commandTimeoutMs),
+    slotsRefreshInterval: SLOTS_EVERY_MS,
     redisOptions: {
       ...commonOptions(commandTimeoutMs),
       ...target.credentials,
@@ -85,17 +105,17 @@ function makeCluster(target: Extract<RedisTarget, { kind: 'cluster' }>, commandT
 }
 
 /** A client of the target, not connected yet. It reconnects by itself until `disconnect`. */
-export function makeClient(target: RedisTarget, commandTimeoutMs: number): RedisClient {
+export function makeClient(target: RedisTarget, options: ClientOptions): RedisClient {
   return target.kind === 'cluster'
-    ? makeCluster(target, commandTimeoutMs)
-    : makeSingle(target, commandTimeoutMs, true);
+    ? makeCluster(target, options.commandTimeoutMs)
+    : makeSingle(target, options, true);
 }
 
 /** The connection that listens to the doorbell; a Cluster's client keeps one of its own for that. */
 export function makeSubscriber(
   target: RedisTarget,
   client: RedisClient,
-  commandTimeoutMs: number,
+  options: ClientOptions,
 ): RedisClient {
-  return target.kind === 'cluster' ? client : makeSingle(target, commandTimeoutMs, false);
+  return target.kind === 'cluster' ? client : makeSingle(target, options, false);
 }

@@ -1,9 +1,10 @@
 import { Cluster } from 'ioredis';
-import type { Clock } from '../../clock.ts';
+import type { Cancel, Clock } from '../../clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../fleet-store.ts';
 import { OneWriteATurn } from './one-write-a-turn.ts';
 import { makeClient, makeSubscriber, type RedisClient } from './redis-client.ts';
-import { describeTarget, type RedisTarget } from './redis-url.ts';
+import { describeTarget, type HostPort, type RedisTarget } from './redis-url.ts';
+import { SentinelWatch } from './sentinel-watch.ts';
 
 /** As much of a pino logger as the store needs. */
 export interface StoreLogger {
@@ -26,6 +27,9 @@ export interface LinkOptions {
 /** What a call is about: a shard, or the whole fleet. Parts of a Cluster can be away on their own. */
 export type Part = number | 'fleet';
 
+/** While part of a Cluster is away, it is asked so often who took its slots over. */
+const ASK_SLOTS_EVERY_MS = 100;
+
 /** Errors of a connection that trying again does not mend. */
 const REFUSALS =
   /WRONGPASS|NOAUTH|NOPERM|invalid username-password|DB index is out of range|cluster support disabled/;
@@ -41,15 +45,21 @@ export class RedisLink {
   readonly #writes: OneWriteATurn;
   readonly #away = new Set<Part>();
   readonly #listeners = new Set<(payload: string) => void>();
+  readonly #watch: SentinelWatch | undefined;
+  #askingSlots: Cancel | undefined;
   #lastError: Error | undefined;
   #mayNotListen = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
-    this.#client = makeClient(options.target, options.commandTimeoutMs);
+    const { target, clock, commandTimeoutMs } = options;
+    if (target.kind === 'sentinel')
+      this.#watch = new SentinelWatch(target, { clock, commandTimeoutMs, moved: (to) => this.#follow(to) });
+    const whereIs = (named: string) => this.#watch?.whereIs(named) ?? null;
+    this.#client = makeClient(target, { commandTimeoutMs, whereIs });
     this.#writes = new OneWriteATurn(this.#client);
-    this.#subscriber = makeSubscriber(options.target, this.#client, options.commandTimeoutMs);
+    this.#subscriber = makeSubscriber(target, this.#client, { commandTimeoutMs, whereIs });
     for (const client of new Set([this.#client, this.#subscriber])) {
       client.on('error', (error: Error) => this.#remember(error));
       client.on('node error', (error: Error) => this.#remember(error));
@@ -97,8 +107,7 @@ export class RedisLink {
     } catch (error) {
       throw this.#failed(part, error);
     }
-    if (this.#away.delete(this.#ownPart(part)) && this.#away.size === 0)
-      this.#options.logger?.info({}, 'Redis is back');
+    if (this.#away.delete(this.#ownPart(part)) && this.#away.size === 0) this.#isBack();
     return reply;
   }
 
@@ -134,6 +143,8 @@ export class RedisLink {
   /** Ends the connections. What is under way fails. Calling it twice is harmless. */
   close(): Promise<void> {
     this.#listeners.clear();
+    this.#watch?.close();
+    this.#askingSlots?.();
     this.#closing ??= Promise.all(
       [...new Set([this.#client, this.#subscriber])].map((client) => end(client, this.#options.clock)),
     ).then(() => {});
@@ -145,6 +156,7 @@ export class RedisLink {
       this.#subscriber.on('ready', () => void this.#subscribe().then(resolve));
     });
     const ready = new Promise<void>((resolve) => this.#client.once('ready', resolve));
+    this.#watch?.start();
     // The first attempt may fail: the clients go on trying, and the deadline judges.
     for (const client of new Set([this.#client, this.#subscriber])) client.connect().catch(() => {});
     await Promise.all([ready, subscribed]);
@@ -184,11 +196,32 @@ export class RedisLink {
     return this.#client.isCluster ? part : 'fleet';
   }
 
+  #isAway(why: string): void {
+    this.#options.logger?.warn({ why }, 'Redis is away');
+    const client = this.#client;
+    if (client instanceof Cluster)
+      // Nobody else tells: commands for a frozen master wait for it, although it has a successor.
+      this.#askingSlots = this.#options.clock.every(ASK_SLOTS_EVERY_MS, () => client.refreshSlotsCache());
+  }
+
+  #isBack(): void {
+    this.#askingSlots?.();
+    this.#options.logger?.info({}, 'Redis is back');
+  }
+
+  /** The primary is there now: connections to another server, which may hang, or lose all that it is told, end. */
+  #follow(to: HostPort): void {
+    for (const client of [this.#client, this.#subscriber]) {
+      if (client instanceof Cluster || !client.stream) continue;
+      const { remoteAddress, remotePort } = client.stream;
+      if (remoteAddress !== to.host || remotePort !== to.port) client.stream.destroy();
+    }
+  }
+
   #failed(part: Part, error: unknown): StoreAwayError {
     const cause = withoutArguments(error);
     const { message } = cause;
-    if (this.#away.size === 0 && !this.#closing)
-      this.#options.logger?.warn({ why: message }, 'Redis is away');
+    if (this.#away.size === 0 && !this.#closing) this.#isAway(message);
     this.#away.add(this.#ownPart(part));
     return new StoreAwayError(`Redis is away: ${message}`, { cause });
   }

@@ -152,7 +152,9 @@ export class RedisStore implements FleetStore {
     // An emptied Redis has also forgotten what the keys look like.
     await claimFormat(this.#link, this.#keys);
     const candidate = randomBytes(6).toString('base64url');
-    const epoch = await this.#link.run(shard, (client) => client.fleetAttach(keys.epoch, candidate));
+    const epoch = await this.#link.run(shard, (client) =>
+      client.fleetAttach(keys.epoch, keys.absent, candidate),
+    );
     this.#epochs[shard] = asText(epoch);
   }
 
@@ -178,10 +180,10 @@ export class RedisStore implements FleetStore {
   }
 
   async #commitAll(shard: number, { epoch: attached, changes, args }: Batch) {
-    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     return this.#link.run(shard, async (client) => {
       const reply = await client.fleetCommits(
-        ...[epoch, deadlines, events, attached, prefix],
+        ...[epoch, deadlines, events, absent, attached, prefix],
         ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
         ...args,
       );
@@ -200,10 +202,10 @@ export class RedisStore implements FleetStore {
   }
 
   async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
-    const { epoch, deadlines, prefix } = this.#shard(shard);
+    const { epoch, deadlines, absent, prefix } = this.#shard(shard);
     const calls = [...batchesOf(retimings, retimingArguments)].map(({ args }) =>
       this.#link.run(shard, (client) =>
-        client.fleetRetime(epoch, deadlines, this.#epoch(shard), prefix, ...args),
+        client.fleetRetime(epoch, deadlines, absent, this.#epoch(shard), prefix, ...args),
       ),
     );
     return toRetimeAnswer(await Promise.all(calls));
@@ -237,12 +239,12 @@ export class RedisStore implements FleetStore {
     { after, limit, look }: TickRequest,
     part: (most: number, together: number) => number,
   ): Promise<TickAnswer> {
-    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     if (after.epoch !== this.#epoch(shard)) return { kind: 'epoch' };
     if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
     const reply = await this.#ticks.ask(shard, TICK_BYTES, (together) => {
       const most = [Math.max(1, part(limit, together)), look.skip, part(look.limit, together)];
-      return { keys: [epoch, deadlines, events], args: [after.epoch, after.at, ...most, prefix] };
+      return { keys: [epoch, deadlines, events, absent], args: [after.epoch, after.at, ...most, prefix] };
     });
     return toTickAnswer(reply);
   }
@@ -271,12 +273,12 @@ export class RedisStore implements FleetStore {
   }
 
   async restore(shard: number, lost: readonly LostNode[]): Promise<NotRestored[]> {
-    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     const unmerged: NotRestored[] = [];
     for (const { from, args } of batchesOf(lost, lostArguments)) {
       const reply = await this.#link.run(shard, (client) =>
         client.fleetRestore(
-          ...[epoch, deadlines, events, this.#epoch(shard), prefix],
+          ...[epoch, deadlines, events, absent, this.#epoch(shard), prefix],
           ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
           ...args,
         ),

@@ -28,6 +28,8 @@ export type RedisTarget =
       sentinelCredentials: Credentials;
     };
 
+export type SentinelTarget = Extract<RedisTarget, { kind: 'sentinel' }>;
+
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26379;
 const SENTINEL_SCHEME = 'redis+sentinel://';

@@ -6,14 +6,14 @@ import type { Result } from 'ioredis';
  * argument of the command tells.
  */
 const files = {
-  fleetAttach: 'attach-1',
+  fleetAttach: 'attach-2',
   fleetRead: 'read-3',
-  fleetCommits: 'commits-3',
+  fleetCommits: 'commits-4',
   fleetBeat: 'beat-n',
-  fleetRetime: 'retime-2',
-  fleetStats: 'stats-1',
+  fleetRetime: 'retime-3',
+  fleetStats: 'stats-2',
   fleetTick: 'tick-n',
-  fleetRestore: 'restore-3',
+  fleetRestore: 'restore-4',
 };
 
 /** The scripts as ioredis takes them, read from beside this module. */

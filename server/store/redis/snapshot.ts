@@ -20,7 +20,9 @@ export async function takeSnapshot(
   attached: AttachedShard,
 ): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
   const { shard, keys, epoch } = attached;
-  const [storedEpoch, newest] = await link.pipeline(shard, (pipeline) => {
+  const [, storedEpoch, newest] = await link.pipeline(shard, (pipeline) => {
+    // Two keys of which one is missing: refused amid the move of a slot, as by the scripts.
+    pipeline.exists(keys.epoch, keys.absent);
     pipeline.get(keys.epoch);
     pipeline.xrevrange(keys.events, '+', '-', 'COUNT', 1);
   });
@@ -42,7 +44,8 @@ async function* pagesOf(
     );
     // Members and their scores take turns.
     const ids = members.filter((_, place) => place % 2 === 0);
-    const [storedEpoch, ...replies] = await link.pipeline(shard, (pipeline) => {
+    const [, storedEpoch, ...replies] = await link.pipeline(shard, (pipeline) => {
+      pipeline.exists(keys.epoch, keys.absent);
       pipeline.get(keys.epoch);
       for (const id of ids)
         pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record', 'timing');

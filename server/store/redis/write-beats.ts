@@ -53,7 +53,7 @@ async function write(calls: GatheredCalls, place: BeatPlace, beats: readonly Bea
   const replies = await Promise.all(
     Array.from(batches(beats), ({ some, bytes }) =>
       calls.ask(shard, bytes, () => ({
-        keys: [keys.epoch, keys.events],
+        keys: [keys.epoch, keys.events, keys.absent],
         args: [epoch, followed, keys.prefix, ...beatArguments(some)],
       })),
     ),

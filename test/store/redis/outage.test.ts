@@ -74,6 +74,21 @@ describe('Redis away', () => {
     expect(logged).toEqual(['Redis is away', 'Redis is back']);
   });
 
+  it('[FAILOVER-5] is away where Redis answers and refuses to write, until it writes again', async () => {
+    const record = await done(store, registration({ id: 'a' }));
+    const shard = store.shardOf('a');
+    const after = await positionOf(store, shard);
+    await redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '1');
+    const beats = [{ id: 'a', session: record.session, ttlMs: 1_000 }];
+    // A look writes nothing here, and yet what it would see is worth nothing: nobody's heartbeats are written.
+    await expect(tick(shard, after)).rejects.toThrow('NOREPLICAS');
+    await expect(store.beat(shard, beats)).rejects.toThrow(StoreAwayError);
+    await expect(tick(shard, after)).rejects.toThrow(StoreAwayError);
+    await redis.cli('CONFIG', 'SET', 'min-replicas-to-write', '0');
+    expect(await tick(shard, after)).toMatchObject({ kind: 'news', entries: [] });
+    expect(logged).toEqual(['Redis is away', 'Redis is back']);
+  });
+
   it('is not held up by a hanging Redis when it ends', async () => {
     redis.pause();
     const started = Date.now();

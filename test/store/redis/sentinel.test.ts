@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { registration, statusChange } from '../../support/fixtures.ts';
+import { startSentinelTrio } from '../../support/redis-sentinel.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
+import { until as comesTo } from '../../support/until.ts';
 import { done, positionOf } from '../contract/setting.ts';
-import { openStore, until } from './redis-fleet.ts';
+import { freshPrefix, openStore, until } from './redis-fleet.ts';
 
 let master: RedisServer;
 let replica: RedisServer;
@@ -48,5 +50,41 @@ describe('a master behind Sentinels', () => {
     await done(store, statusChange(record, { status: 'degraded', reason: 'condition_failed' }));
     expect(await store.tick(shard, { after: lost, limit: 10, look })).toEqual({ kind: 'gap', cause: 'lost' });
     await store.close();
+  });
+});
+
+describe('a master that is replaced by hand', () => {
+  it('is left while it still takes writes, for the doorbell too', async () => {
+    const { url, stores, sentinels, stop } = await startSentinelTrio();
+    const store = await openStore({ url, keyPrefix: freshPrefix() });
+    let rings = 0;
+    store.onBell(() => {
+      rings += 1;
+    });
+    const [old, ...replicas] = stores;
+    await sentinels[0]?.cli('SENTINEL', 'FAILOVER', 'mymaster');
+    let heir: RedisServer | undefined;
+    // Servers that change their role cut off their clients, redis-cli too.
+    await comesTo('a replica has taken over', async () => {
+      const roles = await Promise.all(replicas.map((replica) => replica.cli('ROLE')));
+      heir = replicas.find((_, index) => roles[index]?.startsWith('master'));
+      return heir !== undefined;
+    });
+    let tries = 0;
+    await comesTo('it hears of new nodes', async () => {
+      tries += 1;
+      await store.commit(registration({ id: `after-${tries}` })).catch(() => {});
+      return (await heir?.cli('KEYS', `*node:after-${tries}`)) !== '';
+    });
+    // Sentinels make it a replica some ten seconds after its successor took over.
+    expect(await old?.cli('ROLE')).toMatch(/^master/);
+    rings = 0;
+    await comesTo('the doorbell rings', async () => {
+      tries += 1;
+      await store.commit(registration({ id: `after-${tries}` })).catch(() => {});
+      return rings > 0;
+    });
+    await store.close();
+    await stop();
   });
 });

@@ -5,7 +5,7 @@ A vouched heartbeat is one whose hub saw this session speak for the node, and ha
 It costs one command: only where the log went on after the hub's position, or where there is no heartbeat to
 refresh, is there more to look at, and the hub is told to send that one to be checked.
 
-KEYS  for each shard: epoch, events
+KEYS  for each shard: epoch, events, absent
 ARGV  for each shard: the attached epoch
                       the position up to which the hub followed the log ('' where nothing is vouched)
                       what the shard's keys begin with; node, beat and gone keys are made of it and the ids
@@ -97,7 +97,7 @@ local function shard(epoch_key, events_key)
 end
 
 local answers = {}
-for k = 1, #KEYS, 2 do
+for k = 1, #KEYS, 3 do
   answers[#answers + 1] = shard(KEYS[k], KEYS[k + 1])
 end
 return answers

@@ -1,10 +1,14 @@
+#!lua
 --[[
 One look at one or more shards: what was logged after a position, and which nodes fell silent.
 
 A log whose tail was lost (a failover, an old dump) and that was written on since passes every check of ids:
 only the position's own entry, still standing there, shows that nothing is missing after it.
 
-KEYS  for each shard: epoch, deadlines, events
+A script that begins as this one is refused where Redis refuses to write (no memory, no disk, too few replicas):
+while nobody's heartbeats can be written, there is nothing to be seen here.
+
+KEYS  for each shard: epoch, deadlines, events, absent
 ARGV  for each shard: the attached epoch
                       the position: the id of the last entry that the reader saw, '0-0' for the log's beginning
                       at most so many entries
@@ -92,8 +96,8 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
 end
 
 local answers = {}
-for n = 0, #KEYS / 3 - 1 do
-  local k, a = 3 * n, 6 * n
+for n = 0, #KEYS / 4 - 1 do
+  local k, a = 4 * n, 6 * n
   answers[n + 1] = shard(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3],
     ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6])
 end

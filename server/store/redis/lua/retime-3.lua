@@ -2,7 +2,7 @@
 Gives live sessions another timing, each all or nothing. Neither a new version nor an event: the record stays,
 and the field `timing` stands over the timing in it for as long as this session speaks for the node.
 
-KEYS  1 epoch  2 deadlines
+KEYS  1 epoch  2 deadlines  3 absent
 ARGV  1 the attached epoch
       2 what the shard's keys begin with; node and beat keys are made of it and the ids
       then for each: node id, session, interval (ms), timeout (ms),

@@ -1,7 +1,7 @@
 --[[
 The last stats of some nodes of one shard, and how long their heartbeats still count.
 
-KEYS  1 epoch
+KEYS  1 epoch  2 absent
 ARGV  1 the attached epoch
       2 what the shard's keys begin with; beat and node keys are made of it and the ids
       then the ids

@@ -1,7 +1,7 @@
 --[[
 Adopts a shard's data set; where there is none, names a new one.
 
-KEYS  1 epoch
+KEYS  1 epoch  2 absent
 ARGV  1 the name for a new data set
 Returns the name of the data set.
 ]]

@@ -2,7 +2,7 @@
 Puts back nodes and tombstones that the shard may have lost. The stored facts win where they are not
 themselves restored ones: then the two must be merged, and what is stored is answered.
 
-KEYS  1 epoch  2 deadlines  3 events
+KEYS  1 epoch  2 deadlines  3 events  4 absent
 ARGV  1 the attached epoch
       2 what the shard's keys begin with; node and gone keys are made of it and the ids
       3 about how many entries the log keeps

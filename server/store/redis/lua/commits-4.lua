@@ -2,7 +2,7 @@
 Writes changes of nodes of one shard, in their order, each of them all or nothing: the record or the tombstone,
 the log's entry, the heartbeat and the next look at it.
 
-KEYS  1 epoch  2 deadlines  3 events
+KEYS  1 epoch  2 deadlines  3 events  4 absent
 ARGV  1 the attached epoch
       2 what the shard's keys begin with; node, beat and gone keys are made of it and the ids
       3 about how many entries the log keeps
