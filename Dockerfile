@@ -28,5 +28,5 @@ EXPOSE 8080
 # Alive is enough here: a hub that has lost its store keeps its agents, and must not be restarted for it.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.PORT || 8080) + '/healthz').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# node itself, not npm: npm does not hand SIGTERM on.
+# node itself, not npm: npm does not hand SIGTERM on. With WORKERS=auto and a REDIS_URL it uses every core.
 CMD ["node", "dist/cli/main.js", "hub"]

@@ -57,9 +57,13 @@ export class Backoff {
     return this.#random() * Math.min(BACKOFF.spreadMs, ceilingMs);
   }
 
-  /** What the hub asked for and up to half as much again, so that those it sent away do not return as one. */
-  wait(retryAfterMs: number): number {
-    return Math.min(retryAfterMs, BACKOFF.longestWaitMs) * (1 + this.#random() / 2);
+  /**
+   * What the hub asked for and up to half as much again, so that those it sent away do not return as one; less
+   * where the ceiling is lower, because a hub that is busy must not cost the node its status.
+   */
+  wait(retryAfterMs: number, ceilingMs: number): number {
+    const longest = Math.min(BACKOFF.longestWaitMs, ceilingMs / 1.5);
+    return Math.min(retryAfterMs, longest) * (1 + this.#random() / 2);
   }
 
   /** For what would fail the same way again: the upper half of the cap. Later retries stay at the cap too. */

@@ -190,6 +190,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
         url,
         ...(token !== undefined && { token }),
         ...(localAddress !== undefined && { localAddress }),
+        known: this.#reply !== undefined,
         handshakeTimeoutMs: Math.min(handshakeTimeoutMs, longestMs),
         registerTimeoutMs,
         closeTimeoutMs: stopTimeoutMs,

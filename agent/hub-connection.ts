@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
-import { type HubMessage, hubMessageSchema } from '../shared/index.ts';
+import { type HubMessage, hubMessageSchema, KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
 import { readRetryAfterHeader } from './backoff.ts';
 import type { AgentClock } from './clock.ts';
 import type { AgentLogger } from './log.ts';
@@ -8,6 +8,8 @@ import type { Ended } from './next-step.ts';
 
 /** The largest message taken from a hub: a `registered` reply repeats a node of up to 32 KiB, escaped. */
 const MAX_PAYLOAD_BYTES = 256 * 1024;
+/** What is read of a refused upgrade's body. */
+const MAX_REFUSAL_LENGTH = 4_096;
 /** Above this a peer reads nothing any more; stats are dropped rather than queued. */
 const MAX_BUFFERED_BYTES = 64 * 1024;
 
@@ -15,6 +17,8 @@ export interface HubConnectionOptions {
   url: string;
   token?: string;
   localAddress?: string;
+  /** This agent was registered before: the hub takes it ahead of newcomers. */
+  known: boolean;
   /** From the first packet to the WebSocket being open. */
   handshakeTimeoutMs: number;
   /** From there to `settle()`. */
@@ -45,7 +49,10 @@ function socketOptions(options: HubConnectionOptions): SocketOptions {
     perMessageDeflate: false,
     maxPayload: MAX_PAYLOAD_BYTES,
     closeTimeout: options.closeTimeoutMs,
-    ...(options.token !== undefined && { headers: { authorization: `Bearer ${options.token}` } }),
+    headers: {
+      ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
+      ...(options.known && { [KNOWN_HEADER]: '1' }),
+    },
     ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
   };
 }
@@ -134,13 +141,25 @@ export class HubConnection {
     this.#listener?.opened();
   }
 
+  /** The hub's own answer says in milliseconds how long to wait; a proxy's has the header at most. */
   #refused(response: IncomingMessage): void {
-    const retryAfterMs = readRetryAfterHeader(response.headers['retry-after'], this.#options.clock.wallMs());
-    this.#fail({
-      kind: 'refused',
-      status: response.statusCode ?? 0,
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    const header = readRetryAfterHeader(response.headers['retry-after'], this.#options.clock.wallMs());
+    let body = '';
+    const answered = (): void => {
+      const retryAfterMs = (header === undefined ? undefined : readRetryAfterMs(body)) ?? header;
+      this.#fail({
+        kind: 'refused',
+        status: response.statusCode ?? 0,
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      });
+    };
+    response.setEncoding('utf8');
+    response.on('data', (part: string) => {
+      body += part;
+      if (body.length > MAX_REFUSAL_LENGTH) answered();
     });
+    response.once('end', answered);
+    response.once('error', answered);
   }
 
   #message(data: RawData, isBinary: boolean): void {

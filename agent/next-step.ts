@@ -45,7 +45,7 @@ export function nextStep(ended: Ended): NextStep {
   }
 }
 
-/** Milliseconds before the next attempt, or null: there is none. `ceilingMs` bounds the agent's own delays. */
+/** Milliseconds before the next attempt, or null: there is none. `ceilingMs` bounds what is waited for a hub that is away or busy. */
 export function delayBefore(
   next: NextStep,
   ended: Ended,
@@ -59,7 +59,7 @@ export function delayBefore(
       return backoff.spread(ceilingMs);
     case 'wait': {
       const retryAfterMs = askedWaitMs(ended);
-      return retryAfterMs === undefined ? backoff.next(ceilingMs) : backoff.wait(retryAfterMs);
+      return retryAfterMs === undefined ? backoff.next(ceilingMs) : backoff.wait(retryAfterMs, ceilingMs);
     }
     case 'back-off':
       return backoff.longest();

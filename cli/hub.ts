@@ -1,3 +1,4 @@
+import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { type Hub, startHub } from '../server/hub.ts';
@@ -5,6 +6,8 @@ import type { Log } from '../server/log.ts';
 import { type Environment, type HubSettings, readHubSettings, SettingsError } from '../server/settings.ts';
 import { StoreRefusedError } from '../server/store/fleet-store.ts';
 import { createLogger } from './agent-log.ts';
+import { runGroup } from './hub-group/primary.ts';
+import { runWorker } from './hub-group/worker.ts';
 import { untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -21,8 +24,12 @@ const flags = {
   redisUrl: 'REDIS_URL',
   keyPrefix: 'KEY_PREFIX',
   shards: 'SHARDS',
+  serve: 'SERVE',
+  workers: 'WORKERS',
   heartbeatInterval: 'HEARTBEAT_INTERVAL',
   heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
+  admitPerSecond: 'ADMIT_PER_SECOND',
+  maxHandshakes: 'MAX_HANDSHAKES',
   maxHeartbeatsPerSecond: 'MAX_HEARTBEATS_PER_SECOND',
   heartbeatIntervalMax: 'HEARTBEAT_INTERVAL_MAX',
   dialects: 'DIALECTS',
@@ -49,12 +56,28 @@ export function withHubFlags(command: Command): Command {
       'logical shards, a power of two, for ever the same in one Redis (SHARDS, default 16)',
     )
     .option(
+      '--serve <whom>',
+      'agents, dashboards (with page and API) or all; with Redis (SERVE, default all)',
+    )
+    .option(
+      '--workers <count>',
+      'so many hubs on one port, a process each, or auto for one a core; with Redis (WORKERS, default 1)',
+    )
+    .option(
       '--heartbeat-interval <duration>',
       'how often agents beat, such as 10s (HEARTBEAT_INTERVAL, default 10s)',
     )
     .option(
       '--heartbeat-timeout <duration>',
       'silence after which a node is offline (HEARTBEAT_TIMEOUT, default 30s)',
+    )
+    .option(
+      '--admit-per-second <count>',
+      'agents let in each second, four times as many at once (ADMIT_PER_SECOND, default 5000)',
+    )
+    .option(
+      '--max-handshakes <count>',
+      'agents that may be connecting and registering at a time (MAX_HANDSHAKES, default 20000)',
     )
     .option(
       '--max-heartbeats-per-second <count>',
@@ -110,26 +133,30 @@ export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hu
   }
 }
 
-/** `rollcall hub`: one hub until it is told to stop. */
+/** One hub in this process until it is told to stop. */
+async function runHub(settings: HubSettings, log: Log): Promise<void> {
+  const hub = await startHubOrSay(settings, log);
+  // Before it says that it is there, so that whoever waits for those words can stop it.
+  const ended = untilSignal();
+  const { hubId, url } = hub;
+  log.info({ hubId, url, store: settings.REDIS_URL ? 'redis' : 'memory' }, 'Hub listening');
+  const signal = await ended;
+  log.info({ hubId, signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
+  await hub.stop();
+  log.info({ hubId }, 'Hub stopped');
+}
+
+/** `rollcall hub`: one hub, or several on one port. */
 export function hubCommand(): Command {
   return withHubFlags(new Command('hub'))
-    .description('run one hub; with Redis, any number of them share a fleet')
+    .description('run one hub, or several on one port; with Redis, any number of them share a fleet')
     .addHelpText('after', settingsHelp)
     .action(async (given: Flags) => {
       const settings = hubSettings(given, process.env);
       const log = await createLogger(settings.LOG_LEVEL);
-      const hub = await startHubOrSay(settings, log);
-      // Before it says that it is there, so that whoever waits for those words can stop it.
-      const ended = untilSignal();
-      log.info(
-        { hubId: hub.hubId, url: hub.url, store: settings.REDIS_URL ? 'redis' : 'memory' },
-        'Hub listening',
-      );
-      const signal = await ended;
-      const { hubId } = hub;
-      log.info({ hubId, signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
-      await hub.stop();
-      log.info({ hubId }, 'Hub stopped');
+      if (settings.WORKERS === 1) await runHub(settings, log);
+      else if (cluster.isPrimary) await runGroup(settings.WORKERS, log);
+      else await runWorker(settings, log);
     });
 }
 
@@ -148,5 +175,7 @@ Durations are written 500ms, 10s, 3m; each timeout is at least 3 x its interval,
 
 Examples:
   rollcall hub --dev
+  REDIS_URL=redis://127.0.0.1:6379 rollcall hub --workers auto
+  REDIS_URL=redis://127.0.0.1:6379 rollcall hub --serve agents --port 8082
   REDIS_URL=redis://127.0.0.1:6379 rollcall hub --port 8081
   HOST=0.0.0.0 AGENT_TOKENS_FILE=/run/secrets/agents DASHBOARD_TOKENS_FILE=/run/secrets/readers rollcall hub`;

@@ -8,6 +8,7 @@ import { formatDuration } from '../shared/index.ts';
 import { createLogger } from './agent-log.ts';
 import { hubSettings, settingsHelp, startHubOrSay, withHubFlags } from './hub.ts';
 import { untilSignal } from './signals.ts';
+import { UsageError } from './usage-error.ts';
 
 /** What one process with a file limit of 20,000 holds, both ends of each socket counted. */
 const MOST_SIMULATED = 9_000;
@@ -29,6 +30,8 @@ export function upCommand(): Command {
     .action(async (given: { simulate: number; logLevel?: string; dev?: boolean }) => {
       const { simulate, ...flags } = given;
       const settings = hubSettings(flags, process.env);
+      if (settings.SERVE !== 'all' || settings.WORKERS !== 1)
+        throw new UsageError('SERVE and WORKERS are for rollcall hub: up runs one hub, which serves all');
       // The few lines below are the picture; logs would bury it unless they were asked for.
       const quiet = !given.dev && given.logLevel === undefined && !process.env.LOG_LEVEL;
       const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);

@@ -40,9 +40,16 @@ class SystemClock implements Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = new SystemClock();
 
-/** ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. */
+let lastMs = Number.NaN;
+let lastInstant = '';
+
+/** ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. In a storm most are of the same millisecond. */
 export function instant(ms: number): string {
-  return new Date(ms).toISOString();
+  if (ms !== lastMs) {
+    lastInstant = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastInstant;
 }
 
 /** Milliseconds since the epoch of an instant. */

@@ -2,21 +2,25 @@ import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
 import { Access } from './access.ts';
+import { lateMsOf } from './agents/admission.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { DIALECTS, type DialectName } from './dialects.ts';
 import { Fleet } from './fleet/fleet.ts';
+import { NoView } from './fleet/no-view.ts';
+import type { HubGroup } from './group.ts';
 import { createHttpApp } from './http/app.ts';
 import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
+import { notServed, serves } from './roles.ts';
 import { dialectTimingOf, type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
 import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
-import { routeUpgrades } from './upgrades.ts';
+import { refusesUpgrades, routeUpgrades } from './upgrades.ts';
 import { VERSION } from './version.ts';
 
 /** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
@@ -40,6 +44,7 @@ export interface Hub {
   readonly fleet: Fleet;
   readonly agents: AgentGateway;
   readonly dashboards: DashboardGateway;
+  readonly metrics: HubMetrics;
   /** Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is harmless. */
   stop(): Promise<void>;
 }
@@ -49,6 +54,8 @@ export interface HubParts {
   clock?: Clock;
   /** Another store than the settings name, for tests. */
   store?: FleetStore;
+  /** The group of hubs on one port that this one is a worker of. */
+  group?: HubGroup;
 }
 
 /**
@@ -56,7 +63,7 @@ export interface HubParts {
  * `StoreRefusedError` of the store, and `SettingsError` where the port is taken.
  */
 export async function startHub(settings: HubSettings, parts: HubParts): Promise<Hub> {
-  const { clock = systemClock } = parts;
+  const { clock = systemClock, group } = parts;
   const hubId = `hub-${randomBytes(4).toString('hex')}`;
   const log = logWith(parts.log, { hubId });
   const metrics = new HubMetrics(clock);
@@ -64,14 +71,11 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   await openStore(store);
   const timing = hubTimingOf(settings);
   const address = `${settings.HOST}:${settings.PORT}`;
+  const role = settings.SERVE;
+  const view = serves(role, 'readers') ? {} : { view: new NoView() };
   const fleet = new Fleet({
-    hubId,
-    address,
-    version: VERSION,
-    timing,
-    store,
-    clock,
-    log,
+    ...{ hubId, address, version: VERSION, timing, store, clock, log },
+    ...view,
     ...paceOf(settings),
   });
   const access = new Access({
@@ -89,14 +93,25 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     metrics,
     dialects: dialectsOf(settings, log),
     page: builtPage(),
+    role,
+    ...(group && { group }),
   });
   const { app } = http;
-  const agents = new AgentGateway({ fleet, clock, log }, access);
+  const limits = {
+    perSecond: settings.ADMIT_PER_SECOND,
+    handshakes: settings.MAX_HANDSHAKES,
+    lateMs: lateMsOf(timing.timeoutMs),
+  };
+  const agents = new AgentGateway({ fleet, clock, log, limits }, access);
   const dashboards = new DashboardGateway({ fleet, access, clock, log });
-  metrics.watch({ fleet, agents, dashboards, streams: http.streams });
+  metrics.watch({ fleet, agents, dashboards, streams: http.streams, ...(group && { group }) });
   routeUpgrades(app.server, {
-    [AGENT_PATH]: (request, socket, head) => agents.upgrade(request, socket, head),
-    [DASHBOARD_PATH]: (request, socket, head) => dashboards.upgrade(request, socket, head),
+    [AGENT_PATH]: serves(role, 'agents')
+      ? (request, socket, head) => agents.upgrade(request, socket, head)
+      : refusesUpgrades(notServed(role)),
+    [DASHBOARD_PATH]: serves(role, 'readers')
+      ? (request, socket, head) => dashboards.upgrade(request, socket, head)
+      : refusesUpgrades(notServed(role)),
   });
 
   let stopping: Promise<void> | undefined;
@@ -125,7 +140,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   }
   const { port } = addressOf(app.server.address());
   const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
-  return { hubId, url, port, fleet, agents, dashboards, stop };
+  return { hubId, url, port, fleet, agents, dashboards, metrics, stop };
 }
 
 /** The limit that lengthens the interval, where one is set. */

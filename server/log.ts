@@ -4,6 +4,8 @@ export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
+  /** A log whose lines all carry these fields; pino writes them down once. */
+  child?(bound: Readonly<Record<string, unknown>>): Log;
 }
 
 /** A log that says nothing. */
@@ -11,6 +13,7 @@ export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A log whose lines all carry these fields. */
 export function logWith(log: Log, bound: Readonly<Record<string, unknown>>): Log {
+  if (log.child) return log.child(bound);
   return {
     debug: (fields, message) => log.debug({ ...bound, ...fields }, message),
     info: (fields, message) => log.info({ ...bound, ...fields }, message),

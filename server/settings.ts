@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import {
   agreeTiming,
@@ -14,6 +15,7 @@ import {
   type OpenDialects,
   parseOpenDialects,
 } from './dialects.ts';
+import { ROLES } from './roles.ts';
 import { parseRedisUrl } from './store/redis/redis-url.ts';
 
 /** A setting is wrong. The message is one line that names it. */
@@ -65,6 +67,16 @@ const redisUrl = z.string().superRefine((text, context) => {
     });
   }
 });
+
+/** Each is a process, with a connection to Redis and a view of its own. */
+const MOST_WORKERS = 256;
+
+const workers = z
+  .string()
+  .refine((text) => text === 'auto' || (/^\d{1,3}$/.test(text) && +text >= 1 && +text <= MOST_WORKERS), {
+    error: ({ input }) => `"${String(input)}" is not auto or a whole number from 1 to ${MOST_WORKERS}`,
+  })
+  .transform((text) => (text === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : Number(text)));
 
 const origins = list.refine((all) => all.every((origin) => /^https?:\/\/[^/\s]+\/?$/i.test(origin)), {
   error: 'each origin is written as https://fleet.example.com',
@@ -124,8 +136,12 @@ const schema = z.object({
     .regex(/^[A-Za-z0-9][A-Za-z0-9:_-]{0,63}$/, 'is letters, digits and :_-')
     .default('fleet'),
   SHARDS: shards.default(16),
+  SERVE: z.enum(ROLES, { error: `is one of ${ROLES.join(', ')}` }).default('all'),
+  WORKERS: workers.default(1),
   HEARTBEAT_INTERVAL: interval.default(10_000),
   HEARTBEAT_TIMEOUT: timeout.default(30_000),
+  ADMIT_PER_SECOND: wholeNumber(1, 1_000_000).default(5_000),
+  MAX_HANDSHAKES: wholeNumber(2, 1_000_000).default(20_000),
   MAX_HEARTBEATS_PER_SECOND: wholeNumber(1, 100_000_000).exactOptional(),
   HEARTBEAT_INTERVAL_MAX: interval.default(60_000),
   AGENT_TOKENS: tokens.default([]),
@@ -214,6 +230,17 @@ function checkTiming(prefix: string, intervalMs: number, timeoutMs: number): voi
   );
 }
 
+/** In memory, a fleet has one hub. */
+function checkStore({ REDIS_URL, SERVE, WORKERS }: HubSettings): void {
+  if (REDIS_URL !== undefined) return;
+  if (SERVE !== 'all')
+    throw new SettingsError(
+      `SERVE: ${SERVE} needs a REDIS_URL: in memory a fleet has one hub, which serves all`,
+    );
+  if (WORKERS !== 1)
+    throw new SettingsError(`WORKERS: ${WORKERS} workers need a REDIS_URL: in memory a fleet has one hub`);
+}
+
 /** Beats that are closer than this cannot be told apart at each look at them, as an interval that changes needs it. */
 const SHORTEST_ADAPTED_MS = 1_000;
 
@@ -244,6 +271,7 @@ function checkPace(settings: HubSettings): void {
 /** What only holds between settings. */
 function checkTogether(settings: HubSettings): void {
   const { HOST, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, AGENT_TOKENS, DASHBOARD_TOKENS } = settings;
+  checkStore(settings);
   checkTiming('HEARTBEAT', HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT);
   checkPace(settings);
   for (const name of DIALECTS) {

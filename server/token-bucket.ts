@@ -12,11 +12,11 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Takes one token; false where none is left. */
-  take(now: number): boolean {
+  /** Takes one token; false where none is left above the reserve. */
+  take(now: number, reserve = 0): boolean {
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs);
     this.#at = now;
-    if (this.#tokens < 1) return false;
+    if (this.#tokens < reserve + 1) return false;
     this.#tokens -= 1;
     return true;
   }

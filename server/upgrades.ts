@@ -10,8 +10,9 @@ export function refuseUpgrade(
   status: number,
   message: string,
   headers: Readonly<Record<string, string>> = {},
+  more: Readonly<Record<string, number>> = {},
 ): void {
-  const body = JSON.stringify({ error: STATUS_CODES[status] ?? 'Error', message });
+  const body = JSON.stringify({ error: STATUS_CODES[status] ?? 'Error', message, ...more });
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`,
     'Connection: close',
@@ -21,6 +22,17 @@ export function refuseUpgrade(
   ];
   socket.once('finish', () => socket.destroy());
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Sends somebody away for so many milliseconds: rounded up in the header, exactly in the body. */
+export function refuseForNow(socket: Duplex, message: string, retryAfterMs: number): void {
+  const headers = { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) };
+  refuseUpgrade(socket, 503, message, headers, { retryAfterMs });
+}
+
+/** Whoever comes to this path is refused with 421: this hub does not serve them, another one does. */
+export function refusesUpgrades(why: string): UpgradeHandler {
+  return (_request, socket) => refuseUpgrade(socket, 421, why);
 }
 
 /** Routes upgrades by path, exactly; an unknown path gets 404. */

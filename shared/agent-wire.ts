@@ -6,6 +6,9 @@ import { instantSchema, nodeFactsSchema, nodeSchema, statsSchema, textSchema } f
 /** The path of the agents' WebSocket on a hub. */
 export const AGENT_PATH = '/agent';
 
+/** Upgrade header with the value `1`: this agent was registered before, and goes ahead of newcomers. */
+export const KNOWN_HEADER = 'rollcall-known';
+
 /** First message of a session: who this is. Sent again on a live session, it updates the node. */
 export const registerSchema = z.object({
   type: z.literal('register'),

@@ -32,15 +32,26 @@ export function findJsonFault(value: unknown, maxDepth: number = LIMITS.jsonDept
     for (const [key, child] of Object.entries(current)) {
       if (key === '__proto__') return { path, why: 'has a key named __proto__' };
       if (!isWellFormed(key)) return { path, why: 'has a key with half a surrogate pair' };
+      // Most values are plain text or numbers: what is right need not wait for its turn.
+      if (path.length < maxDepth && isPlain(child)) continue;
       waiting.push({ value: child, path: [...path, key] });
     }
   }
   return undefined;
 }
 
+const encoder = new TextEncoder();
+
+/** A value that nests nothing and can be stored. */
+function isPlain(value: unknown): boolean {
+  if (typeof value === 'string') return isWellFormed(value);
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value === 'boolean' || value === null;
+}
+
 /** Bytes of a value as JSON in UTF-8. */
 export function jsonBytes(value: unknown): number {
-  return new TextEncoder().encode(JSON.stringify(value)).length;
+  return encoder.encode(JSON.stringify(value)).length;
 }
 
 /**

@@ -1,19 +1,36 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { LIMITS } from '../../shared/index.ts';
+import { KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
 import { type Access, bearer } from '../access.ts';
 import type { Cancel } from '../clock.ts';
-import { refuseUpgrade } from '../upgrades.ts';
-import { AgentSocket, type AgentSocketContext, retryAfterMs } from './agent-socket.ts';
+import { refuseForNow, refuseUpgrade } from '../upgrades.ts';
+import { Admission, type AdmissionLimits, type Overload, type Refusal, TURN_MS } from './admission.ts';
+import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
 
 /** How often deadlines are looked at: one sweep over all sockets instead of a timer each. */
 const SWEEP_MS = 1_000;
+/** Sockets that are looked at before the clock is read again. */
+const SOCKETS_PER_TURN = 50;
 /** Agents are closed over this long at most when the hub shuts down, so that they do not come back at once. */
 const DRAIN_SPREAD_MS = 3_000;
 const DRAIN_STEP_MS = 50;
 /** How long a closed agent has to answer before its socket is ended. */
 const DRAIN_ANSWER_MS = 1_000;
+
+/** How an upgrade is refused before the handshake. */
+interface Refused {
+  status: 401 | 403 | 503;
+  reason: Refusal;
+  why: string;
+  headers?: Readonly<Record<string, string>>;
+}
+
+const overloads: Readonly<Record<Overload, string>> = {
+  rate: 'too many agents come at once',
+  handshakes: 'too many agents are registering',
+  late: 'the hub is behind with its work',
+};
 
 /** The agents' door: admits sockets, sweeps their deadlines, and closes them when the hub shuts down. */
 export class AgentGateway {
@@ -30,13 +47,24 @@ export class AgentGateway {
     closeTimeout: 5_000,
     perMessageDeflate: false,
   });
-  readonly #endSweep: Cancel;
+  readonly #ends: Cancel[];
+  readonly admission: Admission;
+  #sweeping = false;
   #draining: Promise<void> | undefined;
 
-  constructor(context: AgentSocketContext, access: Access) {
-    this.#context = context;
+  constructor(
+    parts: Omit<AgentSocketContext, 'admission' | 'gone'> & { limits: AdmissionLimits },
+    access: Access,
+  ) {
+    const { fleet, clock, log, limits } = parts;
+    this.admission = new Admission(limits, clock.now());
+    const gone = (agent: AgentSocket) => this.#sockets.delete(agent);
+    this.#context = { fleet, clock, log, admission: this.admission, gone };
     this.#access = access;
-    this.#endSweep = context.clock.every(SWEEP_MS, () => this.#sweep());
+    this.#ends = [
+      clock.every(SWEEP_MS, () => void this.#sweep()),
+      clock.every(TURN_MS, () => this.admission.turned(clock.now())),
+    ];
   }
 
   /** Sockets that are open, registered or not. */
@@ -53,40 +81,63 @@ export class AgentGateway {
 
   /** Admits an upgrade to an agent's socket, or refuses it before the handshake. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (this.#draining || !this.#context.fleet.admits) {
-      const seconds = String(Math.ceil(retryAfterMs() / 1_000));
-      const why = this.#draining ? 'the hub is shutting down' : 'the hub cannot reach its store';
-      refuseUpgrade(socket, 503, why, { 'Retry-After': seconds });
-      return;
-    }
-    if (!this.#access.hostAllowed(request)) {
-      refuseUpgrade(socket, 403, 'a hub without tokens answers to localhost only');
-      return;
-    }
-    if (!this.#access.originAllowed(request)) {
-      refuseUpgrade(socket, 403, 'this origin is not allowed');
-      return;
-    }
-    const verdict = this.#access.agent(bearer(request));
-    if (verdict === 'forbidden') {
-      refuseUpgrade(socket, 403, 'this token may read, not register');
-    } else if (verdict !== 'ok') {
-      refuseUpgrade(socket, 401, `the token is ${verdict}`, { 'WWW-Authenticate': 'Bearer' });
-    } else {
-      const remoteAddress = this.#access.remoteAddress(request);
-      this.#wss.handleUpgrade(request, socket, head, (agent) => this.#begin(agent, remoteAddress));
-    }
-  }
-
-  #begin(agent: AgentSocket, remoteAddress: string): void {
-    agent.begin(this.#context, remoteAddress);
-    this.#sockets.add(agent);
-    agent.once('close', () => this.#sockets.delete(agent));
-  }
-
-  #sweep(): void {
     const now = this.#context.clock.now();
-    for (const agent of this.#sockets) agent.checkDeadline(now);
+    const known = request.headers[KNOWN_HEADER] === '1';
+    const refusal = this.#notNow(known, now) ?? this.#notAllowed(request);
+    if (refusal) {
+      this.admission.refused[refusal.reason] += 1;
+      if (refusal.status === 503) refuseForNow(socket, refusal.why, this.admission.retryAfterMs(now));
+      else refuseUpgrade(socket, refusal.status, refusal.why, refusal.headers);
+      return;
+    }
+    const remoteAddress = this.#access.remoteAddress(request);
+    this.#wss.handleUpgrade(request, socket, head, (agent) =>
+      this.#begin(agent, remoteAddress, known, socket),
+    );
+  }
+
+  /** Why nobody, or not this agent, is let in now: asked before anybody looks at its token. */
+  #notNow(known: boolean, now: number): Refused | undefined {
+    if (this.#draining) return { status: 503, reason: 'stopping', why: 'the hub is shutting down' };
+    if (!this.#context.fleet.admits)
+      return { status: 503, reason: 'away', why: 'the hub cannot reach its store' };
+    const reason = this.admission.overload(known, now);
+    return reason && { status: 503, reason, why: overloads[reason] };
+  }
+
+  #notAllowed(request: IncomingMessage): Refused | undefined {
+    const forbidden = (why: string): Refused => ({ status: 403, reason: 'forbidden', why });
+    if (!this.#access.hostAllowed(request))
+      return forbidden('a hub without tokens answers to localhost only');
+    if (!this.#access.originAllowed(request)) return forbidden('this origin is not allowed');
+    const verdict = this.#access.agent(bearer(request));
+    if (verdict === 'ok') return undefined;
+    if (verdict === 'forbidden') return forbidden('this token may read, not register');
+    const headers = { 'WWW-Authenticate': 'Bearer' };
+    return { status: 401, reason: 'unauthenticated', why: `the token is ${verdict}`, headers };
+  }
+
+  #begin(agent: AgentSocket, remoteAddress: string, known: boolean, socket: Duplex): void {
+    this.admission.began(known);
+    agent.begin(this.#context, remoteAddress, socket);
+    this.#sockets.add(agent);
+  }
+
+  /** In slices: a network that lost ten thousand agents ends as many sockets here. */
+  async #sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    const { clock, fleet } = this.#context;
+    let looked = 0;
+    try {
+      for (const agent of this.#sockets) {
+        looked += 1;
+        if (looked % SOCKETS_PER_TURN === 0 && fleet.slices.over()) await fleet.slices.next();
+        agent.checkDeadline(clock.now());
+      }
+    } finally {
+      this.#sweeping = false;
+    }
   }
 
   /** Closes every agent with 1012, spread over up to three seconds, and ends those that do not answer. */
@@ -107,7 +158,7 @@ export class AgentGateway {
       await this.#wait(DRAIN_STEP_MS);
     }
     for (const agent of this.#sockets) agent.terminate();
-    this.#endSweep();
+    for (const end of this.#ends) end();
     this.#wss.close();
   }
 

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import {
   type AgentErrorCode,
@@ -16,13 +17,18 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
 import { TokenBucket } from '../token-bucket.ts';
+import type { Admission } from './admission.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
+import { FrameBoundary } from './frame-boundary.ts';
 
 /** What all agent sockets of a hub share. */
 export interface AgentSocketContext {
   fleet: Fleet;
   clock: Clock;
   log: Log;
+  /** A socket closed. */
+  gone: (agent: AgentSocket) => void;
+  admission: Admission;
 }
 
 /** How a socket closed, where its agent began it. */
@@ -45,10 +51,11 @@ const PENDING_MESSAGES = 8;
 /** What an agent may leave unread before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 
-/** How long an agent waits before it tries again where the hub is busy: 1 s to 3 s, so that they come spread out. */
-export function retryAfterMs(): number {
-  return 1_000 + Math.random() * 2_000;
-}
+/** The two first bytes of an empty ping from an agent, final and masked; the mask's four bytes follow. */
+const PING_HEAD = [0x89, 0x80] as const;
+const PING_BYTES = 6;
+/** An empty pong (RFC 6455, sections 5.5.2 and 5.5.3). */
+const PONG = Buffer.from([0x8a, 0x00]);
 
 /** The socket of one agent, from the upgrade to the close. Its state says which messages it may send. */
 export class AgentSocket extends WebSocket {
@@ -60,9 +67,10 @@ export class AgentSocket extends WebSocket {
   #errors: TokenBucket | undefined;
   #pending = 0;
   #work: Promise<void> | undefined;
+  readonly #boundary = new FrameBoundary();
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
-  begin(context: AgentSocketContext, remoteAddress: string): void {
+  begin(context: AgentSocketContext, remoteAddress: string, socket: Duplex): void {
     const now = context.clock.now();
     this.#context = context;
     this.remoteAddress = remoteAddress;
@@ -74,6 +82,25 @@ export class AgentSocket extends WebSocket {
     this.on('ping', onPing);
     this.on('pong', onPong);
     this.on('close', onClose);
+    this.#takePings(socket);
+  }
+
+  /**
+   * Stands before ws in what comes from the socket: most of it are heartbeats, empty pings of six bytes that need
+   * no parser and no stream of their own to be answered. Everything else goes on to ws as it came.
+   */
+  #takePings(socket: Duplex): void {
+    const toWs = socket.listeners('data');
+    socket.removeAllListeners('data');
+    socket.on('data', (chunk: Buffer) => {
+      const isPing = chunk.length === PING_BYTES && chunk[0] === PING_HEAD[0] && chunk[1] === PING_HEAD[1];
+      if (isPing && this.#boundary.here) {
+        if (this.#heartbeat() && this.#mayWrite()) socket.write(PONG);
+      } else {
+        this.#boundary.passed(chunk);
+        for (const listener of toWs) listener.call(socket, chunk);
+      }
+    });
   }
 
   get live(): boolean {
@@ -105,14 +132,21 @@ export class AgentSocket extends WebSocket {
 
   /** The hub shuts down. The session is left in the fleet, so that its waiting heartbeat is written all the same. */
   drain(): void {
-    this.#state = { kind: 'closed' };
+    this.#enter({ kind: 'closed' });
     this.close(CLOSE.restarting.code, CLOSE.restarting.reason);
+  }
+
+  /** Out of the registration, or from there on. */
+  #enter(state: Extract<State, { kind: 'live' | 'closed' }>): void {
+    const { kind } = this.#state;
+    this.#state = state;
+    if (kind === 'awaiting registration' || kind === 'registering') this.#context?.admission.ended();
   }
 
   #closeState(ending?: Ending): void {
     const state = this.#state;
     if (state.kind === 'closed') return;
-    this.#state = { kind: 'closed', ...(ending && { ending }) };
+    this.#enter({ kind: 'closed', ...(ending && { ending }) });
     if (state.kind === 'live') this.#sessionOver(state.session, ending);
   }
 
@@ -124,6 +158,7 @@ export class AgentSocket extends WebSocket {
 
   /** For `onClose`: the close has happened, whoever began it. */
   closed(code: number, reason: Buffer): void {
+    this.#context?.gone(this);
     const detail = reason.length > 0 ? reason.toString() : undefined;
     this.#closeState({ goodbye: GOODBYE_CODES.has(code), code, ...(detail && { detail }) });
   }
@@ -142,10 +177,15 @@ export class AgentSocket extends WebSocket {
    * and so also that of an agent whose pings of a minute came at once.
    */
   pinged(data: Buffer): void {
+    if (this.#heartbeat() && this.#mayWrite()) this.pong(data);
+  }
+
+  /** Counts a ping; false where it is not to be answered. */
+  #heartbeat(): boolean {
     const now = this.#now();
-    if (!this.#admits(now)) return;
-    if (this.#mayWrite()) this.pong(data);
+    if (!this.#admits(now)) return false;
     if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
+    return true;
   }
 
   /** A pong that nobody asked for: no heartbeat, but a frame like any other. */
@@ -216,7 +256,7 @@ export class AgentSocket extends WebSocket {
     };
     const outcome = await this.#context?.fleet.registrar.register(message, link);
     if (outcome?.kind !== 'registered') {
-      this.end(CLOSE.busy, busyReason(retryAfterMs()));
+      this.#sendAway();
       return;
     }
     const { session, reply } = outcome;
@@ -225,7 +265,7 @@ export class AgentSocket extends WebSocket {
       this.#sessionOver(session, this.#state.ending);
       return;
     }
-    this.#state = { kind: 'live', session };
+    this.#enter({ kind: 'live', session });
     if (session.ended) this.end(CLOSE.superseded);
     else this.#send(reply);
   }
@@ -257,14 +297,15 @@ export class AgentSocket extends WebSocket {
       return;
     }
     this.#pending += 1;
-    const turn = (this.#work ?? Promise.resolve()).then(run);
-    this.#work = turn
-      .catch(() => {})
-      .finally(() => {
-        this.#pending -= 1;
-        if (this.#pending === 0) this.#work = undefined;
-      });
-    this.#logged(turn);
+    const turn = this.#work ? this.#work.then(run) : run();
+    const over = (): void => {
+      this.#pending -= 1;
+      if (this.#pending === 0) this.#work = undefined;
+    };
+    this.#work = turn.then(over, (error: unknown) => {
+      over();
+      this.#failed(error);
+    });
   }
 
   /** Answers a bad message. A flood of them ends the session. */
@@ -299,10 +340,17 @@ export class AgentSocket extends WebSocket {
   }
 
   #logged(work: Promise<unknown> | undefined): void {
-    work?.catch((error: unknown) => {
-      this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
-      this.end(CLOSE.busy, busyReason(retryAfterMs()));
-    });
+    work?.catch((error: unknown) => this.#failed(error));
+  }
+
+  /** The registration cannot be taken now. */
+  #sendAway(): void {
+    this.end(CLOSE.busy, busyReason(this.#context?.admission.retryAfterMs(this.#now()) ?? 1_000));
+  }
+
+  #failed(error: unknown): void {
+    this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
+    this.#sendAway();
   }
 }
 

@@ -23,8 +23,9 @@ export type Decoded = Register | StatsMessage | Deregister | BadMessage;
 const STATS_ENVELOPE_BYTES = 64;
 
 const typed = z.object({ type: z.string() });
-/** Stats are the hot message: their schema is compiled. */
+/** Stats come all the time, and registrations in storms: their schemas are compiled. */
 const stats = z.compile(statsMessageSchema, { strict: true });
+const register = z.compile(registerSchema, { strict: true });
 
 /** Reads one text frame of an agent. It never throws. */
 export function decodeAgentMessage(frame: Buffer): Decoded {
@@ -49,7 +50,7 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
       }
       return read(stats, value);
     case 'register':
-      return read(registerSchema, value);
+      return read(register, value);
     case 'deregister':
       return read(deregisterSchema, value);
     default:

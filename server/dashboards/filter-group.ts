@@ -7,7 +7,7 @@ import {
 } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import { CursorCodec, subscriptionKey } from '../fleet/cursor.ts';
-import type { Applied, View } from '../fleet/view.ts';
+import type { Applied, FleetView } from '../fleet/fleet-view.ts';
 import type { Position } from '../store/fleet-store.ts';
 import { eventFor, pagedEvents } from './pages.ts';
 
@@ -23,7 +23,7 @@ export interface GroupMember {
 }
 
 export interface GroupParts {
-  view: View;
+  view: FleetView;
   clock: Clock;
   /** Sends one packet to all that are in the room; encoded once. */
   broadcast: (room: string, changes: Changes) => void;

@@ -2,11 +2,11 @@ import type { HeartbeatTiming } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { FleetStore, NodeRecord, Stored } from '../store/fleet-store.ts';
+import type { FleetView } from './fleet-view.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { Pacing } from './pacing.ts';
 import type { Presence } from './presence.ts';
 import type { Sessions } from './sessions.ts';
-import type { View } from './view.ts';
 
 /** What every part of a hub's fleet works with. */
 export interface FleetContext {
@@ -16,7 +16,7 @@ export interface FleetContext {
   readonly store: FleetStore;
   readonly clock: Clock;
   readonly log: Log;
-  readonly view: View;
+  readonly view: FleetView;
   readonly sessions: Sessions;
   readonly heartbeats: Heartbeats;
   readonly presence: Presence;
@@ -37,13 +37,8 @@ export function newerRecord(
   return own && (!seen || own.node.seq > seen.node.seq) ? own : seen;
 }
 
-/** The newest that this hub knows of a node without asking the store. */
-export function bestKnown({ view, sessions }: FleetContext, id: string): Stored {
+/** The newest that this hub knows of a node without asking the store; undefined where only the store can tell. */
+export function bestKnown({ view, sessions }: FleetContext, id: string): Stored | undefined {
   const record = newerRecord(sessions.get(id)?.record, view.get(id));
-  if (record) return { kind: 'node', record, restored: false };
-  const version = view.goneAt(id);
-  return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };
+  return record ? { kind: 'node', record, restored: false } : view.stored(id);
 }
-
-/** How long a reply that reports a write waits for this hub's own view to show it. */
-export const VIEW_WAIT_MS = 1_000;

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connection, FleetNode, HeartbeatTiming, NodeFacts, Reason } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
-import type { Change, NodeRecord, Stored } from '../store/fleet-store.ts';
+import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp } from './transition.ts';
 
 /** What a registering agent said, and what the hub adds. */
@@ -21,13 +21,15 @@ export interface Registration {
 export function decideRegistration(stored: Stored, registration: Registration, stamp: Stamp): Change {
   const { session, instanceId } = registration;
   const at = instant(stamp.now);
+  const seq = versionOf(stored) + 1;
   const old = stored.kind === 'node' ? stored.record : undefined;
   const reason = old ? returnReason(old, instanceId) : 'registered';
   const conditions = old?.node.conditions ?? [];
   const status = contactStatus(conditions);
+  // What the agent said comes last: adding fields to a copy costs V8 fifty times as much as copying them in.
   const node: FleetNode = {
-    ...nodeFrom(registration),
-    seq: 1,
+    id: registration.id,
+    seq,
     status,
     reason,
     statusSince: old?.node.status === status ? old.node.statusSince : at,
@@ -37,10 +39,11 @@ export function decideRegistration(stored: Stored, registration: Registration, s
     connection: registration.connection,
     createdAt: old?.node.createdAt ?? at,
     registeredAt: at,
+    ...factsOf(registration),
   };
-  const change = changeOf(
+  return changeOf(
     stored,
-    { node, session, instanceId, sessionSeq: 0 },
+    { node, session, instanceId, sessionSeq: seq },
     {
       type: old ? 'reregistered' : 'registered',
       from: old?.node.status ?? null,
@@ -51,7 +54,6 @@ export function decideRegistration(stored: Stored, registration: Registration, s
     { heartbeat: 'set', look: { afterMs: registration.timing.timeoutMs } },
     stamp,
   );
-  return { ...change, record: { ...change.record, sessionSeq: change.event.seq } };
 }
 
 function returnReason(old: NodeRecord, instanceId: string): Reason {
@@ -59,9 +61,9 @@ function returnReason(old: NodeRecord, instanceId: string): Reason {
   return stillBeat && old.instanceId !== instanceId ? 'superseded' : 'reconnected';
 }
 
-function nodeFrom({ id, facts }: Registration): Pick<FleetNode, 'id'> & Omit<NodeFacts, 'nodeId'> {
+function factsOf({ facts }: Registration): Omit<NodeFacts, 'nodeId'> {
   const { nodeId: _, ...rest } = facts;
-  return { id, ...rest };
+  return rest;
 }
 
 /** A second `register` on a live session: the node's facts, and its timing, are replaced where they differ. */
@@ -81,7 +83,12 @@ export function decideUpdate(stored: Stored, registration: Registration, stamp: 
     createdAt,
     registeredAt,
   };
-  const node: FleetNode = { ...nodeFrom(registration), ...kept, heartbeat: registration.timing };
+  const node: FleetNode = {
+    id: record.node.id,
+    ...kept,
+    heartbeat: registration.timing,
+    ...factsOf(registration),
+  };
   if (isDeepStrictEqual(node, record.node)) return undefined;
   return changeOf(
     stored,

@@ -2,8 +2,8 @@ import type { FleetEvent } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
 import { comparePositions, type FleetStore, type LogEntry, type Position } from '../store/fleet-store.ts';
 import { CursorCodec, subscriptionKey } from './cursor.ts';
+import type { FleetView } from './fleet-view.ts';
 import { isAhead } from './replay.ts';
-import type { View } from './view.ts';
 
 /** How long a hub waits for its own view, where a cursor from another hub is ahead of it. */
 const VIEW_WAIT_MS = 1_000;
@@ -23,10 +23,10 @@ export type EventPage =
 export class EventLog {
   readonly codec = new CursorCodec(subscriptionKey({}, 'full'));
   readonly #store: FleetStore;
-  readonly #view: View;
+  readonly #view: FleetView;
   readonly #clock: Clock;
 
-  constructor({ store, view }: { store: FleetStore; view: View }, clock: Clock) {
+  constructor({ store, view }: { store: FleetStore; view: FleetView }, clock: Clock) {
     this.#store = store;
     this.#view = view;
     this.#clock = clock;

@@ -1,9 +1,11 @@
 import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from '../../shared/index.ts';
 import { type Cancel, type Clock, instant } from '../clock.ts';
 import type { Log } from '../log.ts';
+import { Slices } from '../slices.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
+import type { FleetView } from './fleet-view.ts';
 import { Follower, STALL_MS } from './follower.ts';
 import { FLUSH_INTERVAL_MS, Guardian } from './guardian.ts';
 import { Heartbeats } from './heartbeats.ts';
@@ -13,6 +15,12 @@ import { Presence } from './presence.ts';
 import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
 import { View } from './view.ts';
+
+/** How often a hub looks at its shards without being rung for: silence is seen no later than that. */
+const LOOK_INTERVAL_MS = 50;
+
+/** Vouched heartbeats are checked after so long at the latest. */
+const DOUBT_AFTER_MS = 60_000;
 
 export interface FleetOptions {
   hubId: string;
@@ -25,6 +33,8 @@ export interface FleetOptions {
   store: FleetStore;
   clock: Clock;
   log: Log;
+  /** What it keeps of the fleet; the whole of it where nothing else is given. */
+  view?: FleetView;
 }
 
 /**
@@ -33,7 +43,7 @@ export interface FleetOptions {
  * `view` and `presence`.
  */
 export class Fleet {
-  readonly view: View;
+  readonly view: FleetView;
   readonly sessions = new Sessions();
   readonly hubId: string;
   readonly presence: Presence;
@@ -42,6 +52,8 @@ export class Fleet {
   /** Agents that register and beat by requests. */
   readonly httpAgents: HttpAgents;
   readonly store: FleetStore;
+  /** The turns that all long work of this hub takes. */
+  readonly slices: Slices;
   readonly #context: FleetContext;
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
@@ -52,12 +64,16 @@ export class Fleet {
   /** How far the store's clock is ahead of ours. */
   #storeAheadMs = 0;
   #beatAt: number;
+  #flushedAt = Number.NEGATIVE_INFINITY;
+  /** The shard whose turn it last was. */
+  #doubted = 0;
 
   constructor(options: FleetOptions) {
     const { store, clock, log, timing, hubId } = options;
     this.store = store;
     this.hubId = hubId;
-    this.view = new View(store.shards, (id) => store.shardOf(id), clock);
+    this.slices = new Slices(clock);
+    this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
     const lease = () => ({
       hubId,
@@ -102,7 +118,7 @@ export class Fleet {
     await Promise.all(this.#followers.map((follower) => follower.wake()));
     this.#beatAt = clock.now();
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
-    this.#ends.push(clock.every(FLUSH_INTERVAL_MS, () => this.#beat()));
+    this.#ends.push(clock.every(LOOK_INTERVAL_MS, () => this.#beat()));
   }
 
   /** Writes what waits and ends. The nodes stay as they are: only their heartbeats judge them. */
@@ -114,9 +130,9 @@ export class Fleet {
     await this.presence.stop();
   }
 
-  /** True while the view is loaded and every shard of the store is in reach. */
+  /** True while every shard of the store is in reach, which none is before the view has loaded it. */
   get ready(): boolean {
-    return this.view.loaded && this.presence.state.state === 'live';
+    return this.presence.state.state === 'live';
   }
 
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
@@ -173,17 +189,28 @@ export class Fleet {
 
   #beat(): void {
     const now = this.#context.clock.now();
-    const late = now - this.#beatAt - FLUSH_INTERVAL_MS;
+    const late = now - this.#beatAt - LOOK_INTERVAL_MS;
     this.#beatAt = now;
     if (late > STALL_MS) {
       this.#context.log.warn({ lateMs: late }, 'This hub stalled; silence from before it judges nobody');
       for (const follower of this.#followers) follower.stalled();
       this.presence.renewNow();
     }
+    const flushes = now - this.#flushedAt > FLUSH_INTERVAL_MS - LOOK_INTERVAL_MS;
+    if (flushes) this.#flushedAt = now;
     for (const follower of this.#followers) {
-      if (follower.usable) void this.#flush(follower.shard);
+      if (flushes && follower.usable) void this.#flush(follower.shard);
       void follower.wake();
     }
+    this.#doubtInTurn(now);
+  }
+
+  /** Each shard's heartbeats are checked once a minute even if nothing was heard: somebody may have deleted a record. */
+  #doubtInTurn(now: number): void {
+    const turn = Math.floor((now / DOUBT_AFTER_MS) * this.store.shards) % this.store.shards;
+    if (turn === this.#doubted) return;
+    this.#doubted = turn;
+    this.#heartbeats.doubt(this.sessions.ofShard(turn));
   }
 
   #flush(shard: number): Promise<void> {
@@ -206,7 +233,9 @@ export class Fleet {
   }
 
   async #writeHeartbeats(shard: number): Promise<void> {
-    const answer = await this.#heartbeats.flush(this.store, shard, this.#context.clock.now());
+    const followed = this.#followers[shard]?.position;
+    const now = this.#context.clock.now();
+    const answer = await this.#heartbeats.flush(this.store, shard, now, followed);
     if (answer === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
     await this.#guardian.answered(shard, answer);
   }
@@ -215,15 +244,18 @@ export class Fleet {
     const { store, clock, log, view, timing } = this.#context;
     return new Follower(
       shard,
-      { store, clock, log, view, shortestTimeoutMs: timing.timeoutMs },
+      { store, clock, log, view, slices: this.slices, shortestTimeoutMs: timing.timeoutMs },
       {
         lost: (of, viewIsWhole) => {
+          this.#heartbeats.doubt(this.sessions.ofShard(of));
           // The leases may be gone with the rest, and a hub without one looks dead to the others.
           this.presence.renewNow();
           return this.#guardian.lost(of, viewIsWhole);
         },
         merge: (unmerged) => this.#guardian.merge(unmerged),
+        loaded: (of) => this.#guardian.recheck(of),
         recovered: async (of) => {
+          this.#heartbeats.doubt(this.sessions.ofShard(of));
           await this.#writeHeartbeats(of);
           await this.pacing.recovered(of);
           await this.registrar.writeWaitingCloses(of);

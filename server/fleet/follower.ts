@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import type { Slices } from '../slices.ts';
 import {
   type FleetStore,
   type LogEntry,
@@ -10,10 +11,12 @@ import {
   StoreAwayError,
   type TickAnswer,
 } from '../store/fleet-store.ts';
-import type { View } from './view.ts';
+import type { FleetView } from './fleet-view.ts';
 
-/** Log entries that one look takes at most: about 5 ms of work, so that heartbeats are served in between. */
-const ENTRIES_PER_TICK = 500;
+/** Log entries that one look takes at most: reading them is about 5 ms of work that cannot be cut. */
+const ENTRIES_PER_TICK = 250;
+/** Entries that are applied before the clock is read again. */
+const ENTRIES_PER_TURN = 25;
 /** Overdue nodes that one look examines at most. */
 const OVERDUE_PER_TICK = 200;
 /** Lost records that are put back in one call. */
@@ -27,6 +30,8 @@ export interface FollowerDuties {
   lost: (shard: number, viewIsWhole: boolean) => LostNode[];
   /** Merges what the store holds otherwise than we knew. */
   merge: (unmerged: Awaited<ReturnType<FleetStore['restore']>>) => Promise<void>;
+  /** The shard was loaded: its log is followed from here on, and nothing is told of what came before. */
+  loaded: (shard: number) => Promise<void>;
   /** Writes the heartbeats that waited while the store was away, then the closes. */
   recovered: (shard: number) => Promise<void>;
   /** An event was applied to the view. */
@@ -60,6 +65,8 @@ export class Follower {
   /** The view held all of the shard, up to the moment when something was lost. */
   #viewIsWhole = false;
   #reachable = false;
+  /** A write failed since the last look: what waits because of it is written after the next one. */
+  #doubted = false;
   #skip = 0;
   #running: Promise<void> | undefined;
   #again = false;
@@ -68,16 +75,24 @@ export class Follower {
   #lookedAt = Number.NEGATIVE_INFINITY;
 
   readonly #store: FleetStore;
-  readonly #view: View;
+  readonly #view: FleetView;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #slices: Slices;
   readonly #duties: FollowerDuties;
   /** The shortest timeout that any node of this hub has: before the store was seen for so long, nobody is due. */
   readonly #shortestTimeoutMs: number;
 
   constructor(
     shard: number,
-    parts: { store: FleetStore; view: View; clock: Clock; log: Log; shortestTimeoutMs: number },
+    parts: {
+      store: FleetStore;
+      view: FleetView;
+      clock: Clock;
+      log: Log;
+      slices: Slices;
+      shortestTimeoutMs: number;
+    },
     duties: FollowerDuties,
   ) {
     this.shard = shard;
@@ -85,6 +100,7 @@ export class Follower {
     this.#view = parts.view;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#slices = parts.slices;
     this.#shortestTimeoutMs = parts.shortestTimeoutMs;
     this.#duties = duties;
   }
@@ -92,6 +108,11 @@ export class Follower {
   /** The shard can be written to: it is in reach and nothing has to be put back or loaded first. */
   get usable(): boolean {
     return this.#reachable && this.#phase.kind === 'following';
+  }
+
+  /** How far the shard's log was followed; nothing while the shard is not followed. */
+  get position(): Position | undefined {
+    return this.#phase.kind === 'following' ? this.#phase.position : undefined;
   }
 
   get reachable(): boolean {
@@ -125,6 +146,7 @@ export class Follower {
   /** A write failed or found another data set: look at once. */
   doubt(): void {
     this.stalled();
+    this.#doubted = true;
     void this.wake();
   }
 
@@ -179,8 +201,9 @@ export class Follower {
   async #load(why: string): Promise<void> {
     const { position, pages } = await this.#store.snapshot(this.shard);
     const records = [];
-    for await (const page of pages) records.push(...page);
-    this.#view.load(this.shard, records, position, why);
+    if (this.#view.keepsRecords) for await (const page of pages) records.push(...page);
+    await this.#view.load(this.shard, records, position, why);
+    await this.#duties.loaded(this.shard);
     this.#viewIsWhole = true;
     this.#phase = { kind: 'following', position, caughtUp: false };
     this.#again = true;
@@ -189,6 +212,7 @@ export class Follower {
 
   async #becomeReachable(): Promise<void> {
     if (this.storeSince === Number.POSITIVE_INFINITY) this.storeSince = this.#clock.now();
+    this.#doubted = false;
     await this.#duties.recovered(this.shard);
     this.#reach(true);
   }
@@ -236,8 +260,9 @@ export class Follower {
 
   async #take(phase: Extract<Phase, { kind: 'following' }>, news: Extract<TickAnswer, { kind: 'news' }>) {
     this.#duties.time(news.now);
-    if (!this.#reachable) await this.#becomeReachable();
-    for (const entry of news.entries) {
+    if (!this.#reachable || this.#doubted) await this.#becomeReachable();
+    for (const [index, entry] of news.entries.entries()) {
+      if (index % ENTRIES_PER_TURN === 0 && this.#slices.over()) await this.#slices.next();
       if (this.#view.apply(this.shard, entry, phase.caughtUp) === 'hole') {
         this.#reload(`version ${entry.event.seq} of ${entry.event.nodeId} came without the one before`);
         return;
@@ -246,14 +271,14 @@ export class Follower {
       this.#view.advance(this.shard, phase.position);
       this.#duties.followed(entry);
     }
-    phase.caughtUp = news.entries.length < ENTRIES_PER_TICK;
+    phase.caughtUp = !news.moreLogged;
     if (!phase.caughtUp) this.#again = true;
     if (news.looked > 0) await this.#judge(news);
   }
 
   async #judge(news: Extract<TickAnswer, { kind: 'news' }>): Promise<void> {
     const left = news.silent.length > 0 ? await this.#duties.judge(news.silent, this.storeSince) : 0;
-    const more = news.looked >= OVERDUE_PER_TICK;
+    const more = news.moreDue;
     // Those that may not be judged yet stay at the front: step over them, or they would hide the others.
     this.#skip = more ? this.#skip + left : 0;
     if (more) this.#again = true;

@@ -8,6 +8,7 @@ import {
   type NotRestored,
   type RefusedBeat,
   type SilentNode,
+  type Stored,
   withTiming,
 } from '../store/fleet-store.ts';
 import type { FleetContext } from './context.ts';
@@ -15,6 +16,9 @@ import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
 import type { LiveSession } from './sessions.ts';
 import { settle } from './settle.ts';
+
+/** Sessions whose nodes are read again at a time. */
+const RECHECK_PAGE = 100;
 
 /** Heartbeats wait in a hub for up to this long before they are written. */
 export const FLUSH_INTERVAL_MS = 100;
@@ -82,16 +86,51 @@ export class Guardian {
   followed(entry: LogEntry): void {
     const { event } = entry;
     const session = this.#context.sessions.get(event.nodeId);
-    if (!session || session.leaving) return;
+    if (!session) return;
+    session.doubts += 1;
+    if (session.leaving) return;
     if (event.type !== 'removed' && entry.session === session.session) {
       // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
-      const record = this.#context.view.get(event.nodeId);
-      if (!record || record.node.seq < session.record.node.seq) return;
+      const record = this.#context.view.get(event.nodeId) ?? recordOf(entry);
+      if (record.node.seq < session.record.node.seq) return;
       session.record = record;
+      session.connection = record.node.connection ?? session.connection;
       // Whoever wrote it may not have heard of the timing that this hub gave since.
       this.#context.pacing.show(session);
     } else if (event.seq > session.record.sessionSeq) {
       this.#end(session, event.type === 'removed' ? CLOSE.removed : CLOSE.superseded);
+    }
+  }
+
+  /**
+   * What became of this hub's sessions while it did not follow their shard: it looks again what speaks for each
+   * node. Only where it keeps no view, which was loaded afresh and knows. Throws `StoreAwayError`.
+   */
+  async recheck(shard: number): Promise<void> {
+    const { store, sessions, view } = this.#context;
+    if (view.keepsRecords) return;
+    const all = [...sessions.ofShard(shard)];
+    for (let from = 0; from < all.length; from += RECHECK_PAGE) {
+      const page = all.slice(from, from + RECHECK_PAGE);
+      await Promise.all(
+        page.map(async (session) => this.#rechecked(session, await store.read(session.nodeId))),
+      );
+    }
+  }
+
+  #rechecked(session: LiveSession, stored: Stored): void {
+    if (session.ended || session.leaving) return;
+    const { node, sessionSeq } = session.record;
+    if (stored.kind === 'gone') {
+      if (stored.tombstone.version >= sessionSeq) this.#end(session, CLOSE.removed);
+    } else if (stored.kind === 'node') {
+      const { record } = stored;
+      if (record.session !== session.session) {
+        if (record.sessionSeq >= sessionSeq) this.#end(session, CLOSE.superseded);
+      } else if (record.node.seq > node.seq) {
+        session.record = record;
+        this.#context.pacing.show(session);
+      }
     }
   }
 
@@ -175,4 +214,8 @@ export class Guardian {
       }),
     );
   }
+}
+
+function recordOf({ event, session, sessionSeq, instanceId, changeId }: LogEntry): NodeRecord {
+  return { node: event.node, session, sessionSeq, instanceId, changeId };
 }

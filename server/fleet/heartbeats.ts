@@ -1,4 +1,4 @@
-import type { Beat, BeatAnswer, FleetStore } from '../store/fleet-store.ts';
+import type { Beat, BeatAnswer, FleetStore, Position } from '../store/fleet-store.ts';
 import type { LiveSession } from './sessions.ts';
 
 /**
@@ -28,8 +28,16 @@ export class Heartbeats {
     session.waitingStats = undefined;
   }
 
-  /** Writes what waits of a shard. What could not be written waits on, merged with what came meanwhile. */
-  async flush(store: FleetStore, shard: number, now: number): Promise<BeatAnswer | undefined> {
+  /**
+   * Writes what waits of a shard, whose log was followed as far as `followed`. What could not be written waits
+   * on, merged with what came meanwhile.
+   */
+  async flush(
+    store: FleetStore,
+    shard: number,
+    now: number,
+    followed: Position | undefined,
+  ): Promise<BeatAnswer | undefined> {
     const taken = this.#waiting[shard];
     if (!taken || taken.length === 0) return undefined;
     this.#waiting[shard] = [];
@@ -42,14 +50,21 @@ export class Heartbeats {
       beats.push(beat);
     }
     if (beats.length === 0) return undefined;
+    const checks = toBeChecked(sessions);
     try {
-      const answer = await store.beat(shard, beats);
+      const answer = await store.beat(shard, beats, followed);
       if (answer === 'epoch') this.#putBack(shard, sessions, beats);
+      else noteChecked(checks, answer);
       return answer;
     } catch (error) {
       this.#putBack(shard, sessions, beats);
       throw error;
     }
+  }
+
+  /** The log was lost or not followed for a while, or a while has passed: every heartbeat is to be checked again. */
+  doubt(sessions: Iterable<LiveSession>): void {
+    for (const session of sessions) session.doubts += 1;
   }
 
   #putBack(shard: number, sessions: readonly LiveSession[], beats: readonly Beat[]): void {
@@ -71,5 +86,27 @@ function takeBeat(session: LiveSession, now: number): Beat | undefined {
   session.waitingStats = undefined;
   const ttlMs = session.timing.timeoutMs - Math.max(0, now - session.lastBeatAt);
   if (ttlMs <= 0) return undefined;
-  return { id: session.nodeId, session: session.session, ttlMs, ...(stats !== undefined && { stats }) };
+  const vouched = session.checkedAt === session.doubts;
+  const beat: Beat = { id: session.nodeId, session: session.session, ttlMs, vouched };
+  if (stats !== undefined) beat.stats = stats;
+  return beat;
+}
+
+/** Sessions whose heartbeats go to be checked, with their doubts now: what is heard meanwhile is a new doubt. */
+function toBeChecked(sessions: readonly LiveSession[]): Array<{ session: LiveSession; doubts: number }> {
+  return sessions
+    .filter(({ checkedAt, doubts }) => checkedAt !== doubts)
+    .map((session) => ({ session, doubts: session.doubts }));
+}
+
+/** The store took these heartbeats: from now on the hub vouches for the sessions, until it hears of their nodes. */
+function noteChecked(
+  checks: ReadonlyArray<{ session: LiveSession; doubts: number }>,
+  { refused, returned }: Exclude<BeatAnswer, 'epoch'>,
+): void {
+  const notOrdinary = new Set(returned);
+  for (const { id } of refused) notOrdinary.add(id);
+  for (const { session, doubts } of checks) {
+    if (!notOrdinary.has(session.nodeId)) session.checkedAt = doubts;
+  }
 }

@@ -2,7 +2,7 @@ import type { Connection, HeartbeatTiming, NodeStats, Register, Registered } fro
 import { instant, msOf } from '../clock.ts';
 import { LostDataError, type NodeRecord, type NotRestored, StoreAwayError } from '../store/fleet-store.ts';
 import type { ConditionReports } from './condition-reports.ts';
-import { bestKnown, type FleetContext, VIEW_WAIT_MS } from './context.ts';
+import { bestKnown, type FleetContext } from './context.ts';
 import { decideReturn } from './decide-liveness.ts';
 import { lostNode } from './decide-restore.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
@@ -81,7 +81,7 @@ export class HttpAgents {
   /** The node's agent ends and takes its node along. Not where the agent holds a socket: it says so there. */
   async deregister(id: string): Promise<RemovalOutcome | 'not-http'> {
     const known = bestKnown(this.#context, id);
-    const record = known.kind === 'node' ? known.record : await this.#read(id);
+    const record = known?.kind === 'node' ? known.record : await this.#read(id);
     if (!record) return 'nothing';
     if (record.node.connection?.transport !== 'http') return 'not-http';
     return this.#registrar.remove(id, { reason: 'deregistered', session: record.session });
@@ -91,7 +91,7 @@ export class HttpAgents {
   async heldBySocket(id: string): Promise<boolean> {
     const { store, storeNow } = this.#context;
     const known = bestKnown(this.#context, id);
-    if (known.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return false;
+    if (known?.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return false;
     // From the store: the hub that holds the socket may have changed its timing without an event.
     const record = await this.#read(id);
     if (record?.node.connection?.transport !== 'websocket') return false;
@@ -103,7 +103,7 @@ export class HttpAgents {
   async #heartbeat(heartbeat: HttpHeartbeat): Promise<HttpHeartbeatOutcome> {
     const { id } = heartbeat;
     const known = bestKnown(this.#context, id);
-    let record = known.kind === 'node' ? known.record : undefined;
+    let record = known?.kind === 'node' ? known.record : undefined;
     // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse, and only it
     // knows the timing that a socket's session was given.
     if (!record || refusal(record, heartbeat) || record.node.connection?.transport === 'websocket')
@@ -171,7 +171,7 @@ export class HttpAgents {
     if (settled.kind !== 'done') return record;
     const { change } = settled;
     log.info({ nodeId: id, to: change.event.to }, 'Node is back: its heartbeats resumed');
-    await view.waitFor(id, change.event.seq, VIEW_WAIT_MS);
+    await view.waitFor(id, change.event.seq);
     return change.record;
   }
 

@@ -11,9 +11,10 @@ import {
 } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
 import { shortSession } from '../log.ts';
+import { shareFacts } from '../shared-parts.ts';
 import { type Change, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
-import { bestKnown, type FleetContext, newerRecord, VIEW_WAIT_MS } from './context.ts';
+import { bestKnown, type FleetContext, newerRecord } from './context.ts';
 import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
@@ -65,7 +66,6 @@ export class Registrar {
     const session: LiveSession = {
       nodeId: id,
       session: record.session,
-      instanceId: record.instanceId,
       shard: this.#context.store.shardOf(id),
       connection: registration.connection,
       end: link.end,
@@ -77,13 +77,15 @@ export class Registrar {
       lastBeatAt: clock.now(),
       beatWaits: false,
       waitingStats: undefined,
+      doubts: 0,
+      checkedAt: -1,
       conditionsInherited: record.node.conditions.length > 0,
       leaving: false,
       ended: false,
     };
     sessions.attach(session)?.end(CLOSE.superseded);
     this.#tell(change);
-    await view.waitFor(id, event.seq, VIEW_WAIT_MS);
+    await view.waitFor(id, event.seq);
     const reply = this.#reply(change, event.type === 'reregistered', session.told);
     return { kind: 'registered', session, reply };
   }
@@ -101,7 +103,7 @@ export class Registrar {
     if (!claimed) return 'busy';
     const { change } = claimed;
     this.#tell(change);
-    await this.#context.view.waitFor(change.id, change.event.seq, VIEW_WAIT_MS);
+    await this.#context.view.waitFor(change.id, change.event.seq);
     return this.#reply(change, change.event.type === 'reregistered');
   }
 
@@ -160,7 +162,7 @@ export class Registrar {
     }
     if (!session.ended) session.record = settled.change.record;
     this.#context.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
-    await this.#context.view.waitFor(session.nodeId, settled.change.event.seq, VIEW_WAIT_MS);
+    await this.#context.view.waitFor(session.nodeId, settled.change.event.seq);
     return { kind: 'updated', reply: this.#reply(settled.change, true, session.told) };
   }
 
@@ -216,7 +218,7 @@ export class Registrar {
     if (settled.kind === 'nothing') return 'nothing';
     if (settled.kind !== 'done') return 'busy';
     this.#context.log.info({ nodeId: id, reason: ask.reason, detail: ask.detail }, 'Node removed');
-    await this.#context.view.waitFor(id, settled.change.event.seq, VIEW_WAIT_MS);
+    await this.#context.view.waitFor(id, settled.change.event.seq);
     return 'removed';
   }
 
@@ -268,6 +270,7 @@ export class Registrar {
     connection: Connection,
     timing: HeartbeatTiming = agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
   ): Registration {
+    shareFacts(message.node);
     return {
       id: nodeIdOf(message.node),
       session,

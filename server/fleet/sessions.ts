@@ -8,9 +8,8 @@ import type { NodeRecord } from '../store/fleet-store.ts';
 export interface LiveSession {
   readonly nodeId: string;
   readonly session: string;
-  readonly instanceId: string;
   readonly shard: number;
-  readonly connection: Connection;
+  connection: Connection;
   /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
   readonly end: (code: CloseCode) => void;
   /** Tells the agent another timing. False where it cannot be told now. */
@@ -29,6 +28,10 @@ export interface LiveSession {
   beatWaits: boolean;
   /** The newest stats that wait to be written, as JSON. */
   waitingStats: string | undefined;
+  /** How often something was heard of this node that its next heartbeat has to be checked for. */
+  doubts: number;
+  /** `doubts` when the store last took a checked heartbeat: while they are equal, heartbeats are vouched for. */
+  checkedAt: number;
   /** The conditions in the record were reported by an earlier instance of the agent. */
   conditionsInherited: boolean;
   /** Its agent asked to be removed: the removal that follows is not to be answered as somebody else's. */

@@ -48,12 +48,14 @@ export function changeOf(
 ): Change {
   const expected = versionOf(stored);
   const seq = expected + 1;
-  const node = liveness.removed ? record.node : { ...record.node, seq };
+  const { session, sessionSeq, instanceId } = record;
+  const { type, from, to, reason, evidence } = step;
+  const node = liveness.removed || record.node.seq === seq ? record.node : { ...record.node, seq };
   return {
     id: node.id,
     expected,
-    record: { ...record, node, changeId: stamp.changeId },
-    event: { seq, nodeId: node.id, at: instant(stamp.now), ...step, node },
+    record: { node, session, sessionSeq, instanceId, changeId: stamp.changeId },
+    event: { seq, nodeId: node.id, at: instant(stamp.now), type, from, to, reason, evidence, node },
     removed: liveness.removed ?? false,
     onlyIfSilent: liveness.onlyIfSilent ?? false,
     heartbeat: liveness.heartbeat,

@@ -7,24 +7,32 @@ import {
   type Status,
 } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
+import { Slices } from '../slices.ts';
 import {
   type LogEntry,
   type NodeRecord,
   type Position,
+  type Stored,
   type Tombstone,
   withTiming,
 } from '../store/fleet-store.ts';
+import type { FleetView, ViewListener } from './fleet-view.ts';
 import { NodeIndex } from './node-index.ts';
 
-/** One event as the view applied it: what the node was before, and what it is now. */
-export interface Applied {
-  event: FleetEvent;
-  before: FleetNode | undefined;
-  after: FleetNode | undefined;
+/** Somebody who was told of a write and waits to see it. */
+interface Waiter {
+  id: string;
+  seq: number;
+  /** Hub time at which it gives up. */
+  until: number;
+  done: () => void;
 }
 
-/** The view lost the thread and was loaded afresh: what it shows may have changed without events. */
-export type ViewListener = { changed: (applied: Applied) => void; reloaded: (reason: string) => void };
+/** How long a reply that reports a write waits for this hub's own view to show it. */
+const VIEW_WAIT_MS = 1_000;
+
+/** Records of a snapshot that are taken in before the clock is read again. */
+const RECORDS_PER_TURN = 50;
 
 /** Tombstones that are remembered per shard, to put them back into a store that lost them. */
 const TOMBSTONES = 10_000;
@@ -34,23 +42,29 @@ const TOMBSTONES = 10_000;
  * and counts are answered from it. Records are never changed in place, so that a picture taken at one moment
  * stays what it was.
  */
-export class View {
+export class View implements FleetView {
+  readonly keepsRecords = true;
   /** The same nodes by what lists ask for. */
   readonly index = new NodeIndex();
   readonly #records: Array<Map<string, NodeRecord>>;
   readonly #gone: Array<Map<string, number>>;
   readonly #positions: Array<Position | undefined>;
   readonly #listeners = new Set<ViewListener>();
-  readonly #waiting = new Map<string, Set<{ seq: number; done: () => void }>>();
+  readonly #waiting = new Map<string, Waiter[]>();
+  /** The same waiters, the one whose time ends first in front. */
+  readonly #waitersInTime = new Set<Waiter>();
+  #endWait: Cancel | undefined;
   readonly #shardOf: (id: string) => number;
   readonly #clock: Clock;
+  readonly #slices: Slices;
 
-  constructor(shards: number, shardOf: (id: string) => number, clock: Clock) {
+  constructor(shards: number, shardOf: (id: string) => number, clock: Clock, slices = new Slices(clock)) {
     this.#records = Array.from({ length: shards }, () => new Map());
     this.#gone = Array.from({ length: shards }, () => new Map());
     this.#positions = Array.from({ length: shards }, () => undefined);
     this.#shardOf = shardOf;
     this.#clock = clock;
+    this.#slices = slices;
   }
 
   get size(): number {
@@ -74,6 +88,13 @@ export class View {
   /** The version at which a node was removed, where the view saw it go. */
   goneAt(id: string): number | undefined {
     return this.#gone[this.#shardOf(id)]?.get(id);
+  }
+
+  stored(id: string): Stored {
+    const record = this.get(id);
+    if (record) return { kind: 'node', record, restored: false };
+    const version = this.goneAt(id);
+    return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };
   }
 
   /** The nodes that match, in no order. */
@@ -106,19 +127,36 @@ export class View {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Puts a fresh snapshot in the place of a shard. */
-  load(shard: number, records: Iterable<NodeRecord>, position: Position, reason: string): void {
+  /**
+   * Puts a fresh snapshot in the place of a shard, in slices: what is read meanwhile is partly the old picture, and
+   * whoever listens is told when the new one is whole. To be called once at a time for a shard.
+   */
+  async load(
+    shard: number,
+    snapshot: readonly NodeRecord[],
+    position: Position,
+    reason: string,
+  ): Promise<void> {
+    const records = this.#records[shard];
+    const gone = this.#gone[shard];
+    if (!records || !gone) throw new RangeError(`there is no shard ${shard}`);
     const wasLoaded = this.#positions[shard] !== undefined;
-    const fresh = new Map<string, NodeRecord>();
-    for (const record of records) {
-      fresh.set(record.node.id, record);
-      this.#gone[shard]?.delete(record.node.id);
+    const fresh = new Set<string>();
+    for (const [index, record] of snapshot.entries()) {
+      if (index % RECORDS_PER_TURN === 0 && this.#slices.over()) await this.#slices.next();
+      const { id, seq } = record.node;
+      fresh.add(id);
+      records.set(id, record);
+      gone.delete(id);
+      this.index.put(record.node);
+      this.#settleWaiting(id, seq);
     }
-    for (const id of this.#records[shard]?.keys() ?? []) if (!fresh.has(id)) this.index.delete(id);
-    for (const { node } of fresh.values()) this.index.put(node);
-    this.#records[shard] = fresh;
+    for (const id of records.keys()) {
+      if (fresh.has(id)) continue;
+      records.delete(id);
+      this.index.delete(id);
+    }
     this.#positions[shard] = position;
-    for (const { node } of fresh.values()) this.#settleWaiting(node.id, node.seq);
     if (wasLoaded) for (const listener of this.#listeners) listener.reloaded(reason);
   }
 
@@ -180,34 +218,49 @@ export class View {
 
   /**
    * Waits until the view has applied this version of a node, so that whoever is told of a write can read it.
-   * Gives up after `withinMs`: the write itself stands.
+   * Gives up after a second: the write itself stands.
    */
-  waitFor(id: string, seq: number, withinMs: number): Promise<void> {
+  waitFor(id: string, seq: number): Promise<void> {
     const known = this.get(id)?.node.seq ?? this.goneAt(id) ?? 0;
     if (known >= seq) return Promise.resolve();
-    return new Promise((resolve) => {
-      let cancel: Cancel = () => {};
-      const waiter = {
-        seq,
-        done: () => {
-          cancel();
-          this.#forgetWaiter(id, waiter);
-          resolve();
-        },
-      };
-      cancel = this.#clock.after(withinMs, waiter.done);
-      const waiters = this.#waiting.get(id) ?? new Set();
-      this.#waiting.set(id, waiters.add(waiter));
+    return new Promise((done) => {
+      const waiter = { id, seq, until: this.#clock.now() + VIEW_WAIT_MS, done };
+      const others = this.#waiting.get(id);
+      if (others) others.push(waiter);
+      else this.#waiting.set(id, [waiter]);
+      this.#waitersInTime.add(waiter);
+      this.#endWait ??= this.#clock.after(VIEW_WAIT_MS, () => this.#giveUp());
     });
   }
 
   #settleWaiting(id: string, seq: number): void {
-    for (const waiter of this.#waiting.get(id) ?? []) if (waiter.seq <= seq) waiter.done();
+    const waiters = this.#waiting.get(id);
+    if (waiters) for (const waiter of [...waiters]) if (waiter.seq <= seq) this.#endWaiter(waiter);
   }
 
-  #forgetWaiter(id: string, waiter: { seq: number; done: () => void }): void {
-    const waiters = this.#waiting.get(id);
-    if (waiters?.delete(waiter) && waiters.size === 0) this.#waiting.delete(id);
+  /** One timer for all who wait: in a storm there are thousands. */
+  #giveUp(): void {
+    this.#endWait = undefined;
+    const now = this.#clock.now();
+    for (const waiter of this.#waitersInTime) {
+      if (waiter.until > now) {
+        this.#endWait = this.#clock.after(waiter.until - now, () => this.#giveUp());
+        return;
+      }
+      this.#endWaiter(waiter);
+    }
+  }
+
+  #endWaiter(waiter: Waiter): void {
+    const left = this.#waiting.get(waiter.id)?.filter((other) => other !== waiter) ?? [];
+    if (left.length > 0) this.#waiting.set(waiter.id, left);
+    else this.#waiting.delete(waiter.id);
+    this.#waitersInTime.delete(waiter);
+    if (this.#waitersInTime.size === 0) {
+      this.#endWait?.();
+      this.#endWait = undefined;
+    }
+    waiter.done();
   }
 }
 

@@ -2,7 +2,9 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Access } from '../access.ts';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { HubGroup } from '../group.ts';
 import type { Log } from '../log.ts';
+import { type Role, serves } from '../roles.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { agentRoutes } from './agents.ts';
 import { asyncApiRoute } from './asyncapi.ts';
@@ -34,6 +36,10 @@ export interface HttpAppParts {
   log: Log;
   /** The folder of the built page; without it `/` tells programs where to look. */
   page?: string | undefined;
+  /** Whom this hub serves; all where it is not said. */
+  role?: Role;
+  /** The group of hubs that this one answers for, where it is a worker. */
+  group?: HubGroup;
   metrics?: HubMetrics;
   dialects?: DialectOptions;
 }
@@ -51,7 +57,7 @@ export interface HttpFace {
 
 /** Health for balancers, the fleet for programs, agents without a socket, and its own documentation. */
 export function createHttpApp(parts: HttpAppParts): HttpFace {
-  const { fleet, access, clock, log } = parts;
+  const { fleet, access, clock, log, role = 'all', group } = parts;
   const app = Fastify({
     bodyLimit: BODY_BYTES,
     requestTimeout: IO_TIMEOUT_MS,
@@ -69,20 +75,20 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   app.setValidatorCompiler(() => (value) => ({ value }));
   app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   const gate = new Gate(app);
-  guardDoors(app, access);
+  guardDoors(app, access, role);
   const allowedAt = rememberRoutes(app);
   const streams = new EventStreams(fleet, clock, log);
 
   docsRoutes(app);
-  if (parts.page !== undefined) pageFiles(app, parts.page);
+  if (parts.page !== undefined && serves(role, 'readers')) pageFiles(app, parts.page);
   void app.register(async (scope) => {
-    healthRoutes(scope, fleet);
+    healthRoutes(scope, { fleet, role, group });
     nodeRoutes(scope, fleet);
     summaryRoute(scope, fleet);
     eventRoutes(scope, { fleet, clock, streams });
     agentRoutes(scope, { fleet, access });
     asyncApiRoute(scope);
-    if (parts.metrics) metricsRoute(scope, parts.metrics);
+    if (parts.metrics) metricsRoute(scope, parts.metrics, group);
     if (parts.dialects) dialectRoutes(scope, { ...parts.dialects, fleet, access });
   });
 

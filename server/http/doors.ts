@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Access, bearer, type Verdict } from '../access.ts';
+import { notServed, type Role, serves } from '../roles.ts';
 import type { Door } from './operation.ts';
 import { isForPage } from './page.ts';
 import { Problem } from './problem.ts';
@@ -11,20 +12,28 @@ const refusals: Record<Exclude<Door, 'open'>, string> = {
 };
 
 /**
- * Checks who comes before anything of the request is read: a local name where the hub has no tokens, the page's
+ * Checks who comes before anything of the request is read: whether this hub serves them, a local name where the hub has no tokens, the page's
  * origin where something would be changed, and the token that the route's door asks for. What does not exist
  * is 404 for everybody.
  */
-export function guardDoors(app: FastifyInstance, access: Access): void {
+export function guardDoors(app: FastifyInstance, access: Access, role: Role): void {
   // A callback, not a promise: this runs before every heartbeat.
   app.addHook('onRequest', (request, _reply, next) => {
-    next(refusalOf(app, request, access));
+    next(refusalOf(app, request, access, role));
   });
 }
 
-function refusalOf(app: FastifyInstance, request: FastifyRequest, access: Access): Problem | undefined {
-  const { door = 'read', dialect } = request.routeOptions.config;
+function refusalOf(
+  app: FastifyInstance,
+  request: FastifyRequest,
+  access: Access,
+  role: Role,
+): Problem | undefined {
+  const { door = 'read', dialect, everyRole = false } = request.routeOptions.config;
   if (request.is404 || door === 'open') return undefined;
+  if (!everyRole && !serves(role, door === 'agent' ? 'agents' : 'readers')) {
+    return new Problem('not_served', notServed(role));
+  }
   if (!access.hostAllowed(request.raw)) {
     return new Problem('forbidden', 'a hub without tokens answers to localhost only');
   }

@@ -2,18 +2,30 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { instantSchema } from '../../shared/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { HubGroup } from '../group.ts';
+import { ROLES, type Role } from '../roles.ts';
 import { describe } from './operation.ts';
 import { sentPage } from './page.ts';
 
 const aliveSchema = z.object({ status: z.literal('alive') });
 const readySchema = z.object({
   status: z.enum(['ready', 'not ready']),
+  serves: z.enum(ROLES),
   viewLoaded: z.boolean(),
   store: z.enum(['live', 'stale']),
   since: instantSchema,
   hubs: z.number().int(),
+  workers: z
+    .object({ wanted: z.number().int(), running: z.number().int(), ready: z.number().int() })
+    .exactOptional(),
 });
-const readyExample = { viewLoaded: true, store: 'live', since: '2026-01-02T09:27:41.446Z', hubs: 2 };
+const readyExample = {
+  serves: 'all',
+  viewLoaded: true,
+  store: 'live',
+  since: '2026-01-02T09:27:41.446Z',
+  hubs: 2,
+};
 const namesSchema = z.record(z.string(), z.string());
 
 const names = {
@@ -33,7 +45,10 @@ const names = {
 } as const;
 
 /** `GET /healthz`, `/readyz` for balancers, and `/`: the page for browsers, for programs the names of the rest. */
-export function healthRoutes(app: FastifyInstance, fleet: Fleet): void {
+export function healthRoutes(
+  app: FastifyInstance,
+  { fleet, role, group }: { fleet: Fleet; role: Role; group: HubGroup | undefined },
+): void {
   app.get(
     '/healthz',
     describe({
@@ -49,7 +64,7 @@ export function healthRoutes(app: FastifyInstance, fleet: Fleet): void {
     '/readyz',
     describe({
       id: 'isReady',
-      summary: 'Whether this hub has loaded its view and sees its store',
+      summary: 'Whether this hub sees its store, and has loaded its view where it serves readers',
       tag: 'Hub',
       door: 'open',
       answers: {
@@ -63,13 +78,16 @@ export function healthRoutes(app: FastifyInstance, fleet: Fleet): void {
     }),
     (_request, reply) => {
       const { state, since, hubs } = fleet.state;
-      const ready = fleet.ready;
+      const { open = true, ...workers } = group?.status ?? {};
+      const ready = fleet.ready && open;
       const body = {
         status: ready ? 'ready' : 'not ready',
+        serves: role,
         viewLoaded: fleet.view.loaded,
         store: state,
         since,
         hubs,
+        ...(group && { workers }),
       };
       return reply.code(ready ? 200 : 503).send(body);
     },

@@ -1,19 +1,29 @@
 import type { FastifyInstance } from 'fastify';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { z } from 'zod';
 import { STATUSES } from '../../shared/index.ts';
 import { type Clock, msOf } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { HubGroup } from '../group.ts';
 import type { Change } from '../store/fleet-store.ts';
 import type { StoreObserver, StoreVerb } from '../store/metered-store.ts';
+import { type Figures, figuresOf } from './group-metrics.ts';
 import { describe } from './operation.ts';
 
 /** What the metrics read when they are scraped. */
 export interface MeteredHub {
   fleet: Fleet;
-  agents: { size: number };
+  agents: {
+    size: number;
+    admission?: {
+      handshakes: number;
+      admitted: Readonly<Record<string, number>>;
+      refused: Readonly<Record<string, number>>;
+    };
+  };
   dashboards: { size: number; unreadBytes: number };
   streams?: { size: number; unreadBytes: number; resyncs: number };
+  group?: HubGroup;
 }
 
 const STORE_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
@@ -101,8 +111,13 @@ export class HubMetrics implements StoreObserver {
     this.#tickedAt.set(shard, this.#clock.now());
   }
 
+  /** All figures as values, to be merged with those of other workers. */
+  figures(): Promise<Figures> {
+    return figuresOf(this.registry);
+  }
+
   /** Begins to read this hub's figures at each scrape. */
-  watch({ fleet, agents, dashboards, streams }: MeteredHub): void {
+  watch({ fleet, agents, dashboards, streams, group }: MeteredHub): void {
     fleet.view.listen({ changed: () => {}, reloaded: () => this.#resyncs.inc() });
     const { registry } = this;
     new Gauge({
@@ -110,13 +125,32 @@ export class HubMetrics implements StoreObserver {
       help: 'Nodes of the whole fleet by status; the same on every hub',
       labelNames: ['status'],
       registers: [registry],
+      aggregator: 'first',
       collect() {
+        // Unknown before the view is loaded, and on a hub without one.
+        if (!fleet.view.loaded) return;
         const counts = fleet.view.index.counts('status');
         for (const status of STATUSES) this.set({ status }, counts.get(status) ?? 0);
       },
     });
     this.#gauge('agents_connected', 'Agent sockets of this hub, registered or not', () => agents.size);
     this.#gauge('sessions', 'Registered agent sockets of this hub', () => fleet.sessions.size);
+    const { admission } = agents;
+    this.#gauge(
+      'handshakes',
+      'Agents that were let in and are not registered yet',
+      () => admission?.handshakes ?? 0,
+    );
+    this.#readCounts(
+      ['admitted_total', 'Agents that were let in, by whether they were registered before'],
+      'agent',
+      () => admission?.admitted ?? {},
+    );
+    this.#readCounts(
+      ['refused_total', 'Upgrades of agents that were refused'],
+      'reason',
+      () => admission?.refused ?? {},
+    );
     this.#gauge('dashboards', 'Dashboards of this hub', () => dashboards.size);
     this.#gauge(
       'dashboards_buffered_bytes',
@@ -134,15 +168,34 @@ export class HubMetrics implements StoreObserver {
       'Times that an event stream was told to read afresh',
       () => streams?.resyncs ?? 0,
     );
-    this.#gauge('store_live', '1 while every shard of the store is in reach', () =>
-      Number(fleet.state.state === 'live'),
+    this.#gauge(
+      'store_live',
+      '1 while every shard of the store is in reach',
+      () => Number(fleet.state.state === 'live'),
+      'min',
     );
     this.#gauge(
       'heartbeat_interval_seconds',
       'The interval that agents of this hub are given',
       () => fleet.pacing.timing.intervalMs / 1_000,
+      'max',
     );
-    this.#gauge('hubs', 'Hubs that hold a lease', () => fleet.state.hubs);
+    this.#gauge('hubs', 'Hubs that hold a lease', () => fleet.state.hubs, 'first');
+    new Gauge({
+      name: 'rollcall_workers',
+      help: 'Workers of this hub',
+      labelNames: ['state'],
+      registers: [registry],
+      aggregator: 'first',
+      collect() {
+        const { wanted, running, ready } = group?.status ?? { wanted: 1, running: 1, ready: +fleet.ready };
+        this.set({ state: 'wanted' }, wanted);
+        this.set({ state: 'running' }, running);
+        this.set({ state: 'ready' }, ready);
+        // Of a group only its primary can tell how many answered.
+        if (!group) this.set({ state: 'answering' }, 1);
+      },
+    });
     this.#readCounter(
       'http_heartbeats_total',
       'Of the heartbeats, those that came as requests and were taken',
@@ -152,11 +205,13 @@ export class HubMetrics implements StoreObserver {
       'tick_lag_seconds',
       'Age of the oldest last look at a shard',
       () => this.#tickLagMs(fleet) / 1_000,
+      'max',
     );
     this.#gauge(
       'last_tick_timestamp_seconds',
       'When a shard was last looked at',
       () => this.#lastTick() / 1_000,
+      'min',
     );
   }
 
@@ -190,10 +245,30 @@ export class HubMetrics implements StoreObserver {
     });
   }
 
-  #gauge(name: string, help: string, value: () => number): void {
+  /** Counts that are kept elsewhere, each under its name as the value of one label. */
+  #readCounts(
+    [name, help]: [name: string, help: string],
+    label: string,
+    counts: () => Readonly<Record<string, number>>,
+  ): void {
+    new Counter({
+      name: `rollcall_${name}`,
+      help,
+      labelNames: [label],
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        for (const [value, count] of Object.entries(counts())) this.inc({ [label]: value }, count);
+      },
+    });
+  }
+
+  /** `aggregator`: what becomes of it where the figures of several workers are made one. */
+  #gauge(name: string, help: string, value: () => number, aggregator: Aggregator = 'sum'): void {
     new Gauge({
       name: `rollcall_${name}`,
       help,
+      aggregator,
       registers: [this.registry],
       collect() {
         this.set(value());
@@ -203,7 +278,7 @@ export class HubMetrics implements StoreObserver {
 }
 
 /** `GET /metrics`, in Prometheus' text format. */
-export function metricsRoute(app: FastifyInstance, metrics: HubMetrics): void {
+export function metricsRoute(app: FastifyInstance, metrics: HubMetrics, group?: HubGroup): void {
   app.get(
     '/metrics',
     describe({
@@ -211,6 +286,7 @@ export function metricsRoute(app: FastifyInstance, metrics: HubMetrics): void {
       summary: "This hub's figures for Prometheus",
       tag: 'Hub',
       door: 'read',
+      everyRole: true,
       answers: {
         200: {
           description: 'Text format 0.0.4',
@@ -221,6 +297,8 @@ export function metricsRoute(app: FastifyInstance, metrics: HubMetrics): void {
       },
     }),
     async (_request, reply) =>
-      reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+      reply
+        .type(metrics.registry.contentType)
+        .send(await (group ? group.metrics() : metrics.registry.metrics())),
   );
 }

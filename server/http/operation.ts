@@ -9,6 +9,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Readers, where it is not said. */
     door?: Door;
+    /** Served by a hub of every role, whatever its door. */
+    everyRole?: boolean;
     /** The protocol that a route belongs to, where it is not our own: it has its own tokens and errors. */
     dialect?: DialectFace;
   }
@@ -38,6 +40,8 @@ export interface Described {
   description?: string;
   tag: string;
   door: Door;
+  /** Served by a hub of every role, whatever its door. */
+  everyRole?: boolean;
   params?: z.ZodType;
   query?: z.ZodType;
   headers?: z.ZodType;
@@ -56,8 +60,9 @@ export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<
 }
 
 /** What every operation behind a door may answer. */
-function commonProblems({ door, params, body }: Described): ProblemCode[] {
+function commonProblems({ door, everyRole, params, body }: Described): ProblemCode[] {
   const behind: ProblemCode[] = door === 'open' ? [] : ['unauthenticated', 'forbidden'];
+  if (door !== 'open' && !everyRole) behind.push('not_served');
   const withBody: ProblemCode[] = body ? ['bad_json', 'too_large', 'unsupported_media_type'] : [];
   const withPath: ProblemCode[] = params ? ['invalid'] : [];
   return [...behind, ...withPath, ...withBody, 'stopping', 'internal'];
@@ -135,6 +140,6 @@ export function describe(operation: Described): { schema: FastifySchema; config:
       }),
       response: { ...plainAnswers(answers), ...problems },
     },
-    config: { door },
+    config: { door, ...(operation.everyRole && { everyRole: true }) },
   };
 }

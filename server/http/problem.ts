@@ -12,6 +12,8 @@ export const problemCodeSchema = z.enum([
   /** A heartbeat of a node that is not registered: register first. */
   'not_registered',
   'method_not_allowed',
+  /** This hub serves agents only, or dashboards only: ask another. */
+  'not_served',
   /** A newer session speaks for the node: register again, if this is the machine that should. */
   'superseded',
   /** A heartbeat without a session for a node whose agent holds a socket. */
@@ -40,6 +42,7 @@ const kinds: Record<ProblemCode, { status: number; title: string }> = {
   superseded: { status: 409, title: 'A newer session speaks for this node' },
   not_http: { status: 409, title: 'This node beats over its socket' },
   gap: { status: 410, title: 'The log does not reach back that far' },
+  not_served: { status: 421, title: 'Not served by this hub' },
   too_large: { status: 413, title: 'Too large' },
   unsupported_media_type: { status: 415, title: 'JSON only' },
   internal: { status: 500, title: 'Internal error' },

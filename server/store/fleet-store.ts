@@ -32,8 +32,11 @@ export interface FleetStore {
    */
   commit(change: Change): Promise<CommitOutcome>;
 
-  /** Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some. */
-  beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer>;
+  /**
+   * Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some.
+   * `followed` is how far the caller followed the shard's log; without it nothing can be vouched for.
+   */
+  beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer>;
 
   /**
    * Gives live sessions another timing, each all or nothing, without a new version and without an event: whoever
@@ -145,6 +148,11 @@ export interface Beat {
   ttlMs: number;
   /** The newest stats, as JSON. */
   stats?: string;
+  /**
+   * The caller saw the store take a heartbeat of this session, for a node not called gone, and has followed the
+   * log since: only what was logged after that has to be looked at.
+   */
+  vouched?: boolean;
 }
 
 /** Why a beat was not taken: who the store says speaks for the node. */
@@ -215,7 +223,7 @@ export interface LogEntry {
 
 export interface TickRequest {
   after: Position;
-  /** At most so many log entries. */
+  /** At most so many log entries; an answer may bring fewer. */
   limit: number;
   /** How many overdue nodes to look at, after skipping the first `skip`; 0 looks at none. */
   look: { skip: number; limit: number };
@@ -230,9 +238,12 @@ export type TickAnswer =
       kind: 'news';
       entries: LogEntry[];
       silent: SilentNode[];
-      /** How many overdue nodes it looked at, and how many of them beat (and were put off). */
+      /** More was logged than was asked for, or than one answer takes. */
+      moreLogged: boolean;
+      /** How many overdue nodes it looked at, how many of them beat (and were put off), and whether there are more. */
       looked: number;
       putOff: number;
+      moreDue: boolean;
       /** The store's time, milliseconds since the epoch. */
       now: number;
     };

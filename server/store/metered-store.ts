@@ -56,10 +56,10 @@ export function meteredStore(
         if (outcome === 'done') observer.committed(change);
         return outcome;
       }),
-    beat: (shard, beats) =>
+    beat: (shard, beats, followed) =>
       timed('beat', async () => {
         const from = now();
-        const answer = await store.beat(shard, beats);
+        const answer = await store.beat(shard, beats, followed);
         let withStats = 0;
         for (const { stats } of beats) if (stats !== undefined) withStats += 1;
         observer.flushed(beats.length, withStats, now() - from);

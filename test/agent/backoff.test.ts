@@ -37,9 +37,21 @@ describe('Backoff', () => {
   });
 
   it('waits what the hub asked for, and never less', () => {
-    expect(new Backoff(() => 0).wait(4_000)).toBe(4_000);
-    expect(new Backoff(() => 0.5).wait(4_000)).toBe(5_000);
-    expect(new Backoff(() => 0).wait(999_999_999)).toBe(BACKOFF.longestWaitMs);
+    expect(new Backoff(() => 0).wait(4_000, unlimited)).toBe(4_000);
+    expect(new Backoff(() => 0.5).wait(4_000, unlimited)).toBe(5_000);
+    expect(new Backoff(() => 0).wait(999_999_999, unlimited)).toBe(BACKOFF.longestWaitMs);
+  });
+
+  it('waits no longer than the ceiling while its node may be online, whatever the hub asked for', () => {
+    expect(Math.round(new Backoff(almostOne).wait(60_000, 5_000))).toBe(5_000);
+    expect(Math.round(new Backoff(() => 0).wait(60_000, 5_000))).toBe(3_333);
+    expect(new Backoff(() => 0).wait(2_000, 5_000)).toBe(2_000);
+  });
+
+  it('does not count a wait that a hub asked for as a failure', () => {
+    const backoff = new Backoff(() => 0.5);
+    for (let waits = 0; waits < 5; waits += 1) backoff.wait(2_000, unlimited);
+    expect(backoff.next(unlimited)).toBe(500);
   });
 
   it('backs off to the maximum: from 30 s to 60 s, and later retries stay there', () => {

@@ -5,7 +5,7 @@ import { makeAgent, startHub, until } from './harness.ts';
 describe('close codes of the hub', () => {
   it.each<[number, string, string, number | null]>([
     [1012, 'the hub restarts', 'reconnect-spread', 2_500],
-    [1013, busyReason(8_000), 'wait', 10_000],
+    [1013, busyReason(2_000), 'wait', 2_500],
     [1013, 'busy', 'wait', 500],
     [4400, 'the protocol was broken', 'back-off', 45_000],
     [4401, 'the token is missing or wrong', 'back-off', 45_000],
@@ -112,6 +112,30 @@ describe('HTTP answers to the upgrade', () => {
     hub.script.refuse = undefined;
     clock.tick(retryInMs);
     await registered;
+  });
+});
+
+describe('a hub that takes nobody now', () => {
+  it('is asked again after the time in its answer, which is finer than the header', async () => {
+    const body = JSON.stringify({ error: 'Service Unavailable', retryAfterMs: 1_200 });
+    const hub = await startHub({ refuse: { status: 503, headers: { 'Retry-After': '2' }, body } });
+    const { agent, ends } = makeAgent(hub);
+    agent.start().catch(() => {});
+    await until(() => ends.length === 1);
+    expect(ends[0]).toMatchObject({ next: 'wait', retryInMs: 1_500 });
+    await agent.stop();
+  });
+
+  it('does not cost a node its status: the wait ends within a sixth of its timeout', async () => {
+    const hub = await startHub({ timing: { intervalMs: 10_000, timeoutMs: 30_000 } });
+    const { agent, ends, register } = makeAgent(hub);
+    await register();
+    hub.script.refuse = { status: 503, headers: { 'Retry-After': '600' } };
+    hub.last.socket.close(1013, busyReason(600_000));
+    await until(() => ends.length === 1);
+    expect(ends[0]?.next).toBe('wait');
+    expect(ends[0]?.retryInMs).toBeLessThanOrEqual(5_000);
+    await agent.stop();
   });
 });
 

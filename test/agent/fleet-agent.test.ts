@@ -3,6 +3,18 @@ import { FleetAgent, type FleetAgentOptions } from '../../agent/index.ts';
 import { makeAgent, startHub, until } from './harness.ts';
 
 describe('registration', () => {
+  it('says from the second time on that it was registered before', async () => {
+    const hub = await startHub();
+    const { clock, ends, register } = makeAgent(hub);
+    await register();
+    expect(hub.last.headers['rollcall-known']).toBeUndefined();
+    hub.last.socket.terminate();
+    await until(() => ends.length === 1);
+    clock.tick(500);
+    await until(() => hub.sessions.length === 2);
+    expect(hub.last.headers['rollcall-known']).toBe('1');
+  });
+
   it('sends register first, with the token, and hands on the reply', async () => {
     const hub = await startHub();
     const { agent, states } = makeAgent(hub, {

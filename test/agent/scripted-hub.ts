@@ -26,8 +26,8 @@ export interface Script {
   onRegister: (session: HubSession, register: Register, hub: ScriptedHub) => void;
   /** What to do with a `deregister`; default: close 1000. */
   onDeregister: (session: HubSession) => void;
-  /** Refuse the upgrade with this status and these headers. */
-  refuse?: { status: number; headers?: Record<string, string> } | undefined;
+  /** Refuse the upgrade with this status, these headers and this body. */
+  refuse?: { status: number; headers?: Record<string, string>; body?: string } | undefined;
   /** Let upgrades hang. */
   hang: boolean;
 }
@@ -67,8 +67,11 @@ export class ScriptedHub {
         return;
       }
       if (refuse) {
+        const { body = '' } = refuse;
         const headers = Object.entries(refuse.headers ?? {}).map(([key, value]) => `${key}: ${value}\r\n`);
-        socket.end(`HTTP/1.1 ${refuse.status} No\r\n${headers.join('')}Content-Length: 0\r\n\r\n`);
+        socket.end(
+          `HTTP/1.1 ${refuse.status} No\r\n${headers.join('')}Content-Length: ${body.length}\r\n\r\n${body}`,
+        );
         return;
       }
       this.#webSockets.handleUpgrade(request, socket, head, (webSocket) =>

@@ -15,6 +15,8 @@ const hubFlags = [
   '--redis-url',
   '--key-prefix',
   '--shards',
+  '--serve',
+  '--workers',
   '--heartbeat-interval',
   '--heartbeat-timeout',
   '--max-heartbeats-per-second',
@@ -86,6 +88,13 @@ describe.concurrent('settings that are wrong', () => {
   test.each([
     [['hub', '--port', '99999'], { PORT: '1' }, /^rollcall: PORT: "99999"/],
     [['hub'], { AGENT_TOKENS_FILE: '/nowhere' }, /^rollcall: AGENT_TOKENS_FILE: cannot read \/nowhere/],
+    [['hub', '--workers', '2'], {}, /^rollcall: WORKERS: 2 workers need a REDIS_URL/],
+    [['hub'], { SERVE: 'agents' }, /^rollcall: SERVE: agents needs a REDIS_URL/],
+    [
+      ['up', '--workers', '2'],
+      { REDIS_URL: 'redis://a' },
+      /^rollcall: SERVE and WORKERS are for rollcall hub/,
+    ],
     [['up'], { HEARTBEAT_INTERVAL: '20s' }, /^rollcall: HEARTBEAT_TIMEOUT \(30s\) must be at least/],
   ])('[CLI-4] are one line on stderr, exit 2: %j %j', async (args, env, line) => {
     const { code, stdout, stderr } = await programs.finish(args, env);
@@ -131,6 +140,7 @@ describe('flags and environment', () => {
   test('[CLI-6] every setting but the tokens and the timing of dialects has a flag', () => {
     const named: Record<string, string> = {
       ...{ HOST: 'localhost', PORT: '1', REDIS_URL: 'redis://a', KEY_PREFIX: 'p', SHARDS: '2' },
+      ...{ SERVE: 'agents', WORKERS: '3' },
       ...{ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '5s', ALLOWED_ORIGINS: 'https://a' },
       ...{ MAX_HEARTBEATS_PER_SECOND: '500', HEARTBEAT_INTERVAL_MAX: '20s' },
       ...{ TRUST_PROXY: 'true', LOG_LEVEL: 'error', DIALECTS: '001', OPEN_DIALECTS: '003@10.0.0.0/8' },

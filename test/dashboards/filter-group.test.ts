@@ -26,12 +26,12 @@ let view: View;
 let at = 0;
 let sent: Changes[];
 
-beforeEach(() => {
+beforeEach(async () => {
   clock = new FakeClock();
   view = new View(1, () => 0, clock);
   at = 0;
   sent = [];
-  view.load(0, [], { epoch: 'e', at: '0-0' }, 'start');
+  await view.load(0, [], { epoch: 'e', at: '0-0' }, 'start');
 });
 
 function apply(node: FleetNode, change: { type?: FleetEvent['type'] } = {}): void {

@@ -123,7 +123,7 @@ describe('the life of a node', () => {
     const clone = await register(fleet, { nodeId: 'n' });
     expect(clone.reply.node.reason).toBe('superseded');
     expect(first.link.ended).toMatchObject([{ code: 4409 }]);
-    const same = await register(fleet, { nodeId: 'n' }, { instanceId: clone.session.instanceId });
+    const same = await register(fleet, { nodeId: 'n' }, { instanceId: clone.session.record.instanceId });
     expect(same.reply.node.reason).toBe('reconnected');
   });
 

@@ -279,7 +279,10 @@ describe('an interval that grows with the fleet', () => {
     await crowd(195);
     await pass(60_000);
     const again = async (extra: { heartbeat?: { intervalMs: number } } = {}) => {
-      const message = registerMessage({ nodeId: 'a' }, { instanceId: agent.session.instanceId, ...extra });
+      const message = registerMessage(
+        { nodeId: 'a' },
+        { instanceId: agent.session.record.instanceId, ...extra },
+      );
       const outcome = fleet.registrar.update(agent.session, message);
       await clock.advance(200);
       const answer = await outcome;
@@ -298,7 +301,7 @@ describe('an interval that grows with the fleet', () => {
     const agent = await register('a', { askedMs: 40_000 });
     const slow = { intervalMs: 40_000, timeoutMs: 120_000 };
     const ask = async () => {
-      const message = registerMessage({ nodeId: 'a' }, { instanceId: agent.session.instanceId });
+      const message = registerMessage({ nodeId: 'a' }, { instanceId: agent.session.record.instanceId });
       const outcome = fleet.registrar.update(agent.session, message);
       await clock.advance(200);
       return outcome;

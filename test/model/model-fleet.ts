@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Cancel, Clock } from '../../server/clock.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
+import type { Applied } from '../../server/fleet/fleet-view.ts';
+import { NoView } from '../../server/fleet/no-view.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
-import type { Applied } from '../../server/fleet/view.ts';
+
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import type { CloseCode, HeartbeatTiming } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
@@ -59,6 +61,7 @@ export class ModelHub {
     store: FleetStore,
     check: (applied: Applied) => void,
     complain: (fault: string) => void,
+    keepsView = true,
   ) {
     this.#complain = complain;
     this.store = new FaultyStore(store);
@@ -66,7 +69,8 @@ export class ModelHub {
     // A stopped process hears no bell either: it would look, and renew its lease.
     const { onBell } = this.store;
     this.store.onBell = (listener) => onBell((shard) => this.clock.deliver(() => listener(shard)));
-    this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace });
+    const view = keepsView ? {} : { view: new NoView() };
+    this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace, ...view });
     const seqs = new Map<string, number>();
     this.fleet.view.listen({
       changed: (applied) => {

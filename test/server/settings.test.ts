@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { type Environment, HUB_SETTINGS, readHubSettings, SettingsError } from '../../server/settings.ts';
 
@@ -27,8 +28,12 @@ describe('the settings of a hub', () => {
       PORT: 8080,
       KEY_PREFIX: 'fleet',
       SHARDS: 16,
+      SERVE: 'all',
+      WORKERS: 1,
       HEARTBEAT_INTERVAL: 10_000,
       HEARTBEAT_TIMEOUT: 30_000,
+      ADMIT_PER_SECOND: 5_000,
+      MAX_HANDSHAKES: 20_000,
       HEARTBEAT_INTERVAL_MAX: 60_000,
       AGENT_TOKENS: [],
       DASHBOARD_TOKENS: [],
@@ -69,8 +74,12 @@ describe('the settings of a hub', () => {
     ['KEY_PREFIX', 'prod:eu_1', 'prod:eu_1'],
     ['SHARDS', '1', 1],
     ['SHARDS', '1024', 1_024],
+    ['SERVE', 'all', 'all'],
+    ['WORKERS', '1', 1],
     ['HEARTBEAT_INTERVAL', '100ms', 100],
     ['HEARTBEAT_TIMEOUT', '24h', 86_400_000],
+    ['ADMIT_PER_SECOND', '1', 1],
+    ['MAX_HANDSHAKES', '1000000', 1_000_000],
     ['MAX_HEARTBEATS_PER_SECOND', '5000', 5_000],
     ['HEARTBEAT_INTERVAL_MAX', '10m', 600_000],
     ['AGENT_TOKENS', ' one-token , two-token,', ['one-token', 'two-token']],
@@ -98,6 +107,19 @@ describe('the settings of a hub', () => {
     expect(read({ [name]: value })).toHaveProperty(name, expected);
   });
 
+  test('[SET-10] several hubs, and hubs of one role, need a fleet that is not in memory', () => {
+    const REDIS_URL = 'redis://a';
+    expect(read({ SERVE: 'agents', WORKERS: '256', REDIS_URL })).toMatchObject({
+      SERVE: 'agents',
+      WORKERS: 256,
+    });
+    expect(read({ WORKERS: 'auto', REDIS_URL }).WORKERS).toBe(availableParallelism());
+    for (const role of ['agents', 'dashboards']) {
+      expect(wrong({ SERVE: role })).toMatch(new RegExp(`^SERVE: ${role} needs a REDIS_URL: `));
+    }
+    expect(wrong({ WORKERS: '2' })).toMatch(/^WORKERS: 2 workers need a REDIS_URL: /);
+  });
+
   const rubbish: Array<[string, string[]]> = [
     ['HOST', ['a b', 'http://x', 'a/b', ' ', '[', 'a\nb']],
     ['PORT', ['-1', '65536', '80.5', '0x50', 'http', ' 80', '1e3', '']],
@@ -107,8 +129,12 @@ describe('the settings of a hub', () => {
     ],
     ['KEY_PREFIX', ['{a}', ':a', 'a b', 'a'.repeat(65), 'ä']],
     ['SHARDS', ['0', '3', '2048', '-16', '16.0', 'many']],
+    ['SERVE', ['agent', 'ALL', 'agents,dashboards', 'none']],
+    ['WORKERS', ['0', '-1', '257', '2.5', 'many', 'AUTO', '1e2', ' 2']],
     ['HEARTBEAT_INTERVAL', ['10', '10 s', '-1s', '1.5s', '10S', '99ms', '11m', '0s', 'soon', '1s1s']],
     ['HEARTBEAT_TIMEOUT', ['30', '25h', 'never', '30sec', '']],
+    ['ADMIT_PER_SECOND', ['0', '-1', '1.5', 'all']],
+    ['MAX_HANDSHAKES', ['1', '1000001', 'all']],
     ['MAX_HEARTBEATS_PER_SECOND', ['0', '-1', '1.5', '5k', '100000001', 'off']],
     ['HEARTBEAT_INTERVAL_MAX', ['60', '99ms', '11m', 'never']],
     [
@@ -171,7 +197,7 @@ describe('the settings of a hub', () => {
   describe('an interval that grows with the fleet', () => {
     const limit = { MAX_HEARTBEATS_PER_SECOND: '5000' };
 
-    test('[SET-10] has a shortest one of at least a second, and a longest one that is no shorter', () => {
+    test('[SET-11] has a shortest one of at least a second, and a longest one that is no shorter', () => {
       expect(wrong({ ...limit, HEARTBEAT_INTERVAL: '999ms' })).toBe(
         'MAX_HEARTBEATS_PER_SECOND: needs a HEARTBEAT_INTERVAL (999ms) of at least 1s',
       );
@@ -184,7 +210,7 @@ describe('the settings of a hub', () => {
       });
     });
 
-    test('[SET-10] has a longest timeout of at most a day', () => {
+    test('[SET-11] has a longest timeout of at most a day', () => {
       const day = { ...limit, HEARTBEAT_TIMEOUT: '4h' };
       expect(wrong({ ...day, HEARTBEAT_INTERVAL_MAX: '61s' })).toBe(
         'HEARTBEAT_INTERVAL_MAX (61s): the timeout that belongs to it, in the ratio 4h : 10s, is over 24h',
@@ -194,7 +220,7 @@ describe('the settings of a hub', () => {
       });
     });
 
-    test('[SET-10] asks for nothing where there is no limit', () => {
+    test('[SET-11] asks for nothing where there is no limit', () => {
       expect(read({ HEARTBEAT_INTERVAL: '10m', HEARTBEAT_TIMEOUT: '30m' })).toBeDefined();
       expect(read({ HEARTBEAT_INTERVAL: '100ms' })).toBeDefined();
     });

@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { batchContract } from './contract/batches.ts';
 import { beatContract } from './contract/beat.ts';
 import { commitContract } from './contract/commit.ts';
 import { hubsContract } from './contract/hubs.ts';
@@ -12,6 +13,7 @@ import { silenceContract } from './contract/silence.ts';
 export function fleetStoreContract(name: string, harness: { create: CreateFleet }): void {
   describe(`the fleet store: ${name}`, () => {
     commitContract(harness.create);
+    batchContract(harness.create);
     beatContract(harness.create);
     retimeContract(harness.create);
     silenceContract(harness.create);

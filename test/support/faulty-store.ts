@@ -33,7 +33,7 @@ export class FaultyStore implements FleetStore {
   attach = (shard: number) => this.#pass('attach', () => this.#inner.attach(shard));
   read = (id: string) => this.#pass('read', () => this.#inner.read(id));
   commit: FleetStore['commit'] = (change) => this.#pass('commit', () => this.#inner.commit(change));
-  beat: FleetStore['beat'] = (shard, beats) => this.#pass('beat', () => this.#inner.beat(shard, beats));
+  beat: FleetStore['beat'] = (...asked) => this.#pass('beat', () => this.#inner.beat(...asked));
   retime: FleetStore['retime'] = (shard, retimings) =>
     this.#pass('retime', () => this.#inner.retime(shard, retimings));
   stats: FleetStore['stats'] = (nodes) => this.#pass('stats', () => this.#inner.stats(nodes));

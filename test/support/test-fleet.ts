@@ -15,13 +15,13 @@ import {
 
 export const TIMING = { intervalMs: 10_000, timeoutMs: 30_000 };
 
-/** A hub's fleet over a store, without sockets. */
+/** A hub's fleet over a store, without sockets; with a view of the whole fleet where no other is given. */
 export function testFleet(
   store: FleetStore,
   clock: Clock,
   hubId = 'hub-a',
   timing = TIMING,
-  more: Pick<FleetOptions, 'pace'> = {},
+  more: Pick<FleetOptions, 'pace' | 'view'> = {},
 ): Fleet {
   const parts = { hubId, address: '127.0.0.1:0', version: 'test', timing, store, clock, log: silentLog };
   return new Fleet({ ...parts, ...more });

@@ -58,6 +58,7 @@ const errorCodes: Record<ProblemCode, string> = {
   not_found: 'not_found',
   not_registered: 'not_found',
   method_not_allowed: 'unimplemented',
+  not_served: 'unimplemented',
   superseded: 'aborted',
   not_http: 'aborted',
   gap: 'out_of_range',

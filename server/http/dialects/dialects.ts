@@ -3,9 +3,10 @@ import type { HeartbeatTiming } from '../../../shared/index.ts';
 import type { Access } from '../../access.ts';
 import type { DialectName, OpenDialects } from '../../dialects.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
+import { notServed } from '../../roles.ts';
 import { type DialectFace, describe } from '../operation.ts';
 import { connectRoutes } from './connect.ts';
-import type { Dialect } from './dialect.ts';
+import { answer, type Dialect } from './dialect.ts';
 import { fleetManagerRoutes } from './fleet-manager.ts';
 import { gameHostRoutes } from './game-host.ts';
 import { gpuNodeRoutes } from './gpu-node.ts';
@@ -40,7 +41,12 @@ export function dialectRoutes(
       access,
       timing: timing[name],
       route: (operation) => {
-        const { schema, config } = describe({ ...operation, tag: 'Compatible protocols' });
+        const wrongRole = answer(
+          'This hub serves others only',
+          error(421, 'not_served', notServed('agents')),
+        );
+        const errors = { 421: wrongRole, ...operation.errors };
+        const { schema, config } = describe({ ...operation, errors, tag: 'Compatible protocols' });
         const dialectConfig: FastifyContextConfig = { ...config, dialect: face };
         return { schema, config: dialectConfig };
       },

@@ -22,6 +22,9 @@ import {
   withTiming,
 } from '../fleet-store.ts';
 
+/** More news than this and each heartbeat is looked at. */
+const MOST_NEWS = 20;
+
 interface Held {
   record: NodeRecord;
   restored: boolean;
@@ -85,10 +88,16 @@ export class MemoryShard {
     this.#lookAt(id, look === 'never' ? Number.POSITIVE_INFINITY : this.now() + look.afterMs);
   }
 
-  beat(beats: readonly Beat[]): Exclude<BeatAnswer, 'epoch'> {
+  beat(beats: readonly Beat[], followed?: Position): Exclude<BeatAnswer, 'epoch'> {
     const refused: RefusedBeat[] = [];
     const returned: string[] = [];
-    for (const { id, session, ttlMs, stats } of beats) {
+    const changed = followed && this.#changedSince(followed);
+    for (const { id, session, ttlMs, stats, vouched } of beats) {
+      const live = this.#liveBeat(id);
+      if (vouched && changed && !changed.has(id) && live) {
+        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? live.stats });
+        continue;
+      }
       const stored = this.read(id);
       if (stored.kind === 'node' && stored.record.session === session) {
         this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? this.#liveBeat(id)?.stats });
@@ -111,6 +120,13 @@ export class MemoryShard {
       }
     }
     return { refused, returned };
+  }
+
+  /** The nodes that the log speaks of after a position; nothing where that cannot be told. */
+  #changedSince(position: Position): Set<string> | undefined {
+    const entries = position.epoch === this.epoch ? this.entriesAfter(position, MOST_NEWS + 1) : 'lost';
+    if (!Array.isArray(entries) || entries.length > MOST_NEWS) return undefined;
+    return new Set(entries.map(({ event }) => event.nodeId));
   }
 
   retime(retimings: readonly Retiming[]): { refused: string[] } {
@@ -163,7 +179,16 @@ export class MemoryShard {
       else if (held) silent.push({ record: held.record, dueAt });
     }
     const looked = overdue.length;
-    return { kind: 'news', entries, silent, looked, putOff: looked - silent.length, now: this.now() };
+    return {
+      kind: 'news',
+      entries,
+      silent,
+      moreLogged: entries.length >= limit,
+      looked,
+      putOff: looked - silent.length,
+      moreDue: look.limit > 0 && looked >= look.limit,
+      now: this.now(),
+    };
   }
 
   /** Log entries after a position; or why it cannot be told what came after it. */

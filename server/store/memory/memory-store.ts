@@ -95,9 +95,9 @@ export class MemoryStore implements FleetStore {
     return outcome;
   }
 
-  async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
+  async beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
     const data = this.#shard(shard);
-    return data.epoch === this.#epochs.get(shard) ? data.beat(beats) : 'epoch';
+    return data.epoch === this.#epochs.get(shard) ? data.beat(beats, followed) : 'epoch';
   }
 
   async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {

@@ -1,6 +1,7 @@
 import { Cluster } from 'ioredis';
 import type { Clock } from '../../clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../fleet-store.ts';
+import { OneWriteATurn } from './one-write-a-turn.ts';
 import { makeClient, makeSubscriber, type RedisClient } from './redis-client.ts';
 import { describeTarget, type RedisTarget } from './redis-url.ts';
 
@@ -37,6 +38,7 @@ export class RedisLink {
   readonly #options: LinkOptions;
   readonly #client: RedisClient;
   readonly #subscriber: RedisClient;
+  readonly #writes: OneWriteATurn;
   readonly #away = new Set<Part>();
   readonly #listeners = new Set<(payload: string) => void>();
   #lastError: Error | undefined;
@@ -46,6 +48,7 @@ export class RedisLink {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#client = makeClient(options.target, options.commandTimeoutMs);
+    this.#writes = new OneWriteATurn(this.#client);
     this.#subscriber = makeSubscriber(options.target, this.#client, options.commandTimeoutMs);
     for (const client of new Set([this.#client, this.#subscriber])) {
       client.on('error', (error: Error) => this.#remember(error));
@@ -88,6 +91,7 @@ export class RedisLink {
     if (this.#client.status !== 'ready')
       throw this.#failed(part, this.#lastError ?? new Error('there is no connection'));
     let reply: T;
+    this.#writes.hold();
     try {
       reply = await send(this.#client);
     } catch (error) {

@@ -27,6 +27,8 @@ import {
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
 import { batchesOf } from './batches.ts';
+import { type Batch, CommitQueue } from './commit-queue.ts';
+import { GatheredCalls } from './gathered-calls.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
@@ -36,15 +38,17 @@ import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, toStoredNode } from './replies.ts';
 import {
-  beatArguments,
-  changeArguments,
   lostArguments,
   retimingArguments,
-  toBeatAnswer,
+  toOutcomes,
   toRetimeAnswer,
   toTickAnswer,
 } from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { writeBeats } from './write-beats.ts';
+
+/** The arguments of a look at one shard, about. */
+const TICK_BYTES = 200;
 
 export interface RedisStoreOptions {
   /** `redis://`, `rediss://`, a comma list of a Cluster's nodes, or `redis+sentinel://…/name`. */
@@ -74,8 +78,12 @@ export class RedisStore implements FleetStore {
   readonly #isCluster: boolean;
   readonly #logger: StoreLogger | undefined;
   readonly #logEntries: string;
+  /** Looks at the shards. */
+  readonly #ticks: GatheredCalls;
+  readonly #beats: GatheredCalls;
   /** By shard: the name of the data set that was attached; '' before. */
   readonly #epochs: string[];
+  readonly #commits: CommitQueue[];
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
   constructor(options: RedisStoreOptions) {
@@ -90,6 +98,15 @@ export class RedisStore implements FleetStore {
     this.#logger = logger;
     this.#logEntries = String(logEntries);
     this.#epochs = Array.from({ length: shards }, () => '');
+    this.#commits = Array.from(
+      { length: shards },
+      (_, shard) =>
+        new CommitQueue((batch) => this.#commitAll(shard, batch), {
+          clock,
+          // A call may take as long as it may; only a row of slow ones means that Redis is too far behind.
+          sentWithinMs: 5 * commandTimeoutMs,
+        }),
+    );
     this.#link = new RedisLink({
       target,
       channel: this.#keys.bell,
@@ -97,6 +114,15 @@ export class RedisStore implements FleetStore {
       ...(logger && { logger }),
       commandTimeoutMs,
       openWithinMs,
+    });
+    const shardsGoTogether = !this.#isCluster;
+    this.#ticks = new GatheredCalls(this.#link, {
+      shardsGoTogether,
+      send: (client, args) => client.fleetTick(...args),
+    });
+    this.#beats = new GatheredCalls(this.#link, {
+      shardsGoTogether,
+      send: (client, args) => client.fleetBeat(...args),
     });
   }
 
@@ -144,29 +170,33 @@ export class RedisStore implements FleetStore {
     return { kind: 'nothing' };
   }
 
-  async commit(change: Change): Promise<CommitOutcome> {
-    const { id } = change;
-    const shard = this.shardOf(id);
-    const { epoch, node, beat, gone, deadlines, events } = this.#shard(shard);
-    const outcome = await this.#link.run(shard, (client) =>
-      client.fleetCommit(
-        ...[epoch, node(id), beat(id), gone(id), deadlines, events],
-        this.#epoch(shard),
-        ...changeArguments(change),
-        ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
-      ),
-    );
-    if (outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating' || outcome === 'epoch')
-      return outcome;
-    throw new TypeError('the commit script answered something unknown');
+  commit(change: Change): Promise<CommitOutcome> {
+    const shard = this.shardOf(change.id);
+    const queue = this.#commits[shard];
+    if (!queue) throw new RangeError(`there is no shard ${shard}`);
+    return queue.commit(change, this.#epoch(shard));
   }
 
-  async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
-    const { epoch, prefix } = this.#shard(shard);
-    const calls = [...batchesOf(beats, beatArguments)].map(({ args }) =>
-      this.#link.run(shard, (client) => client.fleetBeat(epoch, this.#epoch(shard), prefix, ...args)),
-    );
-    return toBeatAnswer(await Promise.all(calls));
+  async #commitAll(shard: number, { epoch: attached, changes, args }: Batch) {
+    const { epoch, deadlines, events, prefix } = this.#shard(shard);
+    return this.#link.run(shard, async (client) => {
+      const reply = await client.fleetCommits(
+        ...[epoch, deadlines, events, attached, prefix],
+        ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
+        ...args,
+      );
+      const outcomes = toOutcomes(reply, changes);
+      // A Redis that refuses all of them is as good as none.
+      if (outcomes.every((outcome) => outcome instanceof Error)) throw outcomes[0];
+      return outcomes;
+    });
+  }
+
+  beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
+    const epoch = this.#epoch(shard);
+    // A position in another data set says nothing of this one.
+    const at = followed?.epoch === epoch ? followed.at : '';
+    return writeBeats(this.#beats, { shard, keys: this.#shard(shard), epoch, followed: at }, beats);
   }
 
   async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
@@ -197,16 +227,23 @@ export class RedisStore implements FleetStore {
     return takeSnapshot(this.#link, { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) });
   }
 
-  async tick(shard: number, { after, limit, look }: TickRequest): Promise<TickAnswer> {
+  tick(shard: number, request: TickRequest): Promise<TickAnswer> {
+    // Shards that are looked at together share what one call may take.
+    return this.#look(shard, request, (most, together) => Math.ceil(most / together));
+  }
+
+  async #look(
+    shard: number,
+    { after, limit, look }: TickRequest,
+    part: (most: number, together: number) => number,
+  ): Promise<TickAnswer> {
     const { epoch, deadlines, events, prefix } = this.#shard(shard);
     if (after.epoch !== this.#epoch(shard)) return { kind: 'epoch' };
     if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
-    const reply = await this.#link.run(shard, (client) =>
-      client.fleetTick(
-        ...[epoch, deadlines, events],
-        ...[after.epoch, after.at, Math.max(1, limit), look.skip, look.limit, prefix],
-      ),
-    );
+    const reply = await this.#ticks.ask(shard, TICK_BYTES, (together) => {
+      const most = [Math.max(1, part(limit, together)), look.skip, part(look.limit, together)];
+      return { keys: [epoch, deadlines, events], args: [after.epoch, after.at, ...most, prefix] };
+    });
     return toTickAnswer(reply);
   }
 
@@ -219,7 +256,7 @@ export class RedisStore implements FleetStore {
 
   async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
     if (after.epoch !== upTo.epoch) return 'gap';
-    const answer = await this.tick(shard, { after, limit, look: { skip: 0, limit: 0 } });
+    const answer = await this.#look(shard, { after, limit, look: { skip: 0, limit: 0 } }, (most) => most);
     if (answer.kind !== 'news') return 'gap';
     return answer.entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0);
   }

@@ -5,6 +5,7 @@ import {
   type NodeStats,
   statsSchema,
 } from '../../../shared/index.ts';
+import { shareNode } from '../../shared-parts.ts';
 import { type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
 
 /*
@@ -87,6 +88,7 @@ export function toRecord(
   if (!isObject(parsed) || !('instanceId' in parsed)) throw unexpected('a record');
   const { instanceId, ...node } = parsed;
   if (!isNode(node)) throw unexpected('a record');
+  shareNode(node);
   return withTiming(
     {
       node,
@@ -130,6 +132,7 @@ export function toRawEntry(reply: unknown): RawEntry {
 export function toEvent(entry: RawEntry): FleetEvent {
   const event = parseJson(entry.field('event'));
   if (!isEvent(event)) throw unexpected('an event');
+  shareNode(event.node);
   return event;
 }
 

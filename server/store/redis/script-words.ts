@@ -2,6 +2,7 @@ import type {
   Beat,
   BeatAnswer,
   Change,
+  CommitOutcome,
   LostNode,
   RefusedBeat,
   RetimeAnswer,
@@ -16,20 +17,43 @@ import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './re
 
 const flag = (on: boolean): '1' | '0' => (on ? '1' : '0');
 
-/** Arguments 2 to 16 of `commit`. */
-export function changeArguments(change: Change): Array<string | number> {
+/** One change of `commits`. The node's JSON goes once, for the record and for the event. */
+export function changeArguments(change: Change): string[] {
   const { id, expected, record, event, removed, onlyIfSilent, heartbeat, look } = change;
   const { node, session, sessionSeq, instanceId, changeId } = record;
+  const nextLook = typeof look === 'string' ? look : String(Math.max(0, Math.ceil(look.afterMs)));
   return [
-    ...[id, expected, event.seq, changeId, flag(removed), flag(onlyIfSilent), heartbeat],
-    ...[node.heartbeat.timeoutMs, typeof look === 'string' ? look : Math.max(0, Math.ceil(look.afterMs))],
-    ...[session, sessionSeq, node.status, instanceId, recordText(record), JSON.stringify(event)],
+    ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), heartbeat],
+    ...[String(node.heartbeat.timeoutMs), nextLook, session, String(sessionSeq), node.status, instanceId],
+    ...[`${JSON.stringify({ ...event, node: undefined }).slice(0, -1)},"node":`, JSON.stringify(event.node)],
   ];
 }
 
-/** One heartbeat of `beat`. */
-export function beatArguments({ id, session, ttlMs, stats }: Beat): string[] {
-  return [id, session, String(Math.max(1, Math.floor(ttlMs))), stats ?? ''];
+/** The answer of `commits` to so many changes: what became of each, or why Redis refused it. */
+export function toOutcomes(reply: unknown, changes: number): Array<CommitOutcome | Error> {
+  if (reply === 'epoch') return Array.from({ length: changes }, () => 'epoch');
+  return asList(reply).map((outcome) =>
+    outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating'
+      ? outcome
+      : new Error(asText(outcome)),
+  );
+}
+
+const ttlText = (ttlMs: number): string => String(Math.max(1, Math.floor(ttlMs)));
+
+/** A shard's share of `beat`, after its epoch, position and prefix. */
+export function beatArguments(beats: readonly Beat[]): string[] {
+  const pings: string[] = [];
+  const stats: string[] = [];
+  const checked: string[] = [];
+  for (const beat of beats) {
+    const ttl = ttlText(beat.ttlMs);
+    if (!beat.vouched) checked.push(beat.id, beat.session, ttl, beat.stats ?? '');
+    else if (beat.stats === undefined) pings.push(beat.id, ttl);
+    else stats.push(beat.id, ttl, beat.stats);
+  }
+  const counts = [pings.length / 2, stats.length / 3, checked.length / 4].map(String);
+  return counts.concat(pings, stats, checked);
 }
 
 /** One session of `retime`. */
@@ -57,20 +81,22 @@ export function lostArguments(lost: LostNode): string[] {
   ];
 }
 
-/** The answers of `beat`, one per batch. */
-export function toBeatAnswer(replies: readonly unknown[]): BeatAnswer {
+/** What `beat` said of one shard's heartbeats; `toCheck`: vouched ones that are to be sent again, to be checked. */
+export type BeatReply = 'epoch' | (Exclude<BeatAnswer, 'epoch'> & { toCheck: Set<string> });
+
+export function toBeatReply(reply: unknown): BeatReply {
   const refused: RefusedBeat[] = [];
   const returned: string[] = [];
-  for (const reply of replies) {
-    for (const answer of asList(reply)) {
-      if (answer === 'epoch') return 'epoch';
-      const [what, id, ...fields] = asList(answer).map(asText);
-      if (id === undefined) continue;
-      if (what === 'returned') returned.push(id);
-      else refused.push(toRefusedBeat(what, id, fields));
-    }
+  const toCheck = new Set<string>();
+  for (const answer of asList(reply)) {
+    if (answer === 'epoch') return 'epoch';
+    const [what, id, ...fields] = asList(answer).map(asText);
+    if (id === undefined) continue;
+    if (what === 'check') toCheck.add(id);
+    else if (what === 'returned') returned.push(id);
+    else refused.push(toRefusedBeat(what, id, fields));
   }
-  return { refused, returned };
+  return { refused, returned, toCheck };
 }
 
 function toRefusedBeat(by: string | undefined, id: string, fields: readonly string[]): RefusedBeat {
@@ -87,12 +113,12 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
   return { id, session, by: 'nothing' };
 }
 
-/** The answer of `tick`. */
+/** What `tick` said of one shard. */
 export function toTickAnswer(reply: unknown): TickAnswer {
   const [kind, ...fields] = asList(reply);
   if (kind === 'epoch') return { kind };
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
-  const [now, looked, entries, silent] = fields;
+  const [now, looked, moreDue, moreLogged, entries, silent] = fields;
   const silentNodes = asList(silent).map((answer) => {
     const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
     return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
@@ -102,6 +128,8 @@ export function toTickAnswer(reply: unknown): TickAnswer {
     entries: asList(entries).map(toLogEntry),
     silent: silentNodes,
     looked: asNumber(looked),
+    moreDue: moreDue === '1',
+    moreLogged: moreLogged === '1',
     putOff: asNumber(looked) - silentNodes.length,
     now: asNumber(now),
   };

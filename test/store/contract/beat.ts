@@ -1,6 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { registration, removal, statusChange } from '../../support/fixtures.ts';
-import { type CreateFleet, done, freshFleet, idsOfOneShard, lastBeat, news, untilSilent } from './setting.ts';
+import {
+  type CreateFleet,
+  done,
+  freshFleet,
+  idsOfOneShard,
+  lastBeat,
+  news,
+  positionOf,
+  untilSilent,
+} from './setting.ts';
 
 /** Heartbeats and stats. */
 export function beatContract(create: CreateFleet): void {
@@ -115,6 +124,71 @@ export function beatContract(create: CreateFleet): void {
       const answer = await store.beat(store.shardOf(ids[0] ?? ''), beats);
       expect(answer).toEqual({ refused: [], returned: ids.slice(2) });
       for (const id of ids) expect(await lastBeat(store, id)).toBeDefined();
+    });
+
+    it('takes vouched beats while nothing was logged of their nodes, and keeps their stats', async () => {
+      const { store } = setting();
+      const [a = '', b = ''] = idsOfOneShard(store, 2);
+      const shard = store.shardOf(a);
+      const sessions = [a, b].map(async (id) => (await done(store, registration({ id }))).session);
+      const [ofA = '', ofB = ''] = await Promise.all(sessions);
+      const followed = await positionOf(store, shard);
+      const vouched = (stats?: string) => [
+        { id: a, session: ofA, ttlMs: 20_000, vouched: true },
+        { id: b, session: ofB, ttlMs: 20_000, vouched: true, ...(stats !== undefined && { stats }) },
+      ];
+      expect(await store.beat(shard, vouched('{"cpuPercent":7}'), followed)).toEqual(nothingSpecial);
+      expect(await store.beat(shard, vouched(), followed)).toEqual(nothingSpecial);
+      expect(await lastBeat(store, b)).toMatchObject({ stats: { cpuPercent: 7 } });
+      expect((await news(store, shard)).now - ((await lastBeat(store, a))?.at ?? 0)).toBeGreaterThanOrEqual(
+        10_000,
+      );
+    });
+
+    it('looks at vouched beats of nodes that were logged since, and at those without a heartbeat', async () => {
+      const { store } = setting();
+      const [a = '', b = '', c = '', d = ''] = idsOfOneShard(store, 4);
+      const shard = store.shardOf(a);
+      const register = (id: string) => done(store, registration({ id }));
+      const [ofA, ofB, ofC, ofD] = await Promise.all([register(a), register(b), register(c), register(d)]);
+      const followed = await positionOf(store, shard);
+      await done(store, registration({ id: a, session: 'new', expected: ofA.node.seq }));
+      await done(store, removal(ofB));
+      await done(
+        store,
+        statusChange(ofC, { status: 'unreachable', reason: 'connection_lost', heartbeat: 'keep' }),
+      );
+      const beats = [ofA, ofB, ofC, ofD].map(({ node, session }) => ({
+        ...{ id: node.id, session, ttlMs: 30_000, vouched: true },
+      }));
+      expect(await store.beat(shard, beats, followed)).toMatchObject({
+        refused: [
+          { id: a, by: 'session', storedSession: 'new' },
+          { id: b, by: 'tombstone' },
+        ],
+        returned: [c],
+      });
+      const gone = statusChange(ofD, { status: 'online', reason: 'reconnected', heartbeat: 'clear' });
+      await done(store, gone);
+      const later = await positionOf(store, shard);
+      const last = { id: d, session: ofD.session, ttlMs: 30_000, vouched: true };
+      expect(await store.beat(shard, [last], later)).toEqual(nothingSpecial);
+      expect(await lastBeat(store, d)).toBeDefined();
+    });
+
+    it('vouches for nothing without a position, with one of lost data, and over much news', async () => {
+      const { store } = setting();
+      const [a = '', ...others] = idsOfOneShard(store, 40);
+      const shard = store.shardOf(a);
+      const { node } = await done(store, registration({ id: a }));
+      const followed = await positionOf(store, shard);
+      for (const id of others) await done(store, registration({ id }));
+      await done(store, registration({ id: a, session: 'new', expected: node.seq }));
+      const old = [{ id: a, session: 'old', ttlMs: 30_000, vouched: true }];
+      const refused = { refused: [{ id: a, by: 'session', storedSession: 'new' }] };
+      const elsewhere = { epoch: 'another', at: (await positionOf(store, shard)).at };
+      for (const position of [undefined, followed, elsewhere])
+        expect(await store.beat(shard, old, position)).toMatchObject(refused);
     });
 
     it('takes a batch of any size', async () => {

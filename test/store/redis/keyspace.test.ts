@@ -109,6 +109,24 @@ describe('the keys in Redis', () => {
     await store.close();
   });
 
+  it('cost one command for a heartbeat that the hub vouches for', async () => {
+    const { store } = await setUp();
+    const { session } = await done(store, registration({ id: 'a' }));
+    const shard = store.shardOf('a');
+    const { position } = await store.snapshot(shard);
+    const beat = { id: 'a', session, ttlMs: 30_000, vouched: true };
+    const reads = async () => {
+      const stats = await redis.cli('INFO', 'commandstats');
+      return Number(/cmdstat_hmget:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+    };
+    const before = await reads();
+    await store.beat(shard, [beat], position);
+    expect(await reads()).toBe(before);
+    await store.beat(shard, [{ ...beat, vouched: false }], position);
+    expect(await reads()).toBe(before + 1);
+    await store.close();
+  });
+
   it('are written by scripts that Redis may forget at any time', async () => {
     const { store } = await setUp(4);
     const { session } = await done(store, registration({ id: 'a' }));

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { figuresSchema } from '../../server/http/group-metrics.ts';
+
+const statusSchema = z.object({
+  wanted: z.number(),
+  running: z.number(),
+  ready: z.number(),
+  open: z.boolean(),
+});
+
+/** What a worker tells the primary. */
+export const workerMessageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('listening'), url: z.string(), ready: z.boolean() }),
+  z.object({ type: z.literal('ready'), ready: z.boolean() }),
+  /** It cannot start, and why, as a command says it. */
+  z.object({ type: z.literal('failed'), exitCode: z.number(), message: z.string() }),
+  /** Somebody reads this worker's `/metrics`. */
+  z.object({ type: z.literal('scrape'), id: z.number() }),
+  z.object({ type: z.literal('figures'), id: z.number(), figures: figuresSchema }),
+]);
+export type WorkerMessage = z.infer<typeof workerMessageSchema>;
+
+/** What the primary tells a worker. */
+export const primaryMessageSchema = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('group'), status: statusSchema }),
+  z.object({ type: z.literal('collect'), id: z.number() }),
+  z.object({ type: z.literal('scraped'), id: z.number(), text: z.string() }),
+  z.object({ type: z.literal('stop') }),
+]);
+export type PrimaryMessage = z.infer<typeof primaryMessageSchema>;

@@ -1,0 +1,72 @@
+import type { FleetNode, Status } from '../../shared/index.ts';
+import type { NodeRecord, Position, Tombstone } from '../store/fleet-store.ts';
+import type { FleetView } from './fleet-view.ts';
+import { NodeIndex } from './node-index.ts';
+
+/**
+ * The view of a hub that serves agents only: it keeps nothing, so that such a hub does not grow with the fleet.
+ * What the hub must know of its own nodes stands in their sessions; of any other node the store is asked.
+ */
+export class NoView implements FleetView {
+  readonly keepsRecords = false;
+  readonly index = new NodeIndex();
+  readonly size = 0;
+  readonly loaded = false;
+
+  positions(): Position[] {
+    return [];
+  }
+
+  get(): undefined {
+    return undefined;
+  }
+
+  goneAt(): undefined {
+    return undefined;
+  }
+
+  /** Only the store can tell: nothing that is known here means nothing. */
+  stored(): undefined {
+    return undefined;
+  }
+
+  select(): FleetNode[] {
+    return [];
+  }
+
+  countByStatus(): Record<Status, number> {
+    return { online: 0, degraded: 0, unreachable: 0, offline: 0 };
+  }
+
+  recordsOf(): NodeRecord[] {
+    return [];
+  }
+
+  tombstonesOf(): Tombstone[] {
+    return [];
+  }
+
+  listen(): () => void {
+    return () => {};
+  }
+
+  load(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  retime(): undefined {
+    return undefined;
+  }
+
+  advance(): void {}
+
+  /** Versions are not known, so none is missed: after a loss or a gap each session's node is read again. */
+  apply(): 'applied' {
+    return 'applied';
+  }
+
+  /** There is nobody here who could read the write. */
+  waitFor(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,86 @@
+import { BATCH_BYTES } from './batches.ts';
+import type { RedisClient } from './redis-client.ts';
+import type { RedisLink } from './redis-link.ts';
+import { asList } from './replies.ts';
+
+/** One shard's part of a script call. */
+export interface Share {
+  keys: readonly string[];
+  args: ReadonlyArray<string | number>;
+}
+
+interface Asked {
+  shard: number;
+  /** About how many bytes of arguments it brings. */
+  bytes: number;
+  /** Made when it is known how many shards go together, so that each can take less of a call. */
+  share: (together: number) => Share;
+  resolve: (reply: unknown) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * Gathers the calls of one script that are asked for in one turn of the event loop. A hub looks at all its shards,
+ * and writes all their heartbeats, in the same turn: on one server that is one call and one answer. On a Cluster
+ * each shard goes alone, because a script's keys must lie in one slot.
+ */
+export class GatheredCalls {
+  readonly #link: RedisLink;
+  readonly #shardsGoTogether: boolean;
+  readonly #send: (client: RedisClient, args: ReadonlyArray<string | number>) => Promise<unknown>;
+  #asked: Asked[] = [];
+
+  constructor(
+    link: RedisLink,
+    options: {
+      shardsGoTogether: boolean;
+      /** Sends the script: how many keys, the keys, the arguments. It answers a list, one answer for each share. */
+      send: (client: RedisClient, args: ReadonlyArray<string | number>) => Promise<unknown>;
+    },
+  ) {
+    this.#link = link;
+    this.#shardsGoTogether = options.shardsGoTogether;
+    this.#send = options.send;
+  }
+
+  /** The script's answer for this shard. Throws `StoreAwayError`. */
+  ask(shard: number, bytes: number, share: Asked['share']): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (this.#asked.length === 0) process.nextTick(() => this.#sendAll());
+      this.#asked.push({ shard, bytes, share, resolve, reject });
+    });
+  }
+
+  #sendAll(): void {
+    const asked = this.#asked;
+    this.#asked = [];
+    let group: Asked[] = [];
+    let bytes = 0;
+    for (const one of asked) {
+      const apart = !this.#shardsGoTogether && group[0]?.shard !== one.shard;
+      if (group.length > 0 && (apart || bytes + one.bytes > BATCH_BYTES)) {
+        void this.#call(group);
+        group = [];
+        bytes = 0;
+      }
+      group.push(one);
+      bytes += one.bytes;
+    }
+    if (group.length > 0) void this.#call(group);
+  }
+
+  async #call(group: readonly Asked[]): Promise<void> {
+    try {
+      const shares = group.map(({ share }) => share(group.length));
+      const keys = shares.flatMap((share) => share.keys);
+      const words: Array<string | number> = [keys.length, ...keys];
+      for (const share of shares) for (const word of share.args) words.push(word);
+      const replies = asList(
+        await this.#link.run(group[0]?.shard ?? 0, (client) => this.#send(client, words)),
+      );
+      for (const [index, { resolve }] of group.entries()) resolve(replies[index]);
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    }
+  }
+}

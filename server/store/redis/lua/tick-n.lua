@@ -1,0 +1,100 @@
+--[[
+One look at one or more shards: what was logged after a position, and which nodes fell silent.
+
+A log whose tail was lost (a failover, an old dump) and that was written on since passes every check of ids:
+only the position's own entry, still standing there, shows that nothing is missing after it.
+
+KEYS  for each shard: epoch, deadlines, events
+ARGV  for each shard: the attached epoch
+                      the position: the id of the last entry that the reader saw, '0-0' for the log's beginning
+                      at most so many entries
+                      overdue nodes to skip
+                      overdue nodes to look at; 0: none
+                      what the shard's keys begin with; node and beat keys are made of it and the ids
+Returns for each shard
+        {'epoch'}: the data set is another one
+        {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
+        {'news', now (ms), nodes looked at, '1' where more are overdue, '1' where more was logged,
+          entries as XRANGE gives them, silent nodes:
+          {{due (ms), session, sessionSeq, changeId, record, timing ('' where it is the record's)}, ...}}
+]]
+local call = redis.call
+
+-- True where entries were ever taken off the log's beginning.
+local function was_trimmed(events_key)
+  local info, added, length = call('XINFO', 'STREAM', events_key), nil, nil
+  for at = 1, #info, 2 do
+    if info[at] == 'entries-added' then added = info[at + 1] end
+    if info[at] == 'length' then length = info[at + 1] end
+  end
+  return added ~= length
+end
+
+local function is_before(id, other)
+  local ms, n = string.match(id, '(%d+)-(%d+)')
+  local other_ms, other_n = string.match(other, '(%d+)-(%d+)')
+  ms, n, other_ms, other_n = tonumber(ms), tonumber(n), tonumber(other_ms), tonumber(other_n)
+  return ms < other_ms or (ms == other_ms and n < other_n)
+end
+
+local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, skip, look, prefix)
+  if call('GET', epoch_key) ~= epoch then
+    return { 'epoch' }
+  end
+
+  limit, look = tonumber(limit), tonumber(look)
+  local entries
+  if after == '0-0' then
+    entries = call('XRANGE', events_key, '-', '+', 'COUNT', limit)
+    if #entries > 0 and was_trimmed(events_key) then
+      return { 'gap', 'trimmed' }
+    end
+  else
+    entries = call('XRANGE', events_key, after, '+', 'COUNT', limit + 1)
+    if #entries == 0 or entries[1][1] ~= after then
+      local first = call('XRANGE', events_key, '-', '+', 'COUNT', 1)[1]
+      if first and is_before(after, first[1]) and was_trimmed(events_key) then
+        return { 'gap', 'trimmed' }
+      end
+      return { 'gap', 'lost' }
+    end
+    table.remove(entries, 1)
+  end
+  local more_entries = #entries >= limit
+
+  local time = call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local silent, looked, more_due = {}, 0, false
+  if look > 0 then
+    local due = call('ZRANGE', deadlines_key, '-inf', now, 'BYSCORE', 'LIMIT', skip, look, 'WITHSCORES')
+    looked = #due / 2
+    more_due = looked >= look
+    for at = 1, #due, 2 do
+      local id = due[at]
+      local left = call('PTTL', prefix .. 'beat:' .. id)
+      if left ~= -2 then
+        call('ZADD', deadlines_key, now + math.max(left, 0) + 1, id)
+      else
+        local node_key = prefix .. 'node:' .. id
+        local node = call('HMGET', node_key, 'session', 'sessionSeq', 'changeId', 'record', 'timing')
+        if node[1] then
+          silent[#silent + 1] = { due[at + 1], node[1], node[2], node[3], node[4], node[5] or '' }
+        else
+          call('ZREM', deadlines_key, id)
+        end
+      end
+    end
+  end
+  return {
+    'news', string.format('%.0f', now), tostring(looked), more_due and '1' or '0', more_entries and '1' or '0',
+    entries, silent,
+  }
+end
+
+local answers = {}
+for n = 0, #KEYS / 3 - 1 do
+  local k, a = 3 * n, 6 * n
+  answers[n + 1] = shard(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3],
+    ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6])
+end
+return answers
