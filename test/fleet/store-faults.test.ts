@@ -115,6 +115,16 @@ describe('a store that is away, or loses data', () => {
     expect(node('moved')?.status).toBe('online');
   });
 
+  it('[AWAY-4] so is a close whose one call failed, without any outage', async () => {
+    const { session } = await register('a');
+    await clock.advance(50);
+    store.fault = 'away';
+    void fleet.registrar.closed(session, { goodbye: false, code: 1006 });
+    store.fault = 'none';
+    await clock.advance(500);
+    expect(node('a')).toMatchObject({ seq: 2, status: 'unreachable' });
+  });
+
   it('[AWAY-5] a commit whose answer was lost is not done twice', async () => {
     const { session } = await register('a');
     store.fault = 'after';
