@@ -1,0 +1,7 @@
+import type { Row } from '../harness/row.ts';
+import { cpu } from './cpu.ts';
+import { heartbeats } from './heartbeats.ts';
+import { memory } from './memory.ts';
+
+/** Every row of the bench, in the order of its report. */
+export const ROWS: readonly Row[] = [memory, heartbeats, cpu];
