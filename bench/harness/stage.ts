@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { startCluster } from '../../test/support/redis-cluster.ts';
 import { startRedis } from '../../test/support/redis-server.ts';
 import type { Reading } from '../load/orders.ts';
-import { type LoadOrder, readingSchema, returnedSchema, seenSchema } from '../load/orders.ts';
+import { type LoadOrder, pictureSchema, readingSchema, returnedSchema, seenSchema } from '../load/orders.ts';
 import {
   missing,
   PEERS,
@@ -21,8 +21,8 @@ export interface BenchRedis {
   cpuMicros(): number;
   /** How long each heartbeat still counts, in milliseconds, as far as a peer keeps them as keys named `…beat:<id>`. */
   beatTtls(): Promise<number[]>;
-  /** How many status events of the log say so. */
-  eventsTo(status: string): Promise<number>;
+  /** How many events of Rollcall's log have this text in their JSON. */
+  eventsWith(text: string): Promise<number>;
 }
 
 const scanned = z.tuple([z.string(), z.array(z.string())]);
@@ -58,12 +58,12 @@ async function ttlsIn(redis: Redis): Promise<number[]> {
   return ttls;
 }
 
-async function eventsIn(redis: Redis, status: string): Promise<number[]> {
+async function eventsIn(redis: Redis, text: string): Promise<number[]> {
   const found: number[] = [];
   for await (const page of keys(redis, '*:events')) {
     for (const key of page) {
       for (const [, fields] of await redis.xrange(key, '-', '+')) {
-        if (fields.some((field) => field.includes(`"to":"${status}"`))) found.push(1);
+        if (fields.some((field) => field.includes(text))) found.push(1);
       }
     }
   }
@@ -101,6 +101,10 @@ export class Load {
 
   returned(): Promise<z.output<typeof returnedSchema>> {
     return this.child.ask({ do: 'returned' }, returnedSchema);
+  }
+
+  picture(order: Omit<Extract<LoadOrder, { do: 'picture' }>, 'do'>): Promise<z.output<typeof pictureSchema>> {
+    return this.child.ask({ do: 'picture', ...order }, pictureSchema, 70_000);
   }
 
   seen(clear = false): Promise<z.output<typeof seenSchema>> {
@@ -184,6 +188,6 @@ function redisOf(url: string, nodes: ReadonlyArray<{ pid: number; port: number }
     url,
     cpuMicros: () => nodes.reduce((sum, { pid }) => sum + cpuMicros(pid), 0),
     beatTtls: () => withClients(ports, ttlsIn),
-    eventsTo: async (status) => (await withClients(ports, (redis) => eventsIn(redis, status))).length,
+    eventsWith: async (text) => (await withClients(ports, (redis) => eventsIn(redis, text))).length,
   };
 }

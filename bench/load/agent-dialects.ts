@@ -243,7 +243,7 @@ const http: AgentDialect = {
         rest -= chunk.length;
         return;
       }
-      const text = chunk.toString('latin1', 0, Math.min(chunk.length, 1_024));
+      const text = chunk.toString('latin1', 0, Math.min(chunk.length, 4_096));
       if (!/^HTTP\/1\.1 20[01]/.test(text)) {
         events.refused(text.split('\r\n', 1)[0] ?? '', readRetryAfter(text));
         return;

@@ -22,6 +22,8 @@ export class Agent {
   /** When the beat was sent whose answer it waits for; 0: none. */
   sentAt = 0;
   failures = 0;
+  /** Where it begins among several servers. */
+  readonly turn = Math.floor(Math.random() * 1_000);
 
   constructor(
     readonly id: string,

@@ -119,7 +119,8 @@ export class AgentFleet implements AgentOwner {
       const step = Math.min(60_000, 1_000 * 2 ** Math.min(agent.failures, 16), policy.ceilingMs);
       agent.failures += 1;
       this.#lostSince += 1;
-      const port = policy.ports[Math.floor(Math.random() * policy.ports.length)] ?? 0;
+      // As the agent does: its hubs one after the other, each agent in an order of its own.
+      const port = policy.ports[(agent.failures + agent.turn) % policy.ports.length] ?? 0;
       const wait = retryAfterMs === undefined ? Math.random() * step : retryAfterMs * (1 + Math.random() / 2);
       setTimeout(() => agent.connect(port), wait);
     } else if (policy.listening) {
@@ -175,7 +176,9 @@ export class AgentFleet implements AgentOwner {
       const due = Math.floor(((performance.now() - startedAt) / 1_000) * perSecond);
       for (; sent < due; sent += 1) {
         const round = Math.floor(sent / agents.length);
-        agents[sent % agents.length]?.change(round % 2 === 0 ? marker(sharedNow()) : undefined);
+        const index = sent % agents.length;
+        // Half of them fail while the others are well again, so that at any time every other change has a marker.
+        agents[index]?.change((round + index) % 2 === 0 ? marker(sharedNow()) : undefined);
         this.changesSent += 1;
       }
     }, 5);

@@ -49,8 +49,11 @@ export interface FrameListener {
 
 /** Cuts what a server sends into frames; servers do not mask, and these do not fragment. */
 export class FrameReader {
-  #rest: Buffer | undefined;
   readonly #listener: FrameListener;
+  #parts: Buffer[] = [];
+  #have = 0;
+  /** Bytes without which what was cut off is not worth looking at again. */
+  #need = 0;
 
   constructor(listener: FrameListener) {
     this.#listener = listener;
@@ -58,13 +61,25 @@ export class FrameReader {
 
   push(chunk: Buffer): void {
     // By far the commonest chunk is one empty pong.
-    if (chunk.length === 2 && chunk[0] === 0x8a && !this.#rest) {
+    if (chunk.length === 2 && chunk[0] === 0x8a && this.#have === 0) {
       this.#listener.pongs(1);
       return;
     }
-    let data = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
+    if (this.#have > 0) {
+      this.#keep(chunk);
+      if (this.#have < this.#need) return;
+      const whole = Buffer.concat(this.#parts);
+      this.#parts = [];
+      this.#have = 0;
+      this.#read(whole);
+    } else this.#read(chunk);
+  }
+
+  #read(chunk: Buffer): void {
+    let data = chunk;
     let pongs = 0;
-    for (let size = frameSize(data); size && data.length >= size.whole; size = frameSize(data)) {
+    let size = frameSize(data);
+    for (; size && data.length >= size.whole; size = frameSize(data)) {
       const opcode = (data[0] ?? 0) & 0x0f;
       const payload = data.subarray(size.head, size.whole);
       if (opcode === PONG) pongs += 1;
@@ -73,9 +88,15 @@ export class FrameReader {
       else this.#listener.binary?.(payload);
       data = data.subarray(size.whole);
     }
-    // The chunk's memory is used again for the next one, so what is cut off is copied.
-    this.#rest = data.length > 0 ? Buffer.from(data) : undefined;
+    this.#need = size?.whole ?? 0;
+    if (data.length > 0) this.#keep(data);
     if (pongs > 0) this.#listener.pongs(pongs);
+  }
+
+  /** The chunk's memory is used again for the next one, so what is cut off is copied. */
+  #keep(data: Buffer): void {
+    this.#parts.push(Buffer.from(data));
+    this.#have += data.length;
   }
 }
 

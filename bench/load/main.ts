@@ -3,6 +3,7 @@ import { answerOrders } from '../harness/answering.ts';
 import { Dashboards } from './dashboards.ts';
 import { AgentFleet } from './fleet.ts';
 import { loadOrder, type Reading } from './orders.ts';
+import { takePicture } from './picture.ts';
 
 const octet = Number(process.env.BENCH_OCTET ?? 1);
 const fleet = new AgentFleet(octet);
@@ -82,6 +83,8 @@ function carryOut(raw: unknown): unknown {
       return dashboards.seen.length;
     case 'stalled':
       return dashboards.stalledOpen();
+    case 'picture':
+      return takePicture(order, octet);
     default:
       return order satisfies never;
   }

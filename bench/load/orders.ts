@@ -44,6 +44,8 @@ export const loadOrder = z.discriminatedUnion('do', [
   z.object({ do: z.literal('seen'), clear: z.boolean().default(false) }),
   z.object({ do: z.literal('seen-count') }),
   z.object({ do: z.literal('stalled') }),
+  /** A dashboard that comes, until it has all nodes. */
+  z.object({ do: z.literal('picture'), dialect: dashboardDialect, port: z.number(), nodes: z.number() }),
 ]);
 export type LoadOrder = z.input<typeof loadOrder>;
 
@@ -76,5 +78,7 @@ export const returnedSchema = z.object({
   lost: z.number(),
   refusals: z.array(z.tuple([z.string(), z.number()])),
 });
+
+export const pictureSchema = z.object({ ms: z.number(), bytes: z.number(), nodes: z.number() });
 
 export const seenSchema = z.array(z.tuple([z.string(), z.string(), z.number()]));

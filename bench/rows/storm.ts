@@ -92,7 +92,7 @@ async function audit(name: PeerName, server: PeerServer, redis: BenchRedis) {
   const ttls = (await redis.beatTtls()).filter((ttl) => ttl > 0).length;
   if (name !== 'redis') return { ttls };
   const { status } = await summaryOf(server.port);
-  return { ttls, online: status.online ?? 0, offlineEvents: await redis.eventsTo('offline') };
+  return { ttls, online: status.online ?? 0, offlineEvents: await redis.eventsWith('"to":"offline"') };
 }
 
 const known = (value: number | undefined): string => (value === undefined ? '–' : figure(value));
