@@ -1,3 +1,4 @@
+import { PEERS, type PeerName } from '../peers/catalogue.ts';
 import type { Aim, Table } from './results.ts';
 import type { Stage } from './stage.ts';
 
@@ -50,4 +51,19 @@ export function failedLine(title: string, why: string, width: number): string[] 
   const short = why.length > 160 ? `${why.slice(0, 160)}…` : why;
   const said = why === 'not installed' ? why : `failed: ${short}`;
   return [title, said, ...Array.from({ length: Math.max(0, width - 2) }, () => '–')];
+}
+
+/** The peers of a row: all of them, or at smaller scales those without which it says nothing. */
+export function peersFor(
+  scale: Scale,
+  all: readonly PeerName[],
+  few: readonly PeerName[],
+): readonly PeerName[] {
+  return scale === 'quick' ? all.filter((name) => few.includes(name)) : all;
+}
+
+/** Says whom `peersFor` left out. */
+export function leftOut(all: readonly PeerName[], taken: readonly PeerName[]): string[] {
+  const missed = all.filter((name) => !taken.includes(name)).map((name) => PEERS[name].title);
+  return missed.length === 0 ? [] : [`--quick leaves out here: ${missed.join('; ')}.`];
 }

@@ -176,6 +176,15 @@ export class Stage {
     return new Load(child);
   }
 
+  /** A server and a load for it, started side by side: they have different cores. */
+  async pair(name: PeerName, settings: PeerSettings = {}) {
+    const load = this.load();
+    // Where the server does not start, the load is ended with the stage; its own error would be nobody's.
+    load.catch(() => {});
+    const started = await this.peer(name, settings);
+    return { ...started, load: await load };
+  }
+
   /** Ends everything, the newest first. One that does not end does not keep the others. */
   async close(): Promise<void> {
     for (const end of this.#ends.splice(0).reverse()) await end().catch(() => {});

@@ -62,18 +62,24 @@ export function subscribePacket(id: number, topic: string): Buffer {
   return packet(0x82, Buffer.concat([identifier, text(topic), Buffer.from([0])]));
 }
 
-/** Cuts what a broker sends into packets; `body` is only good during the call. */
+/** PUBACK of a message that came with QoS 1. */
+export function pubackPacket(id: Buffer): Buffer {
+  return packet(0x40, id);
+}
+
+/** Cuts what a broker sends into packets; `body` is only good during the call. `flags` are those of the first byte. */
 export class PacketReader {
   #rest: Buffer | undefined;
 
-  constructor(private readonly received: (type: number, body: Buffer) => void) {}
+  constructor(private readonly received: (type: number, body: Buffer, flags: number) => void) {}
 
   push(chunk: Buffer): void {
     let data = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk;
     for (;;) {
       const size = packetSize(data);
       if (!size || data.length < size.whole) break;
-      this.received((data[0] ?? 0) >> 4, data.subarray(size.head, size.whole));
+      const first = data[0] ?? 0;
+      this.received(first >> 4, data.subarray(size.head, size.whole), first & 0x0f);
       data = data.subarray(size.whole);
     }
     this.#rest = data.length > 0 ? Buffer.from(data) : undefined;
@@ -90,8 +96,10 @@ function packetSize(data: Buffer): { head: number; whole: number } | undefined {
   return undefined;
 }
 
-/** Topic and message of a PUBLISH of QoS 0. */
-export function readPublish(body: Buffer): { topic: string; message: Buffer } {
-  const length = body.readUInt16BE(0);
-  return { topic: body.toString('utf8', 2, 2 + length), message: body.subarray(2 + length) };
+/** Topic and message of a PUBLISH, and the id to acknowledge where it came with QoS 1. */
+export function readPublish(body: Buffer, flags = 0): { topic: string; message: Buffer; id?: Buffer } {
+  const end = 2 + body.readUInt16BE(0);
+  const topic = body.toString('utf8', 2, end);
+  if ((flags & 0x06) === 0) return { topic, message: body.subarray(end) };
+  return { topic, message: body.subarray(end + 2), id: body.subarray(end, end + 2) };
 }

@@ -3,7 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import type { DashboardDialectName } from './dashboards.ts';
 import { FrameReader, textFrame, upgradeRequest } from './frames.ts';
-import { connectPacket, PACKET, PacketReader, readPublish, subscribePacket } from './mqtt.ts';
+import { connectPacket, PACKET, PacketReader, pubackPacket, readPublish, subscribePacket } from './mqtt.ts';
 
 const WITHIN_MS = 60_000;
 
@@ -99,12 +99,17 @@ function plainWs(viewer: Viewer): (chunk: Buffer) => void {
   });
 }
 
-/** A broker does not say when the retained messages end: it is done when as many came as there are. */
+/**
+ * A broker does not say when the retained messages end: it is done when as many came as there are. aedes sends them
+ * with the QoS of their publisher, so that they must be acknowledged.
+ */
 function mqtt(viewer: Viewer): (chunk: Buffer) => void {
-  const packets = new PacketReader((type, body) => {
+  const packets = new PacketReader((type, body, flags) => {
     if (type === PACKET.connack) viewer.send(subscribePacket(1, 'fleet/+/node'));
     else if (type === PACKET.publish) {
-      JSON.parse(readPublish(body).message.toString());
+      const { message, id } = readPublish(body, flags);
+      if (id) viewer.send(pubackPacket(id));
+      JSON.parse(message.toString());
       viewer.got(1);
     }
   });

@@ -2,7 +2,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type Measured, measureWindow, percent, restShare, type Window } from '../harness/measure.ts';
 import { figure, ranged } from '../harness/report.ts';
 import { type Aim, judge } from '../harness/results.ts';
-import { attempt, type Bench, type Findings, failedLine, type Outcome, type Row } from '../harness/row.ts';
+import {
+  attempt,
+  type Bench,
+  type Findings,
+  failedLine,
+  leftOut,
+  type Outcome,
+  peersFor,
+  type Row,
+} from '../harness/row.ts';
 import type { BenchRedis, Load, Stage } from '../harness/stage.ts';
 import { median } from '../harness/statistics.ts';
 import { PEERS, type PeerName, type PeerServer } from '../peers/catalogue.ts';
@@ -15,14 +24,15 @@ const SIZES = {
     counts: [1_000, 5_000, 15_000, 50_000],
     everyoneAt: 5_000,
     rounds: 5,
-    windowMs: 2_500,
+    windowMs: 2_200,
     perSecond: 10_000,
   },
-  quick: { counts: [1_000, 5_000], everyoneAt: 1_000, rounds: 2, windowMs: 1_500, perSecond: 5_000 },
+  quick: { counts: [1_000, 5_000], everyoneAt: 1_000, rounds: 2, windowMs: 1_000, perSecond: 5_000 },
   tiny: { counts: [50], everyoneAt: 50, rounds: 1, windowMs: 300, perSecond: 500 },
 };
 
 const PAIR: PeerName[] = ['bare', 'redis'];
+/** Who is there at one of the counts. */
 const EVERYONE: PeerName[] = [
   'bare',
   'memory',
@@ -34,6 +44,8 @@ const EVERYONE: PeerName[] = [
   'mosquitto',
   'aedes',
 ];
+
+const FEW: PeerName[] = [...PAIR, 'plain-ws', 'mosquitto'];
 
 interface Ready extends Measured {
   loads: Load[];
@@ -87,7 +99,7 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
   ];
   const findings: Findings = { tables: [{ head, rows: [] }], aims: [], notes: [], numbers: {} };
   for (const count of counts) {
-    const names = count === everyoneAt ? EVERYONE : PAIR;
+    const names = count === everyoneAt ? peersFor(scale, EVERYONE, FEW) : PAIR;
     await part(async (stage) => {
       const peers = new Map<PeerName, Outcome<Ready>>();
       for (const name of names) {
@@ -123,6 +135,7 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
   }
   findings.notes.push(
     `Every count beats ${figure(perSecond)} times a second in all, so that the counts can be compared: what differs is only how many sockets, sessions and records there are. More than ${figure(AGENTS_A_PROCESS)} agents are spread over several server processes, of bare ws too, which share the one core.`,
+    ...leftOut(EVERYONE, peersFor(scale, EVERYONE, FEW)),
     '"At rest" is the share of a core that the servers use with all agents connected and silent: ticks of the shards, leases. It is part of the cost of each heartbeat above.',
   );
   return findings;
@@ -164,6 +177,6 @@ export const cpu: Row = {
   name: 'cpu',
   title: 'CPU per heartbeat',
   how: 'Pings at a fixed rate from 1,000, 5,000, 15,000 and 50,000 connected agents, the servers of one count taking turns in five interleaved rounds. CPU of the server and of Redis from /proc/PID/stat, divided by the answered pings. All peers at 5,000 agents, else Rollcall on Redis and bare ws.',
-  seconds: { full: 300, quick: 45, tiny: 25 },
+  seconds: { full: 300, quick: 35, tiny: 25 },
   run,
 };

@@ -9,8 +9,8 @@ import type { Beat } from '../load/agent-dialects.ts';
 import { PEERS, type PeerName } from '../peers/catalogue.ts';
 
 const SIZES = {
-  full: { agents: 4_000, rounds: 5, settleMs: 1_000, windowMs: 2_500 },
-  quick: { agents: 1_000, rounds: 2, settleMs: 500, windowMs: 1_000 },
+  full: { agents: 4_000, rounds: 5, settleMs: 900, windowMs: 2_200 },
+  quick: { agents: 1_000, rounds: 2, settleMs: 400, windowMs: 700 },
   tiny: { agents: 400, rounds: 1, settleMs: 200, windowMs: 300 },
 };
 const P99_MS = 50;
@@ -41,8 +41,7 @@ interface Ready extends Measured {
 type Peers = Map<PeerName, Outcome<Ready>>;
 
 async function prepare(stage: Stage, name: PeerName, agents: number): Promise<Ready> {
-  const { peer, server, redis } = await stage.peer(name, { timeoutMs: TIMEOUT_MS });
-  const load = await stage.load();
+  const { peer, server, redis, load } = await stage.pair(name, { timeoutMs: TIMEOUT_MS });
   await load.connect({ dialect: peer.dialect, ports: [server.port], count: agents, prefix: 'node' });
   return { servers: [server], loads: [load], load, redis, windows: { ping: [], stats: [] } };
 }
@@ -210,6 +209,6 @@ export const heartbeats: Row = {
   name: 'heartbeats',
   title: 'Heartbeats',
   how: `${SIZES.full.agents.toLocaleString('en-US')} agents of each peer stay connected; each in turn gets a window, in ${SIZES.full.rounds} interleaved rounds. The number of heartbeats under way grows until the p99 of the answers comes near ${P99_MS} ms; all agents take turns. "Stats" are figures of about 300 bytes that are written to the store, and a ping behind them, because stats alone are not answered. Median and range of the rounds.`,
-  seconds: { full: 440, quick: 60, tiny: 40 },
+  seconds: { full: 380, quick: 75, tiny: 40 },
   run,
 };

@@ -22,8 +22,7 @@ interface Ready {
 }
 
 async function prepare(stage: Stage, name: PeerName, agents: number): Promise<Ready> {
-  const { peer, server, redis } = await stage.peer(name);
-  const load = await stage.load();
+  const { peer, server, redis, load } = await stage.pair(name);
   await load.connect({ dialect: peer.dialect, ports: [server.port], count: agents, prefix: 'node' });
   return { server, load, redis, windows: [] };
 }
@@ -107,6 +106,6 @@ export const http: Row = {
   name: 'http',
   title: 'Heartbeats over HTTP',
   how: `Agents without a socket of their own protocol: ${figure(SIZES.full.agents)} kept connections, a POST with figures for each heartbeat, as many under way as keep the p99 near ${P99_MS} ms, in five interleaved rounds.`,
-  seconds: { full: 50, quick: 20, tiny: 12 },
+  seconds: { full: 45, quick: 15, tiny: 12 },
   run,
 };

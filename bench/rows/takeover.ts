@@ -2,7 +2,16 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { sharedNow, until } from '../harness/processes.ts';
 import { figure } from '../harness/report.ts';
 import { type Aim, judge } from '../harness/results.ts';
-import { attempt, type Bench, type Findings, failedLine, type Outcome, type Row } from '../harness/row.ts';
+import {
+  attempt,
+  type Bench,
+  type Findings,
+  failedLine,
+  leftOut,
+  type Outcome,
+  peersFor,
+  type Row,
+} from '../harness/row.ts';
 import type { Load, Stage } from '../harness/stage.ts';
 import { PEERS, type PeerName } from '../peers/catalogue.ts';
 import { summaryOf } from './storm.ts';
@@ -89,7 +98,8 @@ function aimsOf(found: TakeOver | undefined, all: number): Aim[] {
 async function run({ scale, part, say }: Bench): Promise<Findings> {
   const { agents } = SIZES[scale];
   const peers = new Map<PeerName, Outcome<TakeOver>>();
-  for (const name of NAMES) {
+  const names = peersFor(scale, NAMES, ['redis', 'plain-ws']);
+  for (const name of names) {
     say(PEERS[name].title);
     peers.set(name, await attempt(() => part((stage) => measure(stage, name, agents))));
   }
@@ -116,6 +126,7 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     ],
     aims: aimsOf(redis && 'ok' in redis ? redis.ok : undefined, agents * HUBS),
     notes: [
+      ...leftOut(NAMES, names),
       `The agents of the killed hub have all ${HUBS} hubs in their list, the dead one too, and come back with the agent's own backoff: full jitter up to 1 s, 2 s, 4 s, at most a sixth of the timeout.`,
       'Not here: bare ws, mosquitto and aedes, which share nothing between processes, so there is nobody to take over; REST, which has no connection to lose.',
     ],
@@ -131,6 +142,6 @@ export const takeover: Row = {
   name: 'takeover',
   title: 'Take-over',
   how: `${HUBS} hubs on one Redis with ${figure(SIZES.full.agents)} agents each; one is killed (SIGKILL). From the kill to the registration of its agents at the others, and what the fleet was told meanwhile. All hubs share one core.`,
-  seconds: { full: 110, quick: 60, tiny: 50 },
+  seconds: { full: 75, quick: 30, tiny: 50 },
   run,
 };
