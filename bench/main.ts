@@ -9,7 +9,7 @@ import { canPin, LOAD_CORE, pin } from './harness/processes.ts';
 import { toMarkdown, toText } from './harness/report.ts';
 import { type RowResult, type Run, runSchema } from './harness/results.ts';
 import type { Row, Scale } from './harness/row.ts';
-import { closeStages, runRow } from './harness/run-rows.ts';
+import { runRow, stopAll } from './harness/run-rows.ts';
 import { PEERS } from './peers/catalogue.ts';
 import { ROWS } from './rows/index.ts';
 
@@ -48,7 +48,7 @@ function stopOnSignals(): void {
     process.once(signal, () => {
       process.stderr.write('\nending what runs\n');
       setTimeout(() => process.exit(130), END_WITHIN_MS).unref();
-      void closeStages().finally(() => process.exit(130));
+      void stopAll().finally(() => process.exit(130));
     });
   }
 }

@@ -4,7 +4,7 @@ import { Stage } from './stage.ts';
 
 /** How many times its estimate a row may take before it is given up. */
 const PATIENCE = 4;
-const LEAST_SECONDS = 120;
+const LEAST_SECONDS = 300;
 
 /** The part of the bench that talks. */
 export interface Progress {
@@ -14,11 +14,20 @@ export interface Progress {
 /** Stages that are open, so that a bench which is stopped can end what runs. */
 const open = new Set<Stage>();
 
-export async function closeStages(): Promise<void> {
+async function closeStages(): Promise<void> {
   await Promise.all([...open].map((stage) => stage.close()));
 }
 
+let stopping = false;
+
+/** Ends everything that runs, and lets nothing begin any more. */
+export async function stopAll(): Promise<void> {
+  stopping = true;
+  await closeStages();
+}
+
 async function withStage<T>(use: (stage: Stage) => Promise<T>): Promise<T> {
+  if (stopping) throw new Error('the bench is being stopped');
   const stage = new Stage();
   open.add(stage);
   try {
@@ -44,10 +53,22 @@ export async function runRow(row: Row, scale: Scale, progress: Progress): Promis
   const startedAt = performance.now();
   const { name, title, how } = row;
   const bound = Math.max(LEAST_SECONDS, PATIENCE * row.seconds[scale]);
+  let over = false;
   const outcome = await withStage((stage) => {
-    const bench: Bench = { scale, stage, part: withStage, say: (line) => progress.say(line) };
+    const bench: Bench = {
+      scale,
+      stage,
+      part: async (use) => {
+        if (over) throw new Error('this row was given up');
+        return withStage(use);
+      },
+      say: (line) => {
+        if (!over) progress.say(line);
+      },
+    };
     return within(bound, row.run(bench));
   }).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+  over = true;
   // Parts have stages of their own, which a row that was given up still holds.
   if (outcome instanceof Error) await closeStages();
   const seconds = (performance.now() - startedAt) / 1_000;

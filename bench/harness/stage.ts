@@ -123,24 +123,33 @@ export class Load {
 
 let octet = 0;
 
+const GIVEN_UP = 'this measurement was given up';
+
 /** Everything that a measurement starts, so that all of it ends with it, however it ends. */
 export class Stage {
   readonly #ends: Array<() => Promise<void>> = [];
+  #closed = false;
 
-  async #keep<T>(started: Promise<T>, end: (thing: T) => Promise<void>): Promise<T> {
-    const thing = await started;
+  /** Whoever was given up may still be at work: nothing starts any more, and what was about to start ends at once. */
+  async #keep<T>(start: () => Promise<T>, end: (thing: T) => Promise<void>): Promise<T> {
+    if (this.#closed) throw new Error(GIVEN_UP);
+    const thing = await start();
+    if (this.#closed) {
+      await end(thing);
+      throw new Error(GIVEN_UP);
+    }
     this.#ends.push(() => end(thing));
     return thing;
   }
 
   async redis(): Promise<BenchRedis> {
-    const redis = await this.#keep(startRedis(), (one) => one.stop());
+    const redis = await this.#keep(startRedis, (one) => one.stop());
     pin(redis.pid, LOAD_CORE);
     return redisOf(redis.url, [redis]);
   }
 
   async cluster(): Promise<BenchRedis> {
-    const cluster = await this.#keep(startCluster(), (one) => one.stop());
+    const cluster = await this.#keep(startCluster, (one) => one.stop());
     for (const { pid } of cluster.nodes) pin(pid, LOAD_CORE);
     return redisOf(cluster.url, cluster.nodes);
   }
@@ -160,17 +169,21 @@ export class Stage {
   }
 
   server(peer: Peer, settings: PeerSettings): Promise<PeerServer> {
-    return this.#keep(peer.start(settings), (server) => server.kill());
+    return this.#keep(
+      () => peer.start(settings),
+      (server) => server.kill(),
+    );
   }
 
   async load(): Promise<Load> {
     octet = (octet % 250) + 1;
     const { child } = await this.#keep(
-      Child.start(new URL('../load/main.ts', import.meta.url), {
-        name: 'the load process',
-        core: LOAD_CORE,
-        env: { BENCH_OCTET: String(octet) },
-      }),
+      () =>
+        Child.start(new URL('../load/main.ts', import.meta.url), {
+          name: 'the load process',
+          core: LOAD_CORE,
+          env: { BENCH_OCTET: String(octet) },
+        }),
       ({ child: started }) => started.kill(),
     );
     return new Load(child);
@@ -187,6 +200,7 @@ export class Stage {
 
   /** Ends everything, the newest first. One that does not end does not keep the others. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const end of this.#ends.splice(0).reverse()) await end().catch(() => {});
   }
 }

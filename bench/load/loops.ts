@@ -20,6 +20,8 @@ export interface Counts {
 const ADJUST_MS = 200;
 /** From this share of the limit on, no more are added. */
 const COMFORT = 0.6;
+/** Fewer would leave a server waiting for the load; so many are under way at the start too. */
+const LEAST = 200;
 
 /**
  * As many heartbeats as the server answers, from all agents in turn: the number under way grows until the p99 of
@@ -28,7 +30,7 @@ const COMFORT = 0.6;
 export class SaturatingLoop implements Loop {
   readonly #waiting: Agent[];
   #head = 0;
-  #limit = 64;
+  #limit = LEAST;
   #underWay = 0;
   #stopped = false;
   readonly #recent = new Histogram();
@@ -52,7 +54,7 @@ export class SaturatingLoop implements Loop {
   #adjust(most: number): void {
     const p99 = this.#recent.quantile(0.99);
     this.#recent.clear();
-    if (p99 > this.p99Ms * 0.9) this.#limit = Math.max(16, Math.floor(this.#limit * 0.8));
+    if (p99 > this.p99Ms * 0.9) this.#limit = Math.max(LEAST, Math.floor(this.#limit * 0.8));
     else if (p99 < this.p99Ms * COMFORT) this.#limit = Math.min(most, Math.ceil(this.#limit * 1.4));
     this.#pump();
   }
