@@ -1,5 +1,6 @@
 // The bench: `npm run bench [-- --only NAME,NAME --quick --out DIR]`, and `npm run bench:docs`. See bench/README.md.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
@@ -53,9 +54,23 @@ function stopOnSignals(): void {
   }
 }
 
+/** Sockets of the largest row in one process, and what else it has open. */
+const OPEN_FILES = 19_600;
+
+/** What the machine must have, in words that can be acted on. */
+function checkMachine(scale: Scale): void {
+  if (!existsSync('/proc/self/stat')) throw new WrongUse('needs Linux: CPU and memory are read from /proc');
+  if (spawnSync('redis-server', ['--version']).status !== 0)
+    throw new WrongUse('redis-server is not installed (scripts/install-test-tools.sh installs it)');
+  const { openFiles } = describeMachine();
+  if (scale === 'full' && Number(openFiles) < OPEN_FILES)
+    throw new WrongUse(`${openFiles} open files are too few: \`ulimit -n 20000\` first, or --quick`);
+}
+
 async function measure(options: Options): Promise<void> {
   const rows = chosen(options.only);
   const scale: Scale = options.tiny ? 'tiny' : options.quick ? 'quick' : 'full';
+  checkMachine(scale);
   const flags = [
     ...(scale === 'full' ? [] : [`--${scale}`]),
     ...(options.only === undefined ? [] : ['--only', options.only]),

@@ -79,7 +79,7 @@ export class Load {
   }
 
   async connect(order: Omit<Extract<LoadOrder, { do: 'connect' }>, 'do'>): Promise<void> {
-    await this.child.ask({ do: 'connect', ...order }, z.number(), 100_000);
+    await this.child.ask({ do: 'connect', ...order }, z.number(), 160_000);
   }
 
   async dashboards(order: Omit<Extract<LoadOrder, { do: 'dashboards' }>, 'do'>): Promise<void> {

@@ -14,7 +14,7 @@ type Policy =
 
 /** How many of them connect at a time, where no storm is wanted. */
 const AT_ONCE = 256;
-const CONNECT_WITHIN_MS = 90_000;
+const CONNECT_WITHIN_MS = 150_000;
 /** Attempts of one agent before the whole load is called broken. */
 const ATTEMPTS = 5;
 /** A refusal that names no time is tried again after this, by everyone alike. */
@@ -25,12 +25,14 @@ const SCOUT_MS = 5;
 export class AgentFleet implements AgentOwner {
   readonly agents: Agent[] = [];
   readonly counts: Counts = { answered: 0, late: 0, latency: new Histogram() };
-  lost_ = 0;
+  lostCount = 0;
   changesSent = 0;
   #policy: Policy = { kind: 'stay' };
   #loop: SaturatingLoop | PacedLoop | undefined;
   #changes: NodeJS.Timeout | undefined;
-  #connecting: { settled(agent: Agent, why: string | undefined, waitMs: number): void } | undefined;
+  #connecting:
+    | { settled(agent: Agent, why: string | undefined, retryAfterMs: number | undefined): void }
+    | undefined;
   #listenAt = 0;
   #returns: number[] = [];
   #refusals = new Map<string, number>();
@@ -67,7 +69,8 @@ export class AgentFleet implements AgentOwner {
         if (agent) agent.connect(portOf(next - 1));
       };
       this.#connecting = {
-        settled: (agent, why, waitMs) => {
+        settled: (agent, why, retryAfterMs) => {
+          const asked = retryAfterMs !== undefined;
           if (why === undefined) {
             left -= 1;
             if (left > 0) begin();
@@ -77,11 +80,12 @@ export class AgentFleet implements AgentOwner {
             }
             return;
           }
-          agent.failures += 1;
+          // To be asked to wait is no failure; the deadline of all bounds it.
+          if (!asked) agent.failures += 1;
           if (agent.failures >= ATTEMPTS) {
             clearTimeout(late);
             reject(new Error(`${agent.id} cannot connect: ${why}`));
-          } else setTimeout(() => agent.connect(portOf(indexOf.get(agent) ?? 0)), waitMs);
+          } else setTimeout(() => agent.connect(portOf(indexOf.get(agent) ?? 0)), retryAfterMs ?? RETRY_MS);
         },
       };
       if (left === 0) {
@@ -97,7 +101,7 @@ export class AgentFleet implements AgentOwner {
   }
 
   joined(agent: Agent): void {
-    if (this.#connecting) this.#connecting.settled(agent, undefined, 0);
+    if (this.#connecting) this.#connecting.settled(agent, undefined, undefined);
     else if (this.#policy.kind !== 'stay') this.#returns.push(sharedNow());
   }
 
@@ -109,10 +113,10 @@ export class AgentFleet implements AgentOwner {
     this.#loop?.lost(agent);
     agent.sentAt = 0;
     if (this.#connecting) {
-      this.#connecting.settled(agent, why, retryAfterMs ?? RETRY_MS);
+      this.#connecting.settled(agent, why, retryAfterMs);
       return;
     }
-    this.lost_ += 1;
+    this.lostCount += 1;
     const policy = this.#policy;
     if (policy.kind === 'stay') return;
     if (policy.kind === 'jitter') {

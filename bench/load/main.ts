@@ -15,7 +15,7 @@ function mark(): void {
   fleet.counts.answered = 0;
   fleet.counts.late = 0;
   fleet.counts.latency.clear();
-  fleet.lost_ = 0;
+  fleet.lostCount = 0;
   fleet.changesSent = 0;
   dashboards.deliveries = 0;
   dashboards.deliveredBytes = 0;
@@ -30,7 +30,7 @@ function reading(): Reading {
     ms: performance.now() - markedAt,
     answered: fleet.counts.answered,
     late: fleet.counts.late,
-    lost: fleet.lost_,
+    lost: fleet.lostCount,
     underWay: fleet.underWay,
     cpuMicros: user + system,
     latency: fleet.counts.latency.pack(),

@@ -143,6 +143,16 @@ function distance(peers: Peers): string[] {
   ];
 }
 
+/** Agents that a server let go while they were measured: its rates are then of fewer agents. */
+function cutOff(peers: Peers): string[] {
+  return [...peers].flatMap(([name, outcome]) => {
+    if ('failed' in outcome) return [];
+    const { ping, stats } = outcome.ok.windows;
+    const lost = [...ping, ...stats].reduce((sum, window) => sum + window.lost, 0);
+    return lost > 0 ? [`${PEERS[name].title} lost ${lost} agents during the load.`] : [];
+  });
+}
+
 async function run({ scale, stage, say }: Bench): Promise<Findings> {
   const { agents, rounds, settleMs, windowMs } = SIZES[scale];
   const peers: Peers = new Map();
@@ -200,6 +210,7 @@ async function run({ scale, stage, say }: Bench): Promise<Findings> {
     notes: [
       `The load drives ${figure(ceiling)} pings a second against the raw responder. Where its core is full ("load-bound"), the rate says what the load could do, and only the CPU of each heartbeat tells the servers apart.`,
       ...distance(peers),
+      ...cutOff(peers),
     ],
     numbers,
   };
