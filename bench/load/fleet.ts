@@ -70,6 +70,8 @@ export class AgentFleet implements AgentOwner {
       };
       this.#connecting = {
         settled: (agent, why, retryAfterMs) => {
+          // One of those that were there before is not waited for here.
+          if (!indexOf.has(agent)) return;
           const asked = retryAfterMs !== undefined;
           if (why === undefined) {
             left -= 1;
