@@ -88,7 +88,7 @@ async function wait(load: Load, title: string, agents: number) {
       lastJoined = back.joined;
       return false;
     },
-    100,
+    200,
   ).catch((error: unknown) => {
     const why = back.refusals.map(([kind, times]) => `${times} x ${kind}`).join(', ');
     throw new Error(`${error instanceof Error ? error.message : error}: ${back.joined} are back; ${why}`);
