@@ -9,7 +9,7 @@ import type { Beat } from '../load/agent-dialects.ts';
 import { PEERS, type PeerName } from '../peers/catalogue.ts';
 
 const SIZES = {
-  full: { agents: 4_000, rounds: 5, settleMs: 900, windowMs: 2_200 },
+  full: { agents: 4_000, rounds: 5, settleMs: 700, windowMs: 1_900 },
   quick: { agents: 1_000, rounds: 2, settleMs: 400, windowMs: 700 },
   tiny: { agents: 400, rounds: 1, settleMs: 200, windowMs: 300 },
 };
@@ -220,6 +220,6 @@ export const heartbeats: Row = {
   name: 'heartbeats',
   title: 'Heartbeats',
   how: `${SIZES.full.agents.toLocaleString('en-US')} agents of each peer stay connected; each in turn gets a window, in ${SIZES.full.rounds} interleaved rounds. The number of heartbeats under way grows until the p99 of the answers comes near ${P99_MS} ms; all agents take turns. "Stats" are figures of about 300 bytes that are written to the store, and a ping behind them, because stats alone are not answered. Median and range of the rounds.`,
-  seconds: { full: 380, quick: 75, tiny: 40 },
+  seconds: { full: 310, quick: 75, tiny: 40 },
   run,
 };
