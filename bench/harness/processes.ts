@@ -1,0 +1,63 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+/** Where the server under test runs. */
+export const SERVER_CORE = 0;
+/** Where everything else runs: load, Redis, dashboards, and the bench itself. */
+export const LOAD_CORE = 1;
+
+/** Whether processes can be kept on one core each. */
+export const canPin = spawnSync('taskset', ['-c', String(LOAD_CORE), 'true']).status === 0;
+
+/** Pins a process that runs already, with all its threads. */
+export function pin(pid: number, core: number): void {
+  if (canPin) spawnSync('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
+}
+
+/** A command line that keeps its process on one core from the start, where that can be done. */
+export function pinned(core: number, command: readonly string[]): string[] {
+  return canPin ? ['taskset', '-c', String(core), ...command] : [...command];
+}
+
+/** CPU time of a process so far in microseconds: user and system, /proc/PID/stat, whose tick is 10 ms. */
+export function cpuMicros(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+/** Resident bytes of a process. */
+export function residentBytes(pid: number): number {
+  const found = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return Number(found?.[1]) * 1_024;
+}
+
+/** Counters of the kernel's TCP that tell of a storm: connection attempts sent again, and those it had no room for. */
+export function tcpCounters(): { synRetransmits: number; listenDrops: number } {
+  const lines = readFileSync('/proc/net/netstat', 'utf8').split('\n');
+  const names = lines.find((line) => line.startsWith('TcpExt: Syn'))?.split(' ') ?? [];
+  const at = lines.findIndex((line) => line.startsWith('TcpExt: Syn'));
+  const values = lines[at + 1]?.split(' ') ?? [];
+  const value = (name: string): number => Number(values[names.indexOf(name)]);
+  return { synRetransmits: value('TCPSynRetrans'), listenDrops: value('ListenDrops') };
+}
+
+/** Milliseconds on a clock that all processes of this machine share. */
+export function sharedNow(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1_000 + nanoseconds / 1e6;
+}
+
+/** What a measurement must keep waiting for, with an end. Throws after the deadline. */
+export async function until(
+  what: string,
+  withinMs: number,
+  holds: () => boolean | Promise<boolean>,
+  everyMs = 20,
+): Promise<void> {
+  const end = performance.now() + withinMs;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${withinMs / 1_000} s`);
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}

@@ -1,0 +1,215 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { percent } from '../harness/measure.ts';
+import { cpuMicros, residentBytes } from '../harness/processes.ts';
+import { figure } from '../harness/report.ts';
+import { type Aim, judge } from '../harness/results.ts';
+import {
+  attempt,
+  type Bench,
+  type Findings,
+  failedLine,
+  leftOut,
+  type Outcome,
+  peersFor,
+  type Row,
+} from '../harness/row.ts';
+import type { Stage } from '../harness/stage.ts';
+import { Histogram, median } from '../harness/statistics.ts';
+import { PEERS, type PeerName } from '../peers/catalogue.ts';
+
+const SIZES = {
+  full: { agents: 2_000, perSecond: 1_000, dashboards: 99, settleMs: 3_000, windowMs: 15_000 },
+  quick: { agents: 1_000, perSecond: 500, dashboards: 29, settleMs: 1_000, windowMs: 4_000 },
+  tiny: { agents: 50, perSecond: 20, dashboards: 3, settleMs: 300, windowMs: 1_000 },
+};
+const FEW: PeerName[] = ['redis', 'plain-ws', 'mosquitto'];
+const SAMPLE_MS = 500;
+/** Growth between the first and the last third of the window that still counts as flat. */
+const FLAT_BYTES = 16e6;
+
+const NAMES: PeerName[] = ['memory', 'redis', 'plain-ws', 'plain-socket-io', 'mosquitto', 'aedes'];
+
+interface FanOut {
+  sentPerSecond: number;
+  /** Of what should have come. */
+  deliveredShare: number;
+  p50: number;
+  p99: number;
+  hubMicrosPerDelivery: number;
+  redisMicrosPerChange: number;
+  hubShare: number;
+  loadShare: number;
+  bytesPerDelivery: number;
+  /** Seconds after the stalled dashboard stalled; absent: it was kept. */
+  cutOffAfter?: number;
+  grownBytes: number;
+  /** What was sent to the stalled one in all that time, if it was not cut off. */
+  stalledBytes: number;
+}
+
+/** The kernel takes a few MB of what a stalled dashboard is sent, and a hub keeps 4 MB more before it cuts it off. */
+const ENOUGH_TO_STALL_BYTES = 9e6;
+
+async function measure(stage: Stage, name: PeerName, sizes: (typeof SIZES)['full']): Promise<FanOut> {
+  const { peer, server, redis, load: agents } = await stage.pair(name);
+  if (!peer.dashboard) throw new Error('nobody can watch it');
+  const readers = await stage.load();
+  await agents.connect({ dialect: peer.dialect, ports: [server.port], count: sizes.agents, prefix: 'node' });
+  await readers.dashboards({
+    dialect: peer.dashboard,
+    port: server.port,
+    count: sizes.dashboards,
+    stalled: 1,
+    watch: 'latency',
+  });
+  const stalledAt = performance.now();
+  await agents.tell({ do: 'change', perSecond: sizes.perSecond });
+  await pause(sizes.settleMs);
+  await Promise.all([agents.tell({ do: 'mark' }), readers.tell({ do: 'mark' })]);
+  const hubBefore = cpuMicros(server.pid);
+  const redisBefore = redis?.cpuMicros() ?? 0;
+  const from = performance.now();
+  const resident: number[] = [];
+  let cutOffAfter: number | undefined;
+  for (let at = from; at - from < sizes.windowMs; at = performance.now()) {
+    resident.push(residentBytes(server.pid));
+    if (cutOffAfter === undefined && (await readers.number({ do: 'stalled' })) === 0)
+      cutOffAfter = (performance.now() - stalledAt) / 1_000;
+    await pause(SAMPLE_MS);
+  }
+  const hub = cpuMicros(server.pid) - hubBefore;
+  const redisUsed = (redis?.cpuMicros() ?? 0) - redisBefore;
+  const [sent, read] = await Promise.all([agents.read(), readers.read()]);
+  await agents.tell({ do: 'rest' });
+  const latency = new Histogram();
+  latency.merge(read.deliveryLatency);
+  // Every other change carries the marker: a check that fails. The one that is well again has no message.
+  const deliveries = 2 * read.deliveries;
+  const third = Math.ceil(resident.length / 3);
+  return {
+    sentPerSecond: sent.changesSent / (sent.ms / 1_000),
+    deliveredShare: deliveries / (sent.changesSent * sizes.dashboards),
+    p50: latency.quantile(0.5),
+    p99: latency.quantile(0.99),
+    hubMicrosPerDelivery: hub / deliveries,
+    redisMicrosPerChange: redis ? redisUsed / sent.changesSent : Number.NaN,
+    hubShare: hub / (sent.ms * 1_000),
+    loadShare: (sent.cpuMicros + read.cpuMicros) / (sent.ms * 1_000),
+    bytesPerDelivery: read.deliveredBytes / deliveries,
+    grownBytes: median(resident.slice(-third)) - median(resident.slice(0, third)),
+    stalledBytes:
+      (read.deliveredBytes / deliveries) * sizes.perSecond * ((sizes.settleMs + sizes.windowMs) / 1_000),
+    ...(cutOffAfter !== undefined && { cutOffAfter }),
+  };
+}
+
+function aimsOf(found: FanOut | undefined): Aim[] {
+  const sent = found && `${figure(found.stalledBytes / 1e6, 1)} MB were sent to it`;
+  const stalled: Aim = {
+    aim: 'Rollcall on Redis: the stalled dashboard is cut off',
+    measured: !found
+      ? 'not measured'
+      : found.cutOffAfter === undefined
+        ? `not in this window; ${sent}`
+        : `after ${figure(found.cutOffAfter, 1)} s`,
+    verdict:
+      found?.cutOffAfter !== undefined
+        ? 'met'
+        : found && found.stalledBytes > ENOUGH_TO_STALL_BYTES
+          ? 'missed'
+          : 'unknown',
+  };
+  return [
+    judge(
+      'Rollcall on Redis: agent to dashboard, p99 at most 150 ms',
+      found?.p99 ?? Number.NaN,
+      { atMost: 150 },
+      ' ms',
+      0,
+    ),
+    stalled,
+    judge(
+      `Rollcall on Redis: memory flat (last third of the window over the first, at most ${FLAT_BYTES / 1e6} MB)`,
+      (found?.grownBytes ?? Number.NaN) / 1e6,
+      { atMost: FLAT_BYTES / 1e6 },
+      ' MB',
+      1,
+    ),
+  ];
+}
+
+async function run({ scale, part, say }: Bench): Promise<Findings> {
+  const sizes = SIZES[scale];
+  const peers = new Map<PeerName, Outcome<FanOut>>();
+  const names = peersFor(scale, NAMES, FEW);
+  for (const name of names) {
+    say(PEERS[name].title);
+    peers.set(name, await attempt(() => part((stage) => measure(stage, name, sizes))));
+  }
+  const head = [
+    'peer',
+    'changes/s',
+    'delivered',
+    'p50 ms',
+    'p99 ms',
+    'hub us a delivery',
+    'Redis us a change',
+    'bytes a delivery',
+    'hub core',
+    'load core',
+    'stalled one cut off',
+    'hub grew by MB',
+  ];
+  const redis = peers.get('redis');
+  return {
+    tables: [
+      {
+        head,
+        rows: [...peers].map(([name, outcome]) => {
+          const { title } = PEERS[name];
+          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
+          const found = outcome.ok;
+          return [
+            title,
+            figure(found.sentPerSecond),
+            `${figure(found.deliveredShare * 100, 1)} %`,
+            figure(found.p50, 1),
+            figure(found.p99, 1),
+            figure(found.hubMicrosPerDelivery, 2),
+            figure(found.redisMicrosPerChange, 1),
+            figure(found.bytesPerDelivery),
+            percent(found.hubShare),
+            percent(found.loadShare),
+            found.cutOffAfter === undefined ? 'no' : `after ${figure(found.cutOffAfter, 1)} s`,
+            figure(found.grownBytes / 1e6, 1),
+          ];
+        }),
+      },
+    ],
+    aims: aimsOf(redis && 'ok' in redis ? redis.ok : undefined),
+    notes: [
+      ...leftOut(NAMES, names),
+      "A change is figures of an agent whose check fails, or is well again. Rollcall writes a new version of the record and an entry in its log, and tells dashboards the whole event at most every 50 ms; the plain hubs publish an id, a status and a text at once; the brokers pass the message on. From the agent's write to the dashboard's read.",
+      `The stalled dashboard stops reading after its first picture, ${figure((sizes.settleMs + sizes.windowMs) / 1_000)} s before the end; the kernel takes a part of what is sent to it first.`,
+    ],
+    numbers: Object.fromEntries(
+      [...peers].flatMap(([name, outcome]) =>
+        'ok' in outcome
+          ? [
+              [`${name} p50 and p99, ms`, [outcome.ok.p50, outcome.ok.p99]],
+              [`${name} hub us a delivery`, [outcome.ok.hubMicrosPerDelivery]],
+              [`${name} hub grew by bytes`, [outcome.ok.grownBytes]],
+            ]
+          : [],
+      ),
+    ),
+  };
+}
+
+export const fanout: Row = {
+  name: 'fanout',
+  title: 'Fan-out',
+  how: `${figure(SIZES.full.perSecond)} status changes a second from ${figure(SIZES.full.agents)} agents to ${SIZES.full.dashboards + 1} dashboards without a filter (summaries), one of which stops reading. Dashboards are raw sockets that look for the time in each change.`,
+  seconds: { full: 140, quick: 30, tiny: 40 },
+  run,
+};
