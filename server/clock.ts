@@ -40,9 +40,12 @@ class SystemClock implements Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = new SystemClock();
 
-/** ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. */
+let newest = { ms: Number.NaN, text: '' };
+
+/** ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. The newest is kept: many ask within one. */
 export function instant(ms: number): string {
-  return new Date(ms).toISOString();
+  if (newest.ms !== ms) newest = { ms, text: new Date(ms).toISOString() };
+  return newest.text;
 }
 
 /** Milliseconds since the epoch of an instant. */

@@ -187,12 +187,8 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(memoryUsedMib !== undefined && { memoryUsedMib }),
         ...(memoryTotalMib !== undefined && { memoryTotalMib }),
       };
-      const remoteAddress = access.remoteAddress(request.raw);
-      takenOrProblem(
-        idSchema.safeParse(nodeId).success
-          ? await fleet.httpAgents.heartbeat({ id: nodeId, stats, remoteAddress })
-          : { kind: 'unknown' },
-      );
+      const remoteAddress = () => access.remoteAddress(request.raw);
+      takenOrProblem(await fleet.httpAgents.heartbeat({ id: nodeId, stats, remoteAddress }));
       return reply.send({ acknowledged: true });
     },
   );

@@ -1,4 +1,4 @@
-import type { FastifyContextConfig, FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { HeartbeatTiming } from '../../../shared/index.ts';
 import type { Access } from '../../access.ts';
 import type { DialectName, OpenDialects } from '../../dialects.ts';
@@ -40,9 +40,8 @@ export function dialectRoutes(
       access,
       timing: timing[name],
       route: (operation) => {
-        const { schema, config } = describe({ ...operation, tag: 'Compatible protocols' });
-        const dialectConfig: FastifyContextConfig = { ...config, dialect: face };
-        return { schema, config: dialectConfig };
+        const { config } = describe({ ...operation, tag: 'Compatible protocols' });
+        return { config: { ...config, dialect: face } };
       },
     });
   }

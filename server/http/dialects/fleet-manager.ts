@@ -161,11 +161,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const { node_id, ...figures } = read(heartbeatSchema, request.body);
-      const remoteAddress = access.remoteAddress(request.raw);
+      const remoteAddress = () => access.remoteAddress(request.raw);
       const taken = takenOrProblem(
-        idSchema.safeParse(node_id).success
-          ? await fleet.httpAgents.heartbeat({ id: node_id, stats: statsOf(figures), remoteAddress })
-          : { kind: 'unknown' },
+        await fleet.httpAgents.heartbeat({ id: node_id, stats: statsOf(figures), remoteAddress }),
       );
       return reply.send({
         node_id,

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type FleetNode, idSchema, statsSchema } from '../../../shared/index.ts';
+import { type FleetNode, statsSchema } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
 import type { ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
@@ -103,12 +103,8 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(containerCount !== undefined && { metrics: { containerCount } }),
         ...(timestamp && { at: timestamp.slice(0, 64) }),
       });
-      const remoteAddress = access.remoteAddress(request.raw);
-      const { node } = takenOrProblem(
-        idSchema.safeParse(id).success
-          ? await fleet.httpAgents.heartbeat({ id, stats, remoteAddress })
-          : { kind: 'unknown' },
-      );
+      const remoteAddress = () => access.remoteAddress(request.raw);
+      const { node } = takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
       return reply.send(nodeAs004(node, new Date(fleet.now()).toISOString()));
     },
   );

@@ -116,12 +116,8 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
           })),
         }),
       });
-      const remoteAddress = access.remoteAddress(request.raw);
-      takenOrProblem(
-        idSchema.safeParse(id).success
-          ? await fleet.httpAgents.heartbeat({ id, stats, remoteAddress })
-          : { kind: 'unknown' },
-      );
+      const remoteAddress = () => access.remoteAddress(request.raw);
+      takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
       return reply.send({ node_id: id, status: 'ok' });
     },
   );
