@@ -19,22 +19,23 @@ interface Waiting {
 export class HttpBeats {
   readonly #store: FleetStore;
   /** By shard, those that no call has taken yet. */
-  readonly #waiting = new Map<number, Waiting[]>();
-  readonly #busy = new Set<number>();
+  readonly #waiting: Waiting[][];
+  /** By shard, whether a call is under way. Not a Set: one that comes and goes keeps the collector busy. */
+  readonly #busy: boolean[];
   #scheduled = false;
 
   constructor(store: FleetStore) {
     this.#store = store;
+    this.#waiting = Array.from({ length: store.shards }, () => []);
+    this.#busy = this.#waiting.map(() => false);
   }
 
   /** Writes a heartbeat. Throws `StoreAwayError` and `LostDataError`. */
   write(beat: Beat): Promise<BeatVerdict> {
     const shard = this.#store.shardOf(beat.id);
     return new Promise((resolve, reject) => {
-      const waiting = this.#waiting.get(shard);
-      if (waiting) waiting.push({ beat, resolve, reject });
-      else this.#waiting.set(shard, [{ beat, resolve, reject }]);
-      if (!this.#busy.has(shard)) this.#schedule();
+      this.#waiting[shard]?.push({ beat, resolve, reject });
+      if (!this.#busy[shard]) this.#schedule();
     });
   }
 
@@ -44,13 +45,15 @@ export class HttpBeats {
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
-      for (const [shard, batch] of this.#waiting) if (!this.#busy.has(shard)) void this.#send(shard, batch);
+      for (const [shard, batch] of this.#waiting.entries()) {
+        if (batch.length > 0 && !this.#busy[shard]) void this.#send(shard, batch);
+      }
     });
   }
 
   async #send(shard: number, batch: readonly Waiting[]): Promise<void> {
-    this.#waiting.delete(shard);
-    this.#busy.add(shard);
+    this.#waiting[shard] = [];
+    this.#busy[shard] = true;
     try {
       const answer = await this.#store.beat(
         shard,
@@ -61,8 +64,8 @@ export class HttpBeats {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
-    this.#busy.delete(shard);
-    if (this.#waiting.has(shard)) this.#schedule();
+    this.#busy[shard] = false;
+    if (this.#waiting[shard]?.length) this.#schedule();
   }
 }
 

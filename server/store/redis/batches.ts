@@ -5,14 +5,14 @@ export const BATCH_BYTES = 256 * 1024;
 export function* batchesOf<T>(
   groups: readonly T[],
   toArguments: (group: T) => string[],
-): Generator<{ from: number; args: string[]; bytes: number }> {
+): Generator<{ from: number; args: string[] }> {
   let batch: { from: number; args: string[] } = { from: 0, args: [] };
   let bytes = 0;
   for (const [index, group] of groups.entries()) {
     const args = toArguments(group);
     const size = args.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
     if (batch.args.length > 0 && bytes + size > BATCH_BYTES) {
-      yield { ...batch, bytes };
+      yield batch;
       batch = { from: index, args: [] };
       bytes = 0;
     }
@@ -20,5 +20,5 @@ export function* batchesOf<T>(
     for (const text of args) batch.args.push(text);
     bytes += size;
   }
-  if (batch.args.length > 0) yield { ...batch, bytes };
+  if (batch.args.length > 0) yield batch;
 }

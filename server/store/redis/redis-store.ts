@@ -25,7 +25,6 @@ import {
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
 import { batchesOf } from './batches.ts';
-import { BeatCalls } from './beat-calls.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
@@ -34,7 +33,7 @@ import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings }
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, toStoredNode } from './replies.ts';
-import { changeArguments, lostArguments, toTickAnswer } from './script-words.ts';
+import { beatArguments, changeArguments, lostArguments, toBeatAnswer, toTickAnswer } from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
 
 export interface RedisStoreOptions {
@@ -63,7 +62,6 @@ export class RedisStore implements FleetStore {
   readonly #keys: FleetKeys;
   readonly #link: RedisLink;
   readonly #isCluster: boolean;
-  readonly #beats: BeatCalls;
   readonly #logger: StoreLogger | undefined;
   readonly #logEntries: string;
   /** By shard: the name of the data set that was attached; '' before. */
@@ -90,7 +88,6 @@ export class RedisStore implements FleetStore {
       commandTimeoutMs,
       openWithinMs,
     });
-    this.#beats = new BeatCalls(this.#link, { together: !this.#isCluster });
   }
 
   shardOf(id: string): number {
@@ -154,9 +151,12 @@ export class RedisStore implements FleetStore {
     throw new TypeError('the commit script answered something unknown');
   }
 
-  beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
+  async beat(shard: number, beats: readonly Beat[]): Promise<BeatAnswer> {
     const { epoch, prefix } = this.#shard(shard);
-    return this.#beats.beat({ shard, epochKey: epoch, epoch: this.#epoch(shard), prefix }, beats);
+    const calls = [...batchesOf(beats, beatArguments)].map(({ args }) =>
+      this.#link.run(shard, (client) => client.fleetBeat(epoch, this.#epoch(shard), prefix, ...args)),
+    );
+    return toBeatAnswer(await Promise.all(calls));
   }
 
   async stats(nodes: readonly TimedNode[]): Promise<Map<string, LastBeat>> {

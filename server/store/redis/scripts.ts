@@ -1,25 +1,27 @@
 import { readFileSync } from 'node:fs';
 import type { Result } from 'ioredis';
 
-/** Scripts by the name of their ioredis command. A file's name ends with how many keys it takes: `n` as many as it is given. */
+/** Scripts by the name of their ioredis command. The number in a file's name is how many keys it takes. */
 const files = {
   fleetAttach: 'attach-1',
   fleetRead: 'read-3',
   fleetCommit: 'commit-6',
-  fleetBeat: 'beat-n',
+  fleetBeat: 'beat-1',
   fleetStats: 'stats-1',
   fleetTick: 'tick-3',
   fleetRestore: 'restore-3',
 };
 
 /** The scripts as ioredis takes them, read from beside this module. */
-export function loadScripts(): Record<string, { lua: string; numberOfKeys?: number }> {
+export function loadScripts(): Record<string, { lua: string; numberOfKeys: number }> {
   return Object.fromEntries(
-    Object.entries(files).map(([command, file]) => {
-      const lua = readFileSync(new URL(`./lua/${file}.lua`, import.meta.url), 'utf8');
-      const keys = file.slice(file.lastIndexOf('-') + 1);
-      return [command, keys === 'n' ? { lua } : { lua, numberOfKeys: Number(keys) }];
-    }),
+    Object.entries(files).map(([command, file]) => [
+      command,
+      {
+        lua: readFileSync(new URL(`./lua/${file}.lua`, import.meta.url), 'utf8'),
+        numberOfKeys: Number(file.slice(file.lastIndexOf('-') + 1)),
+      },
+    ]),
   );
 }
 
