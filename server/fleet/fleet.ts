@@ -104,6 +104,7 @@ export class Fleet {
     await this.flush();
     await Promise.all(this.#followers.map((follower) => follower.end()));
     await this.presence.stop();
+    this.view.lists.drop();
   }
 
   /** True while the view is loaded and every shard of the store is in reach. */

@@ -1,7 +1,7 @@
 import { type Filter, type FleetEvent, type FleetNode, matcher, type Status } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
 import type { LogEntry, NodeRecord, Position, Tombstone } from '../store/fleet-store.ts';
-import { NodeIndex } from './node-index.ts';
+import { NodeLists } from './node-lists.ts';
 
 /** One event as the view applied it: what the node was before, and what it is now. */
 export interface Applied {
@@ -23,7 +23,7 @@ const TOMBSTONES = 10_000;
  */
 export class View {
   /** The same nodes by what lists ask for. */
-  readonly index = new NodeIndex();
+  readonly lists: NodeLists;
   readonly #records: Array<Map<string, NodeRecord>>;
   readonly #gone: Array<Map<string, number>>;
   readonly #positions: Array<Position | undefined>;
@@ -38,6 +38,7 @@ export class View {
     this.#positions = Array.from({ length: shards }, () => undefined);
     this.#shardOf = shardOf;
     this.#clock = clock;
+    this.lists = new NodeLists(this, clock);
   }
 
   get size(): number {
@@ -56,6 +57,10 @@ export class View {
 
   get(id: string): NodeRecord | undefined {
     return this.#records[this.#shardOf(id)]?.get(id);
+  }
+
+  *ids(): IterableIterator<string> {
+    for (const shard of this.#records) yield* shard.keys();
   }
 
   /** The version at which a node was removed, where the view saw it go. */
@@ -101,9 +106,10 @@ export class View {
       fresh.set(record.node.id, record);
       this.#gone[shard]?.delete(record.node.id);
     }
-    for (const id of this.#records[shard]?.keys() ?? []) if (!fresh.has(id)) this.index.delete(id);
-    for (const { node } of fresh.values()) this.index.put(node);
+    const before = this.#records[shard];
     this.#records[shard] = fresh;
+    for (const id of before?.keys() ?? []) if (!fresh.has(id)) this.lists.delete(id);
+    for (const { node } of fresh.values()) this.lists.put(node);
     this.#positions[shard] = position;
     for (const { node } of fresh.values()) this.#settleWaiting(node.id, node.seq);
     if (wasLoaded) for (const listener of this.#listeners) listener.reloaded(reason);
@@ -129,12 +135,12 @@ export class View {
     if (strict && isHole(event, known)) return 'hole';
     if (event.type === 'removed') {
       records.delete(event.nodeId);
-      this.index.delete(event.nodeId);
+      this.lists.delete(event.nodeId);
       this.#remember(gone, event);
     } else {
       const { session, sessionSeq, instanceId, changeId } = entry;
       records.set(event.nodeId, { node: event.node, session, sessionSeq, instanceId, changeId });
-      this.index.put(event.node);
+      this.lists.put(event.node);
       gone.delete(event.nodeId);
     }
     const after = event.type === 'removed' ? undefined : event.node;

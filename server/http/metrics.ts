@@ -111,8 +111,8 @@ export class HubMetrics implements StoreObserver {
       labelNames: ['status'],
       registers: [registry],
       collect() {
-        const counts = fleet.view.index.counts('status');
-        for (const status of STATUSES) this.set({ status }, counts.get(status) ?? 0);
+        const counts = fleet.view.countByStatus();
+        for (const status of STATUSES) this.set({ status }, counts[status]);
       },
     });
     this.#gauge('agents_connected', 'Agent sockets of this hub, registered or not', () => agents.size);
