@@ -1,4 +1,5 @@
-import type { AgentError, HeartbeatTiming, Registered } from '../shared/index.ts';
+import type { HeartbeatTiming } from '../shared/index.ts';
+import type { HubError, Registered } from './hub-messages.ts';
 import type { NextStep } from './next-step.ts';
 
 /**
@@ -47,7 +48,7 @@ export interface FleetAgentEvents {
   timing: [timing: HeartbeatTiming];
   closed: [end: SessionEnd];
   /** The hub answered a message with an error. The session goes on. */
-  hubError: [error: AgentError];
+  hubError: [error: HubError];
   /** 4409: a newer session of this node took over; often a cloned machine. The agent tries again later. */
   superseded: [];
   /** 4404: this node was removed. The agent has stopped. */

@@ -1,13 +1,10 @@
 import { EventEmitter } from 'node:events';
 import {
   AGENT_PROTOCOL,
-  type AgentError,
   CLOSE,
   type HeartbeatTiming,
-  type HubMessage,
   type NodeFacts,
   type NodeStats,
-  type Registered,
   type RegisterInput,
 } from '../shared/index.ts';
 import type { AgentState, FleetAgentEvents, SessionEnd } from './agent-events.ts';
@@ -25,6 +22,7 @@ import { logEnd } from './end-log.ts';
 import { FleetAgentError } from './errors.ts';
 import { Heartbeat, type HeartbeatListener } from './heartbeat.ts';
 import { HubConnection, type HubConnectionListener } from './hub-connection.ts';
+import type { HubError, HubMessage, Registered } from './hub-messages.ts';
 import { HubUrls } from './hub-urls.ts';
 import { shortSession } from './log.ts';
 import { delayBefore, describeEnd, type Ended, type NextStep, nextStep } from './next-step.ts';
@@ -274,7 +272,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     this.emit('timing', timing);
   }
 
-  #onError(error: AgentError): void {
+  #onError(error: HubError): void {
     const { code, path, message: problem } = error;
     const fields = { ...this.#ids, code, problem, ...(path !== undefined && { path }) };
     this.#config.logger.warn(fields, 'The hub reported an error');

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
-import { type HubMessage, hubMessageSchema, KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
+import { KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
 import { readRetryAfterHeader } from './backoff.ts';
 import type { AgentClock } from './clock.ts';
+import { type HubMessage, hubMessageSchema } from './hub-messages.ts';
 import type { AgentLogger } from './log.ts';
 import type { Ended } from './next-step.ts';
 

@@ -3,13 +3,14 @@
  * of this very machine, and the telemetry behind it can be used alone.
  */
 
-export type { HeartbeatTiming, NodeFacts, NodeStats, Registered } from '../shared/index.ts';
+export type { HeartbeatTiming, NodeFacts, NodeStats } from '../shared/index.ts';
 export type { AgentState, FleetAgentEvents, SessionEnd, StateChange } from './agent-events.ts';
 export type { AgentNode, FleetAgentOptions } from './agent-options.ts';
 export { type AgentClock, systemClock } from './clock.ts';
 export { DOCUMENT_CONFIG, fromListenAddress } from './document-settings.ts';
 export { FleetAgentError, type FleetAgentErrorCode } from './errors.ts';
 export { FleetAgent } from './fleet-agent.ts';
+export type { HubError, Registered } from './hub-messages.ts';
 export { toAgentUrl } from './hub-urls.ts';
 export { type AgentLogger, silentLogger } from './log.ts';
 export { createMachineAgent, type MachineAgentOptions } from './machine-agent.ts';

@@ -10,7 +10,7 @@ export type Ended =
   /** No connection: refused, no such name, TLS, too slow. */
   | { kind: 'failed'; message: string }
   /** The hub answered `register` with an error. */
-  | { kind: 'rejected'; code: AgentErrorCode; message: string }
+  | { kind: 'rejected'; code: string; message: string }
   /** Connected, but no `registered` came in time. */
   | { kind: 'unanswered' }
   /** The hub left too many pings unanswered. */
@@ -22,7 +22,7 @@ export type Ended =
 export type NextStep = AfterClose | 'reconnect-now';
 
 /** Errors that say "not now"; any other answer to `register` would come again the next time. */
-const passing: ReadonlySet<AgentErrorCode> = new Set(['store_away', 'too_many_pending']);
+const passing: ReadonlySet<string> = new Set<AgentErrorCode>(['store_away', 'too_many_pending']);
 
 /** The rule of the close-code table, carried over to every other way in which a session or attempt ends. */
 export function nextStep(ended: Ended): NextStep {

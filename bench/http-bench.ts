@@ -2,7 +2,7 @@
  * What the HTTP face does, measured: `tsx bench/http-bench.ts [seconds] [heartbeats|lists|streams]`. A redis-server must be installed; one is
  * started and ended here. Prints, each median of three rounds:
  *
- *  - requests per second and p99 of heartbeats over HTTP on Redis, next to a bare Fastify that answers after one
+ *  - requests per second, p99 and the server's CPU per request of heartbeats over HTTP on Redis, next to a bare Fastify that answers after one
  *    `SET … PX` of ioredis, with the same client and body;
  *  - `GET /api/v1/nodes` with two filters at 1,000, 10,000 and 100,000 nodes, in milliseconds;
  *  - from the answer of a registration to its event at 100 readers of the event stream, in milliseconds.
@@ -11,6 +11,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { Agent, get, request } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import Fastify from 'fastify';
@@ -26,6 +27,8 @@ import { startRedis } from '../test/support/redis-server.ts';
 const CONNECTIONS = 64;
 const NODES = 1_000;
 const READERS = 100;
+/** What the kernel counts CPU time in, on Linux. */
+const TICKS_PER_SECOND = 100;
 const ROUNDS = 3;
 const body = JSON.stringify({ stats: { cpuPercent: 12.5, memoryUsedMib: 4_096 } });
 
@@ -51,7 +54,12 @@ async function serve(role: Role, redisUrl: string): Promise<string> {
   return app.listen({ host: '127.0.0.1', port: 0 });
 }
 
-async function startServer(role: Role, redisUrl: string): Promise<{ child: ChildProcess; url: string }> {
+interface Server {
+  child: ChildProcess;
+  url: string;
+}
+
+async function startServer(role: Role, redisUrl: string): Promise<Server> {
   const child = fork(fileURLToPath(import.meta.url), [], {
     env: { ...process.env, BENCH_ROLE: role, BENCH_REDIS: redisUrl },
     execArgv: ['--import', 'tsx'],
@@ -87,7 +95,20 @@ const median = (values: number[]): number =>
     0.5,
   );
 
-async function load(url: string, seconds: number): Promise<{ perSecond: number; p99: number }> {
+/** CPU seconds that a process has used so far, all its threads. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+interface Load {
+  perSecond: number;
+  p99: number;
+  cpuMicros: number;
+}
+
+async function load({ child, url }: Server, seconds: number): Promise<Load> {
+  const cpuBefore = cpuSeconds(child.pid ?? 0);
   const until = performance.now() + seconds * 1_000;
   const took: number[] = [];
   let next = 0;
@@ -106,6 +127,7 @@ async function load(url: string, seconds: number): Promise<{ perSecond: number; 
   const elapsed = (performance.now() - from) / 1_000;
   return {
     perSecond: took.length / elapsed,
+    cpuMicros: ((cpuSeconds(child.pid ?? 0) - cpuBefore) / took.length) * 1e6,
     p99: quantile(
       took.sort((a, b) => a - b),
       0.99,
@@ -115,7 +137,7 @@ async function load(url: string, seconds: number): Promise<{ perSecond: number; 
 
 async function measureHeartbeats(seconds: number): Promise<void> {
   const redis = await startRedis();
-  const results: Record<Role, Array<{ perSecond: number; p99: number }>> = { rollcall: [], bare: [] };
+  const results: Record<Role, Load[]> = { rollcall: [], bare: [] };
   const servers = {
     bare: await startServer('bare', redis.url),
     rollcall: await startServer('rollcall', redis.url),
@@ -124,17 +146,17 @@ async function measureHeartbeats(seconds: number): Promise<void> {
     const node = { node: { nodeId: `node-${n}`, hostname: `node-${n}` } };
     await send('POST', `${servers.rollcall.url}/api/v1/nodes`, JSON.stringify(node));
   }
-  for (const role of ['bare', 'rollcall'] as const) await load(servers[role].url, 1);
+  for (const role of ['bare', 'rollcall'] as const) await load(servers[role], 1);
   for (let round = 0; round < ROUNDS; round += 1) {
-    for (const role of ['bare', 'rollcall'] as const)
-      results[role].push(await load(servers[role].url, seconds));
+    for (const role of ['bare', 'rollcall'] as const) results[role].push(await load(servers[role], seconds));
   }
   for (const role of ['bare', 'rollcall'] as const) {
     const perSecond = median(results[role].map((one) => one.perSecond));
     const p99 = median(results[role].map((one) => one.p99));
+    const cpu = median(results[role].map((one) => one.cpuMicros));
     const what = role === 'bare' ? 'bare Fastify + one SET' : 'POST …/heartbeat';
     console.log(
-      `${what.padEnd(24)} ${Math.round(perSecond)} requests/s  p99 ${p99.toFixed(1)} ms  (${CONNECTIONS} connections)`,
+      `${what.padEnd(24)} ${Math.round(perSecond)} requests/s  p99 ${p99.toFixed(1)} ms  ${cpu.toFixed(1)} us CPU each  (${CONNECTIONS} connections)`,
     );
     servers[role].child.kill('SIGKILL');
   }

@@ -1,4 +1,14 @@
-import type { EventType, Evidence, FleetNode, Reason, Status } from '../shared/index.ts';
+import {
+  closings,
+  type EventType,
+  type Evidence,
+  type FleetNode,
+  type Reason,
+  reasonWords,
+  type Status,
+  saidByDetail,
+  silences,
+} from '../shared/index.ts';
 
 /** A status as a word at the beginning of a sentence. */
 export const statusWord: Readonly<Record<Status, string>> = {
@@ -15,31 +25,6 @@ export const statusMeaning: Readonly<Record<Status, string>> = {
   unreachable: 'contact is lost, but not proven gone',
   offline: 'gone: no heartbeat in time, or its agent said goodbye',
 };
-
-export const reasonWords: Readonly<Record<Reason, string>> = {
-  registered: 'its agent registered',
-  reconnected: 'its agent came back',
-  superseded: 'another agent registered as this node while it still beat (a cloned machine?)',
-  condition_failed: 'a check of its own fails',
-  condition_cleared: 'its checks pass again',
-  connection_lost: 'its connection broke without a goodbye',
-  hub_lost: 'its hub is gone',
-  agent_stopped: 'its agent stopped',
-  heartbeat_timeout: 'no heartbeat in time',
-  deregistered: 'deregistered by its agent',
-  removed_by_operator: 'removed by an operator',
-  store_restored: 'put back after the store had lost it',
-};
-
-/** Reasons whose evidence says the same with figures. */
-const saidByDetail: ReadonlySet<Reason> = new Set(['heartbeat_timeout', 'hub_lost']);
-/** Reasons for which it matters when the node was last heard of. */
-const silences: ReadonlySet<Reason> = new Set([
-  'heartbeat_timeout',
-  'hub_lost',
-  'connection_lost',
-  'agent_stopped',
-]);
 
 /** Reasons for which it matters over which hub. */
 const aboutContact: ReadonlySet<Reason> = new Set([...silences, 'registered', 'reconnected', 'superseded']);
@@ -71,8 +56,7 @@ export function reasonWithEvidence(reason: Reason, evidence: Evidence): string {
   const said = detail !== undefined && saidByDetail.has(reason);
   let cause = said ? spaced(detail) : reasonWords[reason];
   if (detail !== undefined && !said) cause += ` (${detail})`;
-  const closed = reason === 'connection_lost' || reason === 'agent_stopped';
-  if (closed && closeCode !== undefined) cause += `, close code ${closeCode}`;
+  if (closings.has(reason) && closeCode !== undefined) cause += `, close code ${closeCode}`;
   const over = hubId === undefined || !aboutContact.has(reason) ? '' : ` over ${hubId}`;
   if (!silences.has(reason) || lastHeartbeatAt === undefined) return `${cause}${over}`;
   const one = reason === 'heartbeat_timeout' ? 'last one' : 'last heartbeat';

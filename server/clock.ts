@@ -40,16 +40,12 @@ class SystemClock implements Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = new SystemClock();
 
-let lastMs = Number.NaN;
-let lastInstant = '';
+let newest = { ms: Number.NaN, text: '' };
 
-/** ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. In a storm most are of the same millisecond. */
+/** ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. The newest is kept: many ask within one. */
 export function instant(ms: number): string {
-  if (ms !== lastMs) {
-    lastInstant = new Date(ms).toISOString();
-    lastMs = ms;
-  }
-  return lastInstant;
+  if (newest.ms !== ms) newest = { ms, text: new Date(ms).toISOString() };
+  return newest.text;
 }
 
 /** Milliseconds since the epoch of an instant. */

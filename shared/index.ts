@@ -8,3 +8,4 @@ export * from './heartbeat.ts';
 export * from './json.ts';
 export * from './limits.ts';
 export * from './node.ts';
+export * from './reason-words.ts';

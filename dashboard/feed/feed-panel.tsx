@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import { type Filter, matcher } from '../../shared/index.ts';
+import { type Filter, matcher, reasonWords } from '../../shared/index.ts';
 import { StatusGlyph } from '../status-glyph.tsx';
 import {
   FEED_KINDS,
@@ -11,7 +11,7 @@ import {
 import { type Facet, facetWords } from '../store/facets.ts';
 import type { ChangeUrl } from '../use-page-url.ts';
 import { useTopic } from '../use-store.ts';
-import { count, happened, happenedToMany, reasonWords, shortTime } from '../words.ts';
+import { count, happened, happenedToMany, shortTime } from '../words.ts';
 
 const SHOWN_GROUPS = 80;
 

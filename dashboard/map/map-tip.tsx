@@ -1,6 +1,7 @@
+import { reasonWords } from '../../shared/index.ts';
 import { StatusGlyph } from '../status-glyph.tsx';
 import { useTopic } from '../use-store.ts';
-import { reasonWords, shortTime, statusWord } from '../words.ts';
+import { shortTime, statusWord } from '../words.ts';
 
 const WIDTH = 260;
 

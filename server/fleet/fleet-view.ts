@@ -1,6 +1,6 @@
 import type { Filter, FleetEvent, FleetNode, HeartbeatTiming, Status } from '../../shared/index.ts';
 import type { LogEntry, NodeRecord, Position, Stored, Tombstone } from '../store/fleet-store.ts';
-import type { NodeIndex } from './node-index.ts';
+import type { NodeLists } from './node-lists.ts';
 
 /** One event as the view applied it: what the node was before, and what it is now. */
 export interface Applied {
@@ -20,12 +20,13 @@ export interface FleetView {
   /** Whether it wants the records of a snapshot. One that does not is never `loaded`. */
   readonly keepsRecords: boolean;
   /** The same nodes by what lists ask for. */
-  readonly index: NodeIndex;
+  readonly lists: NodeLists;
   readonly size: number;
   /** True once every shard was loaded. */
   readonly loaded: boolean;
   /** How far it has got in each shard's log. Only of a loaded view. */
   positions(): Position[];
+  ids(): Iterable<string>;
   get(id: string): NodeRecord | undefined;
   /** The version at which a node was removed, where it saw it go. */
   goneAt(id: string): number | undefined;

@@ -128,6 +128,7 @@ export class Fleet {
     await this.flush();
     await Promise.all(this.#followers.map((follower) => follower.end()));
     await this.presence.stop();
+    this.view.lists.drop();
   }
 
   /** True while every shard of the store is in reach, which none is before the view has loaded it. */

@@ -1,4 +1,11 @@
-import type { Connection, HeartbeatTiming, NodeStats, Register, Registered } from '../../shared/index.ts';
+import {
+  type Connection,
+  type HeartbeatTiming,
+  idSchema,
+  type NodeStats,
+  type Register,
+  type Registered,
+} from '../../shared/index.ts';
 import { instant, msOf } from '../clock.ts';
 import { LostDataError, type NodeRecord, type NotRestored, StoreAwayError } from '../store/fleet-store.ts';
 import type { ConditionReports } from './condition-reports.ts';
@@ -17,7 +24,8 @@ export interface HttpHeartbeat {
   stats?: NodeStats;
   /** The same stats as JSON, where the caller has it already. */
   json?: string;
-  remoteAddress: string;
+  /** Asked for only where it is written down. */
+  remoteAddress: () => string;
 }
 
 export type HttpHeartbeatOutcome =
@@ -65,15 +73,37 @@ export class HttpAgents {
     return this.#registrar.registerWithoutSocket(message, remoteAddress, timing);
   }
 
-  /** Takes a heartbeat: written at once, and what follows from it decided. Never throws for an absent store. */
+  /**
+   * Takes a heartbeat: written at once, and what follows from it decided. An id that no node can have is unknown.
+   * Never throws for an absent store.
+   */
   async heartbeat(heartbeat: HttpHeartbeat): Promise<HttpHeartbeatOutcome> {
+    const { id } = heartbeat;
     const { usable, doubt } = this.#context;
-    if (!usable(heartbeat.id)) return { kind: 'busy' };
+    if (!usable(id)) return { kind: 'busy' };
     try {
-      return await this.#heartbeat(heartbeat);
+      const known = bestKnown(this.#context, id);
+      let record = known?.kind === 'node' ? known.record : undefined;
+      // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse, and only
+      // it knows the timing that a socket's session was given.
+      if (!record || refusal(record, heartbeat) || record.node.connection?.transport === 'websocket')
+        record = await this.#read(id);
+      for (let attempt = 0; ; attempt += 1) {
+        if (!record) return { kind: 'unknown' };
+        const refused = refusal(record, heartbeat);
+        if (refused) return refused;
+        const verdict = await this.#write(record, heartbeat);
+        if (verdict.kind === 'taken') {
+          const now = verdict.returned ? await this.#return(record, heartbeat) : record;
+          return this.#taken(now, heartbeat);
+        }
+        if (attempt > 0) return { kind: 'superseded' };
+        if (isLoss(verdict.by, record)) await this.#restore(record);
+        record = await this.#read(id);
+      }
     } catch (error) {
       if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
-      doubt(heartbeat.id);
+      doubt(id);
       return { kind: 'busy' };
     }
   }
@@ -100,27 +130,8 @@ export class HttpAgents {
     return beat !== undefined && storeNow() - beat.at <= intervalMs;
   }
 
-  async #heartbeat(heartbeat: HttpHeartbeat): Promise<HttpHeartbeatOutcome> {
-    const { id } = heartbeat;
-    const known = bestKnown(this.#context, id);
-    let record = known?.kind === 'node' ? known.record : undefined;
-    // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse, and only it
-    // knows the timing that a socket's session was given.
-    if (!record || refusal(record, heartbeat) || record.node.connection?.transport === 'websocket')
-      record = await this.#read(id);
-    for (let attempt = 0; ; attempt += 1) {
-      if (!record) return { kind: 'unknown' };
-      const refused = refusal(record, heartbeat);
-      if (refused) return refused;
-      const verdict = await this.#write(record, heartbeat);
-      if (verdict.kind === 'taken') return this.#taken(record, heartbeat, verdict.returned);
-      if (attempt > 0) return { kind: 'superseded' };
-      if (isLoss(verdict.by, record)) await this.#restore(record);
-      record = await this.#read(id);
-    }
-  }
-
   async #read(id: string): Promise<NodeRecord | undefined> {
+    if (!idSchema.safeParse(id).success) return undefined;
     const stored = await this.#context.store.read(id);
     return stored.kind === 'node' ? stored.record : undefined;
   }
@@ -143,24 +154,20 @@ export class HttpAgents {
     await this.#merge(await store.restore(store.shardOf(record.node.id), [lost]));
   }
 
-  async #taken(
-    record: NodeRecord,
-    heartbeat: HttpHeartbeat,
-    returned: boolean,
-  ): Promise<HttpHeartbeatOutcome> {
+  #taken(record: NodeRecord, { stats }: HttpHeartbeat): HttpHeartbeatOutcome {
     this.taken += 1;
-    const now = returned ? await this.#return(record, heartbeat) : record;
-    this.#report(now, heartbeat.stats);
-    return { kind: 'taken', node: now.node, nextInMs: now.node.heartbeat.intervalMs };
+    this.#report(record, stats);
+    return { kind: 'taken', node: record.node, nextInMs: record.node.heartbeat.intervalMs };
   }
 
   /** The node was given up, and beats: it is back. Any accepted heartbeat proves it. */
-  async #return(record: NodeRecord, { id, remoteAddress }: HttpHeartbeat): Promise<NodeRecord> {
+  async #return(record: NodeRecord, heartbeat: HttpHeartbeat): Promise<NodeRecord> {
     const { store, storeNow, hubId, log, view } = this.#context;
+    const { id } = heartbeat;
     const connection: Connection = {
       hubId,
       transport: 'http',
-      remoteAddress,
+      remoteAddress: heartbeat.remoteAddress(),
       since: instant(storeNow()),
     };
     const settled = await settle(store, id, storeNow, (stored, stamp) => {

@@ -18,12 +18,16 @@ interface Waiting {
  */
 export class HttpBeats {
   readonly #store: FleetStore;
+  /** By shard, those that no call has taken yet. */
   readonly #waiting: Waiting[][];
-  readonly #busy = new Set<number>();
+  /** By shard, whether a call is under way. Not a Set: one that comes and goes keeps the collector busy. */
+  readonly #busy: boolean[];
+  #scheduled = false;
 
   constructor(store: FleetStore) {
     this.#store = store;
     this.#waiting = Array.from({ length: store.shards }, () => []);
+    this.#busy = this.#waiting.map(() => false);
   }
 
   /** Writes a heartbeat. Throws `StoreAwayError` and `LostDataError`. */
@@ -31,41 +35,45 @@ export class HttpBeats {
     const shard = this.#store.shardOf(beat.id);
     return new Promise((resolve, reject) => {
       this.#waiting[shard]?.push({ beat, resolve, reject });
-      if (this.#busy.has(shard)) return;
-      this.#busy.add(shard);
-      // After the microtasks of this turn: requests that were read together go together.
-      setImmediate(() => void this.#drain(shard));
+      if (!this.#busy[shard]) this.#schedule();
     });
   }
 
-  async #drain(shard: number): Promise<void> {
-    for (let batch = this.#take(shard); batch.length > 0; batch = this.#take(shard)) {
-      await this.#send(shard, batch);
-    }
-    this.#busy.delete(shard);
-  }
-
-  #take(shard: number): Waiting[] {
-    const taken = this.#waiting[shard] ?? [];
-    this.#waiting[shard] = [];
-    return taken;
+  /** Requests that are read in one turn go together, those of all shards at one moment. */
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      for (const [shard, batch] of this.#waiting.entries()) {
+        if (batch.length > 0 && !this.#busy[shard]) void this.#send(shard, batch);
+      }
+    });
   }
 
   async #send(shard: number, batch: readonly Waiting[]): Promise<void> {
+    this.#waiting[shard] = [];
+    this.#busy[shard] = true;
     try {
       const answer = await this.#store.beat(
         shard,
         batch.map(({ beat }) => beat),
       );
       if (answer === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
-      const returned = new Set(answer.returned);
-      const refused = new Map(answer.refused.map((by) => [`${by.id} ${by.session}`, by]));
-      for (const { beat, resolve } of batch) {
-        const by = refused.get(`${beat.id} ${beat.session}`);
-        resolve(by ? { kind: 'refused', by } : { kind: 'taken', returned: returned.has(beat.id) });
-      }
+      tell(batch, answer);
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
+    this.#busy[shard] = false;
+    if (this.#waiting[shard]?.length) this.#schedule();
+  }
+}
+
+function tell(batch: readonly Waiting[], { returned, refused }: Exclude<BeatAnswer, 'epoch'>): void {
+  const back = new Set(returned);
+  const refusals = new Map(refused.map((by) => [`${by.id} ${by.session}`, by]));
+  for (const { beat, resolve } of batch) {
+    const by = refusals.size === 0 ? undefined : refusals.get(`${beat.id} ${beat.session}`);
+    resolve(by ? { kind: 'refused', by } : { kind: 'taken', returned: back.has(beat.id) });
   }
 }

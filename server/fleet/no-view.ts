@@ -1,7 +1,8 @@
 import type { FleetNode, Status } from '../../shared/index.ts';
+import type { Clock } from '../clock.ts';
 import type { NodeRecord, Position, Tombstone } from '../store/fleet-store.ts';
 import type { FleetView } from './fleet-view.ts';
-import { NodeIndex } from './node-index.ts';
+import { NodeLists } from './node-lists.ts';
 
 /**
  * The view of a hub that serves agents only: it keeps nothing, so that such a hub does not grow with the fleet.
@@ -9,11 +10,19 @@ import { NodeIndex } from './node-index.ts';
  */
 export class NoView implements FleetView {
   readonly keepsRecords = false;
-  readonly index = new NodeIndex();
+  readonly lists: NodeLists;
   readonly size = 0;
   readonly loaded = false;
 
+  constructor(clock: Clock) {
+    this.lists = new NodeLists(this, clock);
+  }
+
   positions(): Position[] {
+    return [];
+  }
+
+  ids(): string[] {
     return [];
   }
 

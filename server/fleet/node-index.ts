@@ -1,12 +1,13 @@
 import { type Filter, type FleetNode, matcher } from '../../shared/index.ts';
 import { compareKeys, type OrderKey, SortedEntries } from './sorted-entries.ts';
+import { sorting } from './sorting.ts';
 
 /** What a list of nodes can be sorted by. */
 export const SORT_KEYS = ['hostname', 'status', 'statusSince', 'createdAt', 'kind', 'location'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
-/** Up to so many candidates are sorted on the spot; beyond it the kept order is walked until the page is full. */
-const SORT_ON_THE_SPOT = 2_000;
+/** The page of up to so many nodes is picked out on the spot; beyond it a kept order is walked until it is full. */
+const PICKED_ON_THE_SPOT = 10_000;
 
 export interface PageRequest {
   filter: Filter;
@@ -31,6 +32,12 @@ interface Entry {
   text: string | undefined;
 }
 
+interface Order {
+  entries: SortedEntries<Ordered>;
+  /** While the order is made: the nodes that changed meanwhile. */
+  touched: Set<string> | undefined;
+}
+
 interface Ordered extends OrderKey {
   entry: Entry;
 }
@@ -41,9 +48,14 @@ const sortValue = (node: FleetNode, sort: SortKey): string => node[sort] ?? '';
 
 const keyOf = (node: FleetNode, sort: SortKey): OrderKey => ({ value: sortValue(node, sort), id: node.id });
 
+/** Control characters are not allowed in any of them, so a match never spans two. */
+const textOf = ({ hostname, id, address }: FleetNode): string =>
+  `${hostname}\n${id}\n${address ?? ''}`.toLowerCase();
+
 /**
  * What lists need to be quick: the nodes by each value that filters ask for, and in each order that somebody
- * asked for. With 100,000 nodes a filtered page then takes milliseconds, and a change microseconds.
+ * asked for. With 100,000 nodes a filtered page then takes milliseconds, and a change microseconds. A node that
+ * is put twice stands there once, so that an index can be filled while the fleet goes on.
  */
 export class NodeIndex {
   readonly #entries = new Map<string, Entry>();
@@ -54,31 +66,29 @@ export class NodeIndex {
     pool: new Map(),
   };
   readonly #labels = new Map<string, Facet>();
-  /** Kept from the start: to sort 100,000 nodes when somebody asks would stall the hub for half a second. */
-  readonly #orders = new Map(SORT_KEYS.map((sort) => [sort, new SortedEntries<Ordered>()]));
+  /** Those that somebody asked for. */
+  readonly #orders = new Map<SortKey, Order>();
 
   get size(): number {
     return this.#entries.size;
   }
 
   put(node: FleetNode): void {
-    const entry = this.#entries.get(node.id);
-    if (!entry) {
-      const made: Entry = { node, text: undefined };
-      this.#entries.set(node.id, made);
-      this.#addFacets(made);
-      for (const [sort, order] of this.#orders) order.insert({ ...keyOf(node, sort), entry: made });
-      return;
-    }
-    const before = entry.node;
-    this.#dropFacets(entry);
+    const known = this.#entries.get(node.id);
+    if (known?.node === node) return;
+    const before = known?.node;
+    const entry: Entry = known ?? { node, text: undefined };
+    if (known) this.#dropFacets(known);
+    else this.#entries.set(node.id, entry);
     entry.node = node;
     entry.text = undefined;
     this.#addFacets(entry);
-    for (const [sort, order] of this.#orders) {
-      if (sortValue(before, sort) === sortValue(node, sort)) continue;
-      order.delete(keyOf(before, sort));
-      order.insert({ ...keyOf(node, sort), entry });
+    for (const [sort, { entries, touched }] of this.#orders) {
+      if (before && sortValue(before, sort) === sortValue(node, sort)) continue;
+      touched?.add(node.id);
+      if (touched) continue;
+      if (before) entries.delete(keyOf(before, sort));
+      entries.insert({ ...keyOf(node, sort), entry });
     }
   }
 
@@ -87,7 +97,38 @@ export class NodeIndex {
     if (!entry) return;
     this.#entries.delete(id);
     this.#dropFacets(entry);
-    for (const [sort, order] of this.#orders) order.delete(keyOf(entry.node, sort));
+    for (const [sort, { entries, touched }] of this.#orders) {
+      if (touched) touched.add(id);
+      else entries.delete(keyOf(entry.node, sort));
+    }
+  }
+
+  /**
+   * Makes what pages of a request need besides: an order of many nodes, and the texts that `q` looks into. In small
+   * steps, between which the fleet may go on.
+   */
+  *preparing({ sort, filter }: Pick<PageRequest, 'sort' | 'filter'>): IterableIterator<void> {
+    if (this.size > PICKED_ON_THE_SPOT && !this.#orders.has(sort)) yield* this.#ordering(sort);
+    if (filter.q === undefined) return;
+    for (const entry of this.#entries.values()) {
+      entry.text ??= textOf(entry.node);
+      yield;
+    }
+  }
+
+  *#ordering(sort: SortKey): IterableIterator<void> {
+    const touched = new Set<string>();
+    const order: Order = { entries: new SortedEntries<Ordered>([]), touched };
+    this.#orders.set(sort, order);
+    const items: Ordered[] = [];
+    for (const entry of [...this.#entries.values()]) items.push({ ...keyOf(entry.node, sort), entry });
+    const sorted = yield* sorting(items, compareKeys);
+    order.entries = new SortedEntries(sorted.filter(({ id }) => !touched.has(id)));
+    order.touched = undefined;
+    for (const id of touched) {
+      const entry = this.#entries.get(id);
+      if (entry) order.entries.insert({ ...keyOf(entry.node, sort), entry });
+    }
   }
 
   /** How many nodes have each value; a node without one is not counted. */
@@ -106,26 +147,17 @@ export class NodeIndex {
     );
     const matches = entryMatcher(filter);
     const exact = isAll(filter) || (facets.length === 1 && Object.keys(filter).length === 1);
-    if (exact && narrowest.size > SORT_ON_THE_SPOT) {
-      return this.#walk(request, matches, narrowest.size);
+    const order = this.#orders.get(request.sort);
+    const kept = order?.touched ? undefined : order?.entries;
+    if (exact && kept && narrowest.size > PICKED_ON_THE_SPOT) {
+      return walk(kept, request, matches, narrowest.size);
     }
     const found: Entry[] = [];
     narrowest.forEach((entry) => {
       if (matches(entry)) found.push(entry);
     });
-    if (found.length > SORT_ON_THE_SPOT) return this.#walk(request, matches, found.length);
-    return sortedPage(request, found);
-  }
-
-  #walk(request: PageRequest, matches: (entry: Entry) => boolean, total: number): NodePage {
-    const nodes: FleetNode[] = [];
-    const order = this.#orders.get(request.sort);
-    for (const { entry } of order?.walk(request.descending, request.after) ?? []) {
-      if (!matches(entry)) continue;
-      if (nodes.length === request.limit) return { nodes, total, end: endOf(nodes, request.sort) };
-      nodes.push(entry.node);
-    }
-    return { nodes, total, end: undefined };
+    if (kept && found.length > PICKED_ON_THE_SPOT) return walk(kept, request, matches, found.length);
+    return pickedPage(request, found);
   }
 
   /** For each field of a filter that is indexed: the entries that have one of its values. */
@@ -146,29 +178,29 @@ export class NodeIndex {
   }
 
   #addFacets(entry: Entry): void {
-    for (const [facet, value] of this.#placesOf(entry.node)) {
+    this.#eachPlace(entry.node, (facet, value) => {
       const entries = facet.get(value);
       if (entries) entries.add(entry);
       else facet.set(value, new Set([entry]));
-    }
+    });
   }
 
   #dropFacets(entry: Entry): void {
-    for (const [facet, value] of this.#placesOf(entry.node)) {
+    this.#eachPlace(entry.node, (facet, value) => {
       const entries = facet.get(value);
       if (entries?.delete(entry) && entries.size === 0) facet.delete(value);
-    }
+    });
     for (const key of Object.keys(entry.node.labels)) {
       if (this.#labels.get(key)?.size === 0) this.#labels.delete(key);
     }
   }
 
-  *#placesOf(node: FleetNode): IterableIterator<[Facet, string]> {
-    yield [this.#facets.status, node.status];
-    if (node.kind !== undefined) yield [this.#facets.kind, node.kind];
-    if (node.location !== undefined) yield [this.#facets.location, node.location];
-    for (const pool of node.pools) yield [this.#facets.pool, pool];
-    for (const [key, value] of Object.entries(node.labels)) yield [this.#labelFacet(key), value];
+  #eachPlace(node: FleetNode, at: (facet: Facet, value: string) => void): void {
+    at(this.#facets.status, node.status);
+    if (node.kind !== undefined) at(this.#facets.kind, node.kind);
+    if (node.location !== undefined) at(this.#facets.location, node.location);
+    for (const pool of node.pools) at(this.#facets.pool, pool);
+    for (const [key, value] of Object.entries(node.labels)) at(this.#labelFacet(key), value);
   }
 
   #labelFacet(key: string): Facet {
@@ -204,29 +236,55 @@ class Union implements Entries {
 const isAll = (filter: Filter): boolean =>
   Object.entries(filter).every(([key, value]) => key === 'labels' && Object.keys(value).length === 0);
 
-/** The filter over entries. `q` looks into a text that is made once a node, not once a request. */
+/** The filter over entries. `q` comes first: the rest was narrowed down by an index, and a text lies nearer than a node. */
 function entryMatcher({ q, ...rest }: Filter): (entry: Entry) => boolean {
   const matches = matcher(rest);
   if (q === undefined) return ({ node }) => matches(node);
   const wanted = q.toLowerCase();
   return (entry) => {
-    if (!matches(entry.node)) return false;
-    const { hostname, id, address } = entry.node;
-    // Control characters are not allowed in any of them, so a match never spans two.
-    entry.text ??= `${hostname}\n${id}\n${address ?? ''}`.toLowerCase();
-    return entry.text.includes(wanted);
+    entry.text ??= textOf(entry.node);
+    return entry.text.includes(wanted) && matches(entry.node);
   };
 }
 
-function sortedPage({ sort, descending, after, limit }: PageRequest, found: Entry[]): NodePage {
+/** A page of a kept order: from where the one before ended until it is full. */
+function walk(
+  order: SortedEntries<Ordered>,
+  { sort, descending, after, limit }: PageRequest,
+  matches: (entry: Entry) => boolean,
+  total: number,
+): NodePage {
+  const nodes: FleetNode[] = [];
+  for (const { entry } of order.walk(descending, after)) {
+    if (!matches(entry)) continue;
+    if (nodes.length === limit) return { nodes, total, end: endOf(nodes, sort) };
+    nodes.push(entry.node);
+  }
+  return { nodes, total, end: undefined };
+}
+
+/** The first nodes in order, without sorting those that come after them. */
+function pickedPage({ sort, descending, after, limit }: PageRequest, found: readonly Entry[]): NodePage {
   const sign = descending ? -1 : 1;
-  const keyed = found
-    .map(({ node }) => ({ ...keyOf(node, sort), node }))
-    .sort((a, b) => sign * compareKeys(a, b));
-  const from = after ? keyed.findIndex((key) => sign * compareKeys(key, after) > 0) : 0;
-  const nodes = from < 0 ? [] : keyed.slice(from, from + limit).map(({ node }) => node);
-  const more = from >= 0 && from + nodes.length < keyed.length;
-  return { nodes, total: found.length, end: more ? endOf(nodes, sort) : undefined };
+  const compare = (a: OrderKey, b: OrderKey): number => sign * compareKeys(a, b);
+  // One more than the page: it says whether there is another.
+  const wanted = limit + 1;
+  let picked: Array<OrderKey & { node: FleetNode }> = [];
+  for (const { node } of found) {
+    const key = { ...keyOf(node, sort), node };
+    if (after && compare(key, after) <= 0) continue;
+    const last = picked[wanted - 1];
+    if (last && compare(key, last) >= 0) continue;
+    picked.push(key);
+    if (picked.length === wanted || picked.length === 2 * wanted) {
+      picked = picked.sort(compare).slice(0, wanted);
+    }
+  }
+  const nodes = picked
+    .sort(compare)
+    .slice(0, limit)
+    .map(({ node }) => node);
+  return { nodes, total: found.length, end: picked.length > limit ? endOf(nodes, sort) : undefined };
 }
 
 function endOf(nodes: readonly FleetNode[], sort: SortKey): OrderKey | undefined {

@@ -34,6 +34,12 @@ function lowerBound<T>(list: readonly T[], isAtOrAfter: (item: T) => boolean): n
 export class SortedEntries<T extends OrderKey> {
   readonly #chunks: T[][] = [];
 
+  /** Takes entries that are in order already. */
+  constructor(sorted: readonly T[] = []) {
+    for (let from = 0; from < sorted.length; from += CHUNK)
+      this.#chunks.push(sorted.slice(from, from + CHUNK));
+  }
+
   insert(item: T): void {
     const at = Math.min(this.#chunkOf(item), this.#chunks.length - 1);
     const chunk = this.#chunks[at];
@@ -41,11 +47,8 @@ export class SortedEntries<T extends OrderKey> {
       this.#chunks.push([item]);
       return;
     }
-    chunk.splice(
-      lowerBound(chunk, (other) => compareKeys(other, item) >= 0),
-      0,
-      item,
-    );
+    const index = lowerBound(chunk, (other) => compareKeys(other, item) >= 0);
+    chunk.splice(index, 0, item);
     if (chunk.length >= 2 * CHUNK) this.#chunks.splice(at, 1, chunk.slice(0, CHUNK), chunk.slice(CHUNK));
   }
 

@@ -17,7 +17,7 @@ import {
   withTiming,
 } from '../store/fleet-store.ts';
 import type { FleetView, ViewListener } from './fleet-view.ts';
-import { NodeIndex } from './node-index.ts';
+import { NodeLists } from './node-lists.ts';
 
 /** Somebody who was told of a write and waits to see it. */
 interface Waiter {
@@ -45,7 +45,7 @@ const TOMBSTONES = 10_000;
 export class View implements FleetView {
   readonly keepsRecords = true;
   /** The same nodes by what lists ask for. */
-  readonly index = new NodeIndex();
+  readonly lists: NodeLists;
   readonly #records: Array<Map<string, NodeRecord>>;
   readonly #gone: Array<Map<string, number>>;
   readonly #positions: Array<Position | undefined>;
@@ -65,6 +65,7 @@ export class View implements FleetView {
     this.#shardOf = shardOf;
     this.#clock = clock;
     this.#slices = slices;
+    this.lists = new NodeLists(this, clock);
   }
 
   get size(): number {
@@ -83,6 +84,10 @@ export class View implements FleetView {
 
   get(id: string): NodeRecord | undefined {
     return this.#records[this.#shardOf(id)]?.get(id);
+  }
+
+  *ids(): IterableIterator<string> {
+    for (const shard of this.#records) yield* shard.keys();
   }
 
   /** The version at which a node was removed, where the view saw it go. */
@@ -148,13 +153,13 @@ export class View implements FleetView {
       fresh.add(id);
       records.set(id, record);
       gone.delete(id);
-      this.index.put(record.node);
+      this.lists.put(record.node);
       this.#settleWaiting(id, seq);
     }
     for (const id of records.keys()) {
       if (fresh.has(id)) continue;
       records.delete(id);
-      this.index.delete(id);
+      this.lists.delete(id);
     }
     this.#positions[shard] = position;
     if (wasLoaded) for (const listener of this.#listeners) listener.reloaded(reason);
@@ -171,7 +176,7 @@ export class View implements FleetView {
     const retimed = withTiming(record, timing);
     if (retimed === record) return record;
     records?.set(id, retimed);
-    this.index.put(retimed.node);
+    this.lists.put(retimed.node);
     return retimed;
   }
 
@@ -195,12 +200,12 @@ export class View implements FleetView {
     if (strict && isHole(event, known)) return 'hole';
     if (event.type === 'removed') {
       records.delete(event.nodeId);
-      this.index.delete(event.nodeId);
+      this.lists.delete(event.nodeId);
       this.#remember(gone, event);
     } else {
       const { session, sessionSeq, instanceId, changeId } = entry;
       records.set(event.nodeId, { node: event.node, session, sessionSeq, instanceId, changeId });
-      this.index.put(event.node);
+      this.lists.put(event.node);
       gone.delete(event.nodeId);
     }
     const after = event.type === 'removed' ? undefined : event.node;

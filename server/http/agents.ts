@@ -2,7 +2,6 @@ import type { FastifyInstance } from 'fastify';
 import { v5 as uuidV5 } from 'uuid';
 import {
   AGENT_PROTOCOL,
-  idSchema,
   LIMITS,
   type NodeStats,
   type Register,
@@ -176,11 +175,10 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
       const { id } = request.params;
       const { session, stats } = read(compiledHeartbeatSchema, request.body ?? {});
       const json = stats && boundedStats(stats);
-      if (!idSchema.safeParse(id).success) takenOrProblem({ kind: 'unknown' });
       const taken = takenOrProblem(
         await fleet.httpAgents.heartbeat({
           id,
-          remoteAddress: access.remoteAddress(request.raw),
+          remoteAddress: () => access.remoteAddress(request.raw),
           ...(session !== undefined && { session }),
           ...(stats && { stats }),
           ...(json !== undefined && { json }),

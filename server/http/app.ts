@@ -71,9 +71,6 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
       void sendProblem(reply, new Problem('invalid', 'the path is not valid')),
   });
   app.removeContentTypeParser('text/plain');
-  // Schemas are there for the documentation: handlers read their input by zod, which names the wrong field.
-  app.setValidatorCompiler(() => (value) => ({ value }));
-  app.setSerializerCompiler(() => (value) => JSON.stringify(value));
   const gate = new Gate(app);
   guardDoors(app, access, role);
   const allowedAt = rememberRoutes(app);

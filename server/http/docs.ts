@@ -12,6 +12,8 @@ const token = (who: string) => ({ type: 'http', scheme: 'bearer', description: w
 /** `GET /openapi.json`, and the same to read at `/docs`. Must be registered before the routes that it describes. */
 export function docsRoutes(app: FastifyInstance): void {
   void app.register(swagger, {
+    // What is not described is not part of the API: the page's files, and this documentation.
+    transform: ({ url, route }) => ({ url, schema: route.config?.documented ?? { hide: true } }),
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Rollcall', version: VERSION, description, license: { name: 'MIT', identifier: 'MIT' } },
@@ -42,6 +44,6 @@ export function docsRoutes(app: FastifyInstance): void {
       uiConfig: { docExpansion: 'list', tryItOutEnabled: false },
       theme: { title: 'Rollcall API' },
     });
-    scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => reply.send(app.swagger()));
+    scope.get('/openapi.json', (_request, reply) => reply.send(app.swagger()));
   });
 }

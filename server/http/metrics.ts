@@ -129,8 +129,8 @@ export class HubMetrics implements StoreObserver {
       collect() {
         // Unknown before the view is loaded, and on a hub without one.
         if (!fleet.view.loaded) return;
-        const counts = fleet.view.index.counts('status');
-        for (const status of STATUSES) this.set({ status }, counts.get(status) ?? 0);
+        const counts = fleet.view.countByStatus();
+        for (const status of STATUSES) this.set({ status }, counts[status]);
       },
     });
     this.#gauge('agents_connected', 'Agent sockets of this hub, registered or not', () => agents.size);

@@ -87,7 +87,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
       },
       problems: ['invalid', 'not_ready'],
     }),
-    (request, reply) => {
+    async (request, reply) => {
       requireView(fleet);
       const query = queryOf(request.url);
       for (const own of OWN_PARAMETERS) {
@@ -102,8 +102,10 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
       for (const own of OWN_PARAMETERS) query.delete(own);
       const { sort, descending } = order;
       const after = cursor === null ? undefined : decodeCursor(order, cursor);
-      const { nodes, total, end } = fleet.view.index.page({
-        filter: readFilter(query),
+      const filter = readFilter(query);
+      const index = await fleet.view.lists.open({ sort, filter });
+      const { nodes, total, end } = index.page({
+        filter,
         sort,
         descending,
         limit,

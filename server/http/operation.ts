@@ -13,6 +13,8 @@ declare module 'fastify' {
     everyRole?: boolean;
     /** The protocol that a route belongs to, where it is not our own: it has its own tokens and errors. */
     dialect?: DialectFace;
+    /** The operation for its documentation: handlers read their input by zod, which names the wrong field. */
+    documented?: FastifySchema;
   }
 }
 
@@ -113,33 +115,31 @@ function plainAnswers(answers: Described['answers']): Record<string, unknown> {
   );
 }
 
-/** An operation in the words of Fastify's route options: documentation only, handlers read their input themselves. */
-export function describe(operation: Described): { schema: FastifySchema; config: FastifyContextConfig } {
+/** What a route's options say of an operation: who may call it, and its documentation. */
+export function describe(operation: Described): { config: FastifyContextConfig } {
   const { id, summary, description, tag, door, params, query, headers, body, answers, errors } = operation;
   const problems = errors
     ? plainAnswers(errors)
     : problemAnswers([...(operation.problems ?? []), ...commonProblems(operation)]);
-  return {
-    schema: {
-      operationId: id,
-      summary,
-      ...(description && { description }),
-      tags: [tag],
-      security: door === 'open' ? [] : [{ [door]: [] }, {}],
-      ...(params && { params: jsonSchemaOf(params, 'input') }),
-      ...(query && { querystring: jsonSchemaOf(query, 'input') }),
-      ...(headers && { headers: jsonSchemaOf(headers, 'input') }),
-      ...(body && {
-        body: {
-          content: {
-            'application/json': {
-              schema: { ...jsonSchemaOf(body.schema, 'input'), examples: Object.values(body.examples) },
-            },
+  const documented: FastifySchema = {
+    operationId: id,
+    summary,
+    ...(description && { description }),
+    tags: [tag],
+    security: door === 'open' ? [] : [{ [door]: [] }, {}],
+    ...(params && { params: jsonSchemaOf(params, 'input') }),
+    ...(query && { querystring: jsonSchemaOf(query, 'input') }),
+    ...(headers && { headers: jsonSchemaOf(headers, 'input') }),
+    ...(body && {
+      body: {
+        content: {
+          'application/json': {
+            schema: { ...jsonSchemaOf(body.schema, 'input'), examples: Object.values(body.examples) },
           },
         },
-      }),
-      response: { ...plainAnswers(answers), ...problems },
-    },
-    config: { door, ...(operation.everyRole && { everyRole: true }) },
+      },
+    }),
+    response: { ...plainAnswers(answers), ...problems },
   };
+  return { config: { door, documented, ...(operation.everyRole && { everyRole: true }) } };
 }

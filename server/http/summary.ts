@@ -45,7 +45,7 @@ export function summaryRoute(app: FastifyInstance, fleet: Fleet): void {
     async (request, reply) => {
       requireView(fleet);
       const by = labelsOf(queryOf(request.url));
-      const { index } = fleet.view;
+      const index = await fleet.view.lists.open();
       const status = index.counts('status');
       const { state, since } = fleet.state;
       const answer = {

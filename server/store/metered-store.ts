@@ -32,16 +32,23 @@ export function meteredStore(
   observer: StoreObserver,
   now: () => number = () => performance.now(),
 ): FleetStore {
-  const timed = async <T>(verb: StoreVerb, run: () => Promise<T>): Promise<T> => {
+  const timed = <T>(
+    verb: StoreVerb,
+    run: () => Promise<T>,
+    ended?: (answer: T, ms: number) => void,
+  ): Promise<T> => {
     const from = now();
-    let failed = true;
-    try {
-      const answer = await run();
-      failed = false;
-      return answer;
-    } finally {
-      observer.called(verb, now() - from, failed);
-    }
+    const answer = run();
+    // Beside the caller, who is not held up by it.
+    answer.then(
+      (value) => {
+        const ms = now() - from;
+        observer.called(verb, ms, false);
+        ended?.(value, ms);
+      },
+      () => observer.called(verb, now() - from, true),
+    );
+    return answer;
   };
   return {
     shards: store.shards,
@@ -51,29 +58,32 @@ export function meteredStore(
     attach: (shard) => store.attach(shard),
     read: (id) => timed('read', () => store.read(id)),
     commit: (change) =>
-      timed('commit', async () => {
-        const outcome = await store.commit(change);
-        if (outcome === 'done') observer.committed(change);
-        return outcome;
-      }),
+      timed(
+        'commit',
+        () => store.commit(change),
+        (outcome) => {
+          if (outcome === 'done') observer.committed(change);
+        },
+      ),
     beat: (shard, beats, followed) =>
-      timed('beat', async () => {
-        const from = now();
-        const answer = await store.beat(shard, beats, followed);
-        let withStats = 0;
-        for (const { stats } of beats) if (stats !== undefined) withStats += 1;
-        observer.flushed(beats.length, withStats, now() - from);
-        return answer;
-      }),
+      timed(
+        'beat',
+        () => store.beat(shard, beats, followed),
+        (_, ms) => {
+          let withStats = 0;
+          for (const { stats } of beats) if (stats !== undefined) withStats += 1;
+          observer.flushed(beats.length, withStats, ms);
+        },
+      ),
     retime: (shard, retimings) => timed('retime', () => store.retime(shard, retimings)),
     stats: (nodes) => timed('stats', () => store.stats(nodes)),
     snapshot: (shard) => timed('snapshot', () => store.snapshot(shard)),
     tick: (shard, request) =>
-      timed('tick', async () => {
-        const answer = await store.tick(shard, request);
-        observer.ticked(shard);
-        return answer;
-      }),
+      timed(
+        'tick',
+        () => store.tick(shard, request),
+        () => observer.ticked(shard),
+      ),
     onBell: (listener) => store.onBell(listener),
     replay: (shard: number, after: Position, upTo: Position, limit: number) =>
       timed('replay', () => store.replay(shard, after, upTo, limit)),

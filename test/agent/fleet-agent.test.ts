@@ -49,6 +49,33 @@ describe('registration', () => {
     expect(states).toEqual(['registering', 'registered']);
   });
 
+  it('[AGT-13] an older agent takes the answer of a newer hub', async () => {
+    const node = {
+      id: 7,
+      status: 'draining',
+      reason: 'rebalanced',
+      evidence: 'moved',
+      connection: { transport: 'quic' },
+    };
+    const hub = await startHub({
+      onRegister: (session, register, scripted) => {
+        scripted.reply(session, register, {
+          node,
+          createdAt: '2027-01-02T09:27:41.446123Z',
+          hubTime: 5,
+          shard: 3,
+        });
+        scripted.send(session, { type: 'error', code: 'quota', message: 'a word of tomorrow' });
+      },
+    });
+    const { agent, states } = makeAgent(hub);
+    const told = new Promise((resolve) => agent.once('hubError', resolve));
+    const reply = await agent.start();
+    expect(reply).toMatchObject({ session: 'secret-session-1', reregistered: false, node });
+    expect(await told).toMatchObject({ code: 'quota' });
+    expect(states).toEqual(['registering', 'registered']);
+  });
+
   it('goes through all states', async () => {
     const hub = await startHub();
     const { agent, states, pass, register, clock } = makeAgent(hub);

@@ -70,7 +70,7 @@ describe('watch', () => {
     await watching.says(/1 node: 1 online/);
     await lose(hub, agent);
     await watching.says(
-      /alpha \(a\) {2}● online → ○ unreachable {2}connection lost without a goodbye \(close code 1006\).*over hub-a/,
+      /alpha \(a\) {2}● online → ○ unreachable {2}its connection broke without a goodbye \(close code 1006\).*over hub-a/,
     );
     watching.end();
     expect(await watching.exit).toBe(WATCH_EXIT.done);

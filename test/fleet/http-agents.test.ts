@@ -52,7 +52,7 @@ describe('agents without a socket', () => {
   }
 
   async function beat(about: Partial<HttpHeartbeat> = {}, on: Fleet = fleet): Promise<HttpHeartbeatOutcome> {
-    const answered = on.httpAgents.heartbeat({ id: 'edge-1', remoteAddress: from, ...about });
+    const answered = on.httpAgents.heartbeat({ id: 'edge-1', remoteAddress: () => from, ...about });
     await clock.settle();
     return answered;
   }
@@ -224,7 +224,7 @@ describe('agents without a socket', () => {
     for (let index = 0; index < 50; index += 1) await register({ nodeId: `edge-${index}` });
     const before = store.calls.get('beat') ?? 0;
     const answers = Array.from({ length: 50 }, (_, index) =>
-      fleet.httpAgents.heartbeat({ id: `edge-${index}`, remoteAddress: from }),
+      fleet.httpAgents.heartbeat({ id: `edge-${index}`, remoteAddress: () => from }),
     );
     await clock.settle();
     for (const answer of await Promise.all(answers)) expect(answer.kind).toBe('taken');

@@ -432,7 +432,7 @@ describe('an interval that grows with the fleet', () => {
     const outcome = fleet.httpAgents.register(registerMessage({ nodeId: 'h' }), '192.0.2.9');
     await clock.advance(200);
     expect(await outcome).toMatchObject({ heartbeat: TEN });
-    const beat = fleet.httpAgents.heartbeat({ id: 'h', remoteAddress: '192.0.2.9' });
+    const beat = fleet.httpAgents.heartbeat({ id: 'h', remoteAddress: () => '192.0.2.9' });
     await clock.advance(200);
     expect(await beat).toMatchObject({ kind: 'taken', nextInMs: 10_000 });
   });

@@ -87,6 +87,9 @@ describe('documents 000 and 002', () => {
       memoryInfo: { totalMib: '262144', allocatableMib: '245760' },
     });
     expect(body.memoryInfo).toEqual(registration.memoryInfo);
+    const named = { ...registration, cpuInfo: { model: '8280', sockets: '2' } };
+    const { body: again } = await api.call('POST', `${service}/RegisterNode`, named);
+    expect(again.cpuInfo).toEqual({ model: '8280', sockets: 2 });
     const beat = { nodeId: body.id, cpuUsagePercent: 35.2, memoryUsedMib: 98_304, memoryTotalMib: 262_144 };
     expect((await api.call('POST', `${service}/UpdateHeartbeat`, beat)).status).toBe(200);
     const figures = { cpuPercent: 35.2, memoryUsedMib: 98_304, memoryTotalMib: 262_144 };

@@ -9,8 +9,10 @@ import { createHttpApp, type HttpFace } from '../../server/http/app.ts';
 import { HubMetrics } from '../../server/http/metrics.ts';
 import { silentLog } from '../../server/log.ts';
 import type { Role } from '../../server/roles.ts';
+import type { FleetStore } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { meteredStore } from '../../server/store/metered-store.ts';
+import type { HeartbeatTiming } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { testFleet } from '../support/test-fleet.ts';
 
@@ -36,6 +38,10 @@ export interface TestApi {
 
 export interface TestApiOptions {
   memory?: MemoryFleet;
+  /** Another store than that of memory. It is closed with the API. */
+  stored?: FleetStore;
+  /** Of dialects, where it is not that of their documents. */
+  dialectTiming?: HeartbeatTiming;
   hubId?: string;
   rules?: Partial<AccessRules>;
   dialects?: readonly DialectName[];
@@ -51,7 +57,7 @@ const noRules: AccessRules = { agentTokens: [], dashboardTokens: [], allowedOrig
 export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const { hubId = 'hub-a', rules = {}, dialects = DIALECTS, open = [], clock = systemClock } = options;
   const memory = options.memory ?? new MemoryFleet(clock, 4);
-  const store = new FaultyStore(new MemoryStore(memory));
+  const store = new FaultyStore(options.stored ?? new MemoryStore(memory));
   const metrics = new HubMetrics(clock);
   const fleet = testFleet(meteredStore(store, metrics), clock, hubId, options.timing);
   const face = createHttpApp({
@@ -61,7 +67,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     log: silentLog,
     metrics,
     ...(options.role && { role: options.role }),
-    dialects: { enabled: dialects, open: parseOpenDialects(open), timing: DIALECT_TIMING },
+    dialects: { enabled: dialects, open: parseOpenDialects(open), timing: timingOf(options.dialectTiming) },
   });
   metrics.watch({
     fleet,
@@ -97,8 +103,13 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       await face.drain(1_000);
       await fleet.stop();
       await face.app.close();
+      await options.stored?.close();
     },
   };
+}
+
+function timingOf(one: HeartbeatTiming | undefined): Record<DialectName, HeartbeatTiming> {
+  return one ? { '000': one, '001': one, '003': one, '004': one } : DIALECT_TIMING;
 }
 
 function portOf(address: AddressInfo | string | null): number {

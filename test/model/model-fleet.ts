@@ -69,7 +69,7 @@ export class ModelHub {
     // A stopped process hears no bell either: it would look, and renew its lease.
     const { onBell } = this.store;
     this.store.onBell = (listener) => onBell((shard) => this.clock.deliver(() => listener(shard)));
-    const view = keepsView ? {} : { view: new NoView() };
+    const view = keepsView ? {} : { view: new NoView(this.clock) };
     this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace, ...view });
     const seqs = new Map<string, number>();
     this.fleet.view.listen({

@@ -7,7 +7,7 @@ import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
-import { answer, type Dialect, lastSeen, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, lastSeen, readFacts } from './dialect.ts';
 
 /**
  * Documents 000 and 002: JSON over Connect. A node is who its hostname says; RegisterNode answers with the whole
@@ -24,7 +24,10 @@ const number64Schema = z
       .transform(Number),
   ])
   .nullable();
-const numberedSchema = z.record(z.string(), z.union([number64Schema, z.unknown()]));
+/** A model may be called `8280`: it stays text. */
+const numberedSchema = z
+  .object({ model: z.string().exactOptional() })
+  .catchall(z.union([number64Schema, z.unknown()]));
 
 const registerSchema = z.object({
   hostname: z.string('is required').min(1, 'is required'),
@@ -80,54 +83,10 @@ const example = {
   createdAt: '2026-01-02T09:27:41.446Z',
 };
 const { status: _, createdAt: __, id: ___, ...exampleRequest } = example;
-const connectErrorSchema = z.object({ code: z.string(), message: z.string() });
-const errors = {
-  400: answer(
-    'Not JSON, or a field is wrong',
-    { code: 'invalid_argument', message: 'hostname: is required' },
-    connectErrorSchema,
-  ),
-  401: answer(
-    'No or a wrong token',
-    { code: 'unauthenticated', message: 'the token is missing' },
-    connectErrorSchema,
-  ),
-  403: answer(
-    'Not allowed',
-    { code: 'permission_denied', message: 'this token may read, not register' },
-    connectErrorSchema,
-  ),
-  404: answer(
-    'No such node: register first',
-    { code: 'not_found', message: 'there is no such node: register first' },
-    connectErrorSchema,
-  ),
-  409: answer(
-    "The node's agent holds a socket",
-    { code: 'aborted', message: "this node's agent holds a socket" },
-    connectErrorSchema,
-  ),
-  413: answer(
-    'More than 64 KiB',
-    { code: 'resource_exhausted', message: 'Request body is too large' },
-    connectErrorSchema,
-  ),
-  415: answer(
-    'JSON only',
-    { code: 'invalid_argument', message: 'send Content-Type: application/json' },
-    connectErrorSchema,
-  ),
-  500: answer(
-    'The hub failed',
-    { code: 'internal', message: 'the hub failed; its log says more' },
-    connectErrorSchema,
-  ),
-  503: answer(
-    'The store is out of reach',
-    { code: 'unavailable', message: 'the hub cannot reach its store' },
-    connectErrorSchema,
-  ),
-};
+const error = (_status: number, code: ProblemCode, message: string) => ({ code: errorCodes[code], message });
+const errors = errorAnswers(z.object({ code: z.string(), message: z.string() }), error, {
+  invalid: 'hostname: is required',
+});
 
 function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect): void {
   app.post(
@@ -188,12 +147,8 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(memoryUsedMib !== undefined && { memoryUsedMib }),
         ...(memoryTotalMib !== undefined && { memoryTotalMib }),
       };
-      const remoteAddress = access.remoteAddress(request.raw);
-      takenOrProblem(
-        idSchema.safeParse(nodeId).success
-          ? await fleet.httpAgents.heartbeat({ id: nodeId, stats, remoteAddress })
-          : { kind: 'unknown' },
-      );
+      const remoteAddress = () => access.remoteAddress(request.raw);
+      takenOrProblem(await fleet.httpAgents.heartbeat({ id: nodeId, stats, remoteAddress }));
       return reply.send({ acknowledged: true });
     },
   );
@@ -253,7 +208,4 @@ function nodeAs000(node: FleetNode, lastHeartbeat: string | undefined) {
   };
 }
 
-export const connectRoutes = {
-  routes,
-  error: (_status: number, code: ProblemCode, message: string) => ({ code: errorCodes[code], message }),
-};
+export const connectRoutes = { routes, error };

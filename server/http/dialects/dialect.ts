@@ -8,7 +8,8 @@ import {
 } from '../../../shared/index.ts';
 import type { Access } from '../../access.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
-import type { Answer, Described, describe } from '../operation.ts';
+import type { Answer, Described, DialectFace, describe } from '../operation.ts';
+import { type ProblemCode, statusOf } from '../problem.ts';
 import { read } from '../read.ts';
 
 /** What the routes of one dialect work with. */
@@ -46,3 +47,34 @@ export async function lastSeen(fleet: Fleet, nodes: readonly FleetNode[]): Promi
 export function answer(description: string, example: unknown, schema: z.ZodType = z.looseObject({})): Answer {
   return { description, schema, example };
 }
+
+/** Errors that every operation of a dialect may answer, with what they say. */
+const ERRORS = {
+  invalid: 'a field is wrong',
+  unauthenticated: 'the token is missing',
+  forbidden: 'this token may read, not register',
+  not_registered: 'there is no such node: register first',
+  not_http: "this node's agent holds a socket",
+  too_large: 'Request body is too large',
+  unsupported_media_type: 'send Content-Type: application/json',
+  internal: 'the hub failed; its log says more',
+  store_away: 'the hub cannot reach its store',
+} as const satisfies Partial<Record<ProblemCode, string>>;
+
+/** The errors of a dialect as the documentation tells them, in the dialect's own shape. */
+export function errorAnswers(
+  schema: z.ZodType,
+  error: DialectFace['error'],
+  said: Partial<Record<keyof typeof ERRORS, string>>,
+): Record<number, Answer> {
+  const answers: Record<number, Answer> = {};
+  const tell = (code: ProblemCode, message: string) => {
+    const status = statusOf(code);
+    answers[status] = answer(message, error(status, code, message), schema);
+  };
+  const told = { ...ERRORS, ...said };
+  for (const code of Object.keys(ERRORS)) if (isError(code)) tell(code, told[code]);
+  return answers;
+}
+
+const isError = (code: string): code is keyof typeof ERRORS => Object.hasOwn(ERRORS, code);

@@ -1,4 +1,4 @@
-import type { FastifyContextConfig, FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { HeartbeatTiming } from '../../../shared/index.ts';
 import type { Access } from '../../access.ts';
 import type { DialectName, OpenDialects } from '../../dialects.ts';
@@ -46,9 +46,8 @@ export function dialectRoutes(
           error(421, 'not_served', notServed('agents')),
         );
         const errors = { 421: wrongRole, ...operation.errors };
-        const { schema, config } = describe({ ...operation, errors, tag: 'Compatible protocols' });
-        const dialectConfig: FastifyContextConfig = { ...config, dialect: face };
-        return { schema, config: dialectConfig };
+        const { config } = describe({ ...operation, errors, tag: 'Compatible protocols' });
+        return { config: { ...config, dialect: face } };
       },
     });
   }

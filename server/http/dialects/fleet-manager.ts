@@ -14,7 +14,7 @@ import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { queryOf, read } from '../read.ts';
 import { nodeParamsSchema } from '../schemas.ts';
-import { answer, type Dialect, lastSeen, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, lastSeen, readFacts } from './dialect.ts';
 
 /**
  * Document 003: edge agents of a fleet manager. Only `node_id` and `node_type` are required. 409 only while a
@@ -52,19 +52,11 @@ const listSchema = z.strictObject({
   location: z.string().exactOptional(),
 });
 
-const errorSchema = z.object({ error: z.string() });
-const errorOf = (error: string) => answer(error, { error }, errorSchema);
-const errors = {
-  400: errorOf('node_id: is required'),
-  401: errorOf('the token is missing'),
-  403: errorOf('this token may read, not register'),
-  404: errorOf('there is no such node: register first'),
-  409: errorOf('a connected agent holds this id'),
-  413: errorOf('Request body is too large'),
-  415: errorOf('send Content-Type: application/json'),
-  500: errorOf('the hub failed; its log says more'),
-  503: errorOf('the hub cannot reach its store'),
-};
+const error = (_status: number, _code: ProblemCode, message: string) => ({ error: message });
+const errors = errorAnswers(z.object({ error: z.string() }), error, {
+  invalid: 'node_id: is required',
+  not_http: 'a connected agent holds this id',
+});
 
 const exampleNode = {
   id: 'microclaw-esp32-f4cfa210',
@@ -161,11 +153,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const { node_id, ...figures } = read(heartbeatSchema, request.body);
-      const remoteAddress = access.remoteAddress(request.raw);
+      const remoteAddress = () => access.remoteAddress(request.raw);
       const taken = takenOrProblem(
-        idSchema.safeParse(node_id).success
-          ? await fleet.httpAgents.heartbeat({ id: node_id, stats: statsOf(figures), remoteAddress })
-          : { kind: 'unknown' },
+        await fleet.httpAgents.heartbeat({ id: node_id, stats: statsOf(figures), remoteAddress }),
       );
       return reply.send({
         node_id,
@@ -251,7 +241,4 @@ function nodeAs003(node: FleetNode, seen: ReadonlyMap<string, string>) {
   };
 }
 
-export const fleetManagerRoutes = {
-  routes,
-  error: (_status: number, _code: ProblemCode, message: string) => ({ error: message }),
-};
+export const fleetManagerRoutes = { routes, error };

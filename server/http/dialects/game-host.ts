@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type FleetNode, idSchema, statsSchema } from '../../../shared/index.ts';
+import { type FleetNode, statsSchema } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
 import type { ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
-import { answer, type Dialect, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, readFacts } from './dialect.ts';
 
 /** Document 004: hosts of game servers. An unknown node's stats are 404, so that its agent registers again. */
 
@@ -24,19 +24,10 @@ const heartbeatSchema = z.object({
   timestamp: z.string().exactOptional(),
 });
 
-const errorSchema = z.object({ error: z.string(), message: z.string() });
-const errorOf = (error: string, message: string) => answer(message, { error, message }, errorSchema);
-const errors = {
-  400: errorOf('invalid', 'nodeId: is required'),
-  401: errorOf('unauthenticated', 'the token is missing'),
-  403: errorOf('forbidden', 'this token may read, not register'),
-  404: errorOf('not_registered', 'there is no such node: register first'),
-  409: errorOf('not_http', "this node's agent holds a socket"),
-  413: errorOf('too_large', 'Request body is too large'),
-  415: errorOf('unsupported_media_type', 'send Content-Type: application/json'),
-  500: errorOf('internal', 'the hub failed; its log says more'),
-  503: errorOf('store_away', 'the hub cannot reach its store'),
-};
+const error = (_status: number, code: ProblemCode, message: string) => ({ error: code, message });
+const errors = errorAnswers(z.object({ error: z.string(), message: z.string() }), error, {
+  invalid: 'nodeId: is required',
+});
 
 const exampleRegistration = {
   nodeId: 'node-1',
@@ -103,12 +94,8 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(containerCount !== undefined && { metrics: { containerCount } }),
         ...(timestamp && { at: timestamp.slice(0, 64) }),
       });
-      const remoteAddress = access.remoteAddress(request.raw);
-      const { node } = takenOrProblem(
-        idSchema.safeParse(id).success
-          ? await fleet.httpAgents.heartbeat({ id, stats, remoteAddress })
-          : { kind: 'unknown' },
-      );
+      const remoteAddress = () => access.remoteAddress(request.raw);
+      const { node } = takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
       return reply.send(nodeAs004(node, new Date(fleet.now()).toISOString()));
     },
   );
@@ -125,7 +112,4 @@ function nodeAs004({ id, hostname, address, capacity, status }: FleetNode, lastH
   };
 }
 
-export const gameHostRoutes = {
-  routes,
-  error: (_status: number, code: ProblemCode, message: string) => ({ error: code, message }),
-};
+export const gameHostRoutes = { routes, error };

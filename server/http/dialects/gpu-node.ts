@@ -5,7 +5,7 @@ import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.
 import { Problem, type ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
 import { nodeParamsSchema } from '../schemas.ts';
-import { answer, type Dialect, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, readFacts } from './dialect.ts';
 
 /** Document 001: GPU nodes with pools. The id is the agent's own; capabilities are kept as they come. */
 
@@ -25,19 +25,10 @@ const heartbeatSchema = z.object({
     .exactOptional(),
 });
 
-const errorSchema = z.object({ error: z.string(), message: z.string() });
-const errorOf = (error: string, message: string) => answer(message, { error, message }, errorSchema);
-const errors = {
-  400: errorOf('invalid', 'node_id: is required'),
-  401: errorOf('unauthenticated', 'the token is missing'),
-  403: errorOf('forbidden', 'this token may read, not register'),
-  404: errorOf('not_registered', 'there is no such node: register first'),
-  409: errorOf('not_http', "this node's agent holds a socket"),
-  413: errorOf('too_large', 'Request body is too large'),
-  415: errorOf('unsupported_media_type', 'send Content-Type: application/json'),
-  500: errorOf('internal', 'the hub failed; its log says more'),
-  503: errorOf('store_away', 'the hub cannot reach its store'),
-};
+const error = (_status: number, code: ProblemCode, message: string) => ({ error: code, message });
+const errors = errorAnswers(z.object({ error: z.string(), message: z.string() }), error, {
+  invalid: 'node_id: is required',
+});
 
 const exampleRegistration = {
   node_id: 'gpu-node-1',
@@ -116,12 +107,8 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
           })),
         }),
       });
-      const remoteAddress = access.remoteAddress(request.raw);
-      takenOrProblem(
-        idSchema.safeParse(id).success
-          ? await fleet.httpAgents.heartbeat({ id, stats, remoteAddress })
-          : { kind: 'unknown' },
-      );
+      const remoteAddress = () => access.remoteAddress(request.raw);
+      takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
       return reply.send({ node_id: id, status: 'ok' });
     },
   );
@@ -155,7 +142,4 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
   );
 }
 
-export const gpuNodeRoutes = {
-  routes,
-  error: (_status: number, code: ProblemCode, message: string) => ({ error: code, message }),
-};
+export const gpuNodeRoutes = { routes, error };
