@@ -49,7 +49,7 @@ describe('registration', () => {
     expect(states).toEqual(['registering', 'registered']);
   });
 
-  it('[AGT-13] an older agent takes the answer of a newer hub', async () => {
+  it('[AGT-15] an older agent takes the answer of a newer hub', async () => {
     const node = {
       id: 7,
       status: 'draining',
