@@ -16,7 +16,7 @@ import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
 import { View } from './view.ts';
 
-/** How often a hub looks at its shards without being rung for: silence is seen no later than that. */
+/** How often a hub may look at a shard without being rung for: silence is seen no later than that. */
 const LOOK_INTERVAL_MS = 50;
 
 /** Vouched heartbeats are checked after so long at the latest. */
@@ -201,7 +201,7 @@ export class Fleet {
     if (flushes) this.#flushedAt = now;
     for (const follower of this.#followers) {
       if (flushes && follower.usable) void this.#flush(follower.shard);
-      void follower.wake();
+      if (follower.due(now)) void follower.wake();
     }
     this.#doubtInTurn(now);
   }

@@ -21,6 +21,8 @@ const ENTRIES_PER_TURN = 25;
 const OVERDUE_PER_TICK = 200;
 /** Lost records that are put back in one call. */
 const RESTORE_PAGE = 200;
+/** How long a shard that is followed goes without a look where no bell rings and nobody is due. */
+const IDLE_MS = 200;
 /** A look that took longer than this, or came later, means that something stalled. */
 export const STALL_MS = 1_000;
 
@@ -71,6 +73,8 @@ export class Follower {
   #running: Promise<void> | undefined;
   #again = false;
   #ended = false;
+  /** When the next look is due, hub time: a wake before that needs a reason, such as a bell. */
+  #nextLookAt = 0;
   /** When the newest look began. */
   #lookedAt = Number.NEGATIVE_INFINITY;
 
@@ -117,6 +121,11 @@ export class Follower {
 
   get reachable(): boolean {
     return this.#reachable;
+  }
+
+  /** Whether it is time to look without being rung for. */
+  due(now: number): boolean {
+    return now >= this.#nextLookAt;
   }
 
   /** Looks now, or again as soon as the look that is under way has ended. */
@@ -168,6 +177,7 @@ export class Follower {
       return;
     }
     this.storeSince = Number.POSITIVE_INFINITY;
+    this.#nextLookAt = 0;
     if (!(error instanceof StoreAwayError)) {
       this.#log.error({ err: error, shard: this.shard }, 'A look at the store failed');
     }
@@ -235,6 +245,7 @@ export class Follower {
     // A process that was stopped may look (a bell, a socket's end) before its timers tell that it was.
     if (startedAt - this.#lookedAt > STALL_MS) this.stalled();
     this.#lookedAt = startedAt;
+    this.#nextLookAt = startedAt;
     const mayJudge = phase.caughtUp && startedAt - this.storeSince >= this.#shortestTimeoutMs;
     const answer = await this.#store.tick(this.shard, {
       after: phase.position,
@@ -274,6 +285,13 @@ export class Follower {
     phase.caughtUp = !news.moreLogged;
     if (!phase.caughtUp) this.#again = true;
     if (news.looked > 0) await this.#judge(news);
+    else this.#rest(news);
+  }
+
+  /** Nothing is overdue: the next look waits until somebody is, or for a bell. */
+  #rest({ now, nextDueAt = Number.POSITIVE_INFINITY }: Extract<TickAnswer, { kind: 'news' }>): void {
+    const dueInMs = Math.max(0, nextDueAt - now);
+    this.#nextLookAt = this.#clock.now() + Math.min(IDLE_MS, dueInMs);
   }
 
   async #judge(news: Extract<TickAnswer, { kind: 'news' }>): Promise<void> {
@@ -282,6 +300,7 @@ export class Follower {
     // Those that may not be judged yet stay at the front: step over them, or they would hide the others.
     this.#skip = more ? this.#skip + left : 0;
     if (more) this.#again = true;
+    else if (left === 0) this.#rest(news);
   }
 
   #reload(why: string): void {

@@ -244,6 +244,8 @@ export type TickAnswer =
       looked: number;
       putOff: number;
       moreDue: boolean;
+      /** When the next node is due, by the store's clock, or earlier than that; nothing where none was looked at. */
+      nextDueAt: number | undefined;
       /** The store's time, milliseconds since the epoch. */
       now: number;
     };

@@ -187,6 +187,7 @@ export class MemoryShard {
       looked,
       putOff: looked - silent.length,
       moreDue: look.limit > 0 && looked >= look.limit,
+      nextDueAt: look.limit > 0 ? this.#earliestDue : undefined,
       now: this.now(),
     };
   }

@@ -118,7 +118,7 @@ export function toTickAnswer(reply: unknown): TickAnswer {
   const [kind, ...fields] = asList(reply);
   if (kind === 'epoch') return { kind };
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
-  const [now, looked, moreDue, moreLogged, entries, silent] = fields;
+  const [now, looked, moreDue, moreLogged, nextDue, entries, silent] = fields;
   const silentNodes = asList(silent).map((answer) => {
     const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
     return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
@@ -130,6 +130,7 @@ export function toTickAnswer(reply: unknown): TickAnswer {
     looked: asNumber(looked),
     moreDue: moreDue === '1',
     moreLogged: moreLogged === '1',
+    nextDueAt: nextDue === '' ? undefined : asNumber(nextDue),
     putOff: asNumber(looked) - silentNodes.length,
     now: asNumber(now),
   };

@@ -19,6 +19,7 @@ Returns for each shard
         {'epoch'}: the data set is another one
         {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
         {'news', now (ms), nodes looked at, '1' where more are overdue, '1' where more was logged,
+          when the next one is due (ms; '' where none was looked for),
           entries as XRANGE gives them, silent nodes:
           {{due (ms), session, sessionSeq, changeId, record, timing ('' where it is the record's)}, ...}}
 ]]
@@ -68,7 +69,7 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
 
   local time = call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local silent, looked, more_due = {}, 0, false
+  local silent, looked, more_due, next_due = {}, 0, false, ''
   if look > 0 then
     local due = call('ZRANGE', deadlines_key, '-inf', now, 'BYSCORE', 'LIMIT', skip, look, 'WITHSCORES')
     looked = #due / 2
@@ -88,10 +89,11 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
         end
       end
     end
+    next_due = call('ZRANGE', deadlines_key, string.format('(%.0f', now), '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
   end
   return {
     'news', string.format('%.0f', now), tostring(looked), more_due and '1' or '0', more_entries and '1' or '0',
-    entries, silent,
+    next_due, entries, silent,
   }
 end
 
