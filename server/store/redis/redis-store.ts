@@ -33,6 +33,7 @@ import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
 import { dropLease, readLeases, renewLease } from './leases.ts';
+import { OwnChanges } from './own-changes.ts';
 import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings } from './preflight.ts';
 import { RedisLink, type StoreLogger } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
@@ -84,6 +85,7 @@ export class RedisStore implements FleetStore {
   /** By shard: the name of the data set that was attached; '' before. */
   readonly #epochs: string[];
   readonly #commits: CommitQueue[];
+  readonly #own = new OwnChanges();
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
   constructor(options: RedisStoreOptions) {
@@ -172,11 +174,14 @@ export class RedisStore implements FleetStore {
     return { kind: 'nothing' };
   }
 
-  commit(change: Change): Promise<CommitOutcome> {
+  async commit(change: Change): Promise<CommitOutcome> {
     const shard = this.shardOf(change.id);
     const queue = this.#commits[shard];
     if (!queue) throw new RangeError(`there is no shard ${shard}`);
-    return queue.commit(change, this.#epoch(shard));
+    this.#own.remember(change);
+    const outcome = await queue.commit(change, this.#epoch(shard));
+    if (outcome !== 'done') this.#own.forget(change);
+    return outcome;
   }
 
   async #commitAll(shard: number, { epoch: attached, changes, args }: Batch) {
@@ -246,7 +251,7 @@ export class RedisStore implements FleetStore {
       const most = [Math.max(1, part(limit, together)), look.skip, part(look.limit, together)];
       return { keys: [epoch, deadlines, events, absent], args: [after.epoch, after.at, ...most, prefix] };
     });
-    return toTickAnswer(reply);
+    return toTickAnswer(reply, this.#own);
   }
 
   onBell(listener: (shard: number) => void): () => void {

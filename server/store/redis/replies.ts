@@ -7,6 +7,7 @@ import {
 } from '../../../shared/index.ts';
 import { shareNode } from '../../shared-parts.ts';
 import { type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
+import type { OwnChanges } from './own-changes.ts';
 
 /*
  * What scripts and commands answer, made into what the store promises. Records, events and stats were checked
@@ -136,15 +137,17 @@ export function toEvent(entry: RawEntry): FleetEvent {
   return event;
 }
 
-export function toLogEntry(reply: unknown): LogEntry {
+/** An entry of the log; `own` knows the changes that need not be parsed again. */
+export function toLogEntry(reply: unknown, own?: OwnChanges): LogEntry {
   const entry = toRawEntry(reply);
+  const changeId = asText(entry.field('changeId'));
   return {
     at: entry.at,
-    event: toEvent(entry),
+    event: own?.take(changeId)?.event ?? toEvent(entry),
     session: asText(entry.field('session')),
     sessionSeq: asNumber(entry.field('sessionSeq')),
     instanceId: asText(entry.field('instanceId')),
-    changeId: asText(entry.field('changeId')),
+    changeId,
   };
 }
 

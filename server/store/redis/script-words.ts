@@ -9,6 +9,7 @@ import type {
   Retiming,
   TickAnswer,
 } from '../fleet-store.ts';
+import type { OwnChanges } from './own-changes.ts';
 import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './replies.ts';
 
 /*
@@ -114,7 +115,7 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
 }
 
 /** What `tick` said of one shard. */
-export function toTickAnswer(reply: unknown): TickAnswer {
+export function toTickAnswer(reply: unknown, own: OwnChanges): TickAnswer {
   const [kind, ...fields] = asList(reply);
   if (kind === 'epoch') return { kind };
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
@@ -125,7 +126,7 @@ export function toTickAnswer(reply: unknown): TickAnswer {
   });
   return {
     kind: 'news',
-    entries: asList(entries).map(toLogEntry),
+    entries: asList(entries).map((entry) => toLogEntry(entry, own)),
     silent: silentNodes,
     looked: asNumber(looked),
     moreDue: moreDue === '1',
