@@ -116,7 +116,7 @@ async function run({ scale, stage, say }: Bench): Promise<Findings> {
       }),
     ],
     notes: [
-      'The same agents and the same rate in all, spread over 1, 2 and 4 hubs. What a hub costs at rest (a look at each shard every 100 ms, its lease) is there once for each hub, whatever the number of agents: with more heartbeats it is less of each.',
+      'The same agents and the same rate in all, spread over 1, 2 and 4 hubs. What a hub costs at rest (looks at the shards, heartbeats written every 100 ms, its lease) is there once for each hub, whatever the number of agents: with more heartbeats it is less of each.',
       'Peers are not here: the plain hubs share nothing but Redis, whose work for a heartbeat is one SET whatever their number.',
     ],
     numbers: Object.fromEntries(
