@@ -109,7 +109,7 @@ async function measure(topology: Topology, fault: keyof typeof faults): Promise<
   }
   try {
     await Promise.all(tellers.map((teller) => teller.subscribe('+promoted-slave', '+switch-master')));
-    await connectAll([probe, ...agents], Number(new URL(hub.url).port), true);
+    await connectAll([probe, ...agents], Number(new URL(hub.url).port));
     timers.push(setInterval(() => probe.ping(), PROBE_MS));
     timers.push(setInterval(() => pingAll(agents), INTERVAL_MS));
     await passes(1_500);

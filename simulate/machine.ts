@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { driftingStats, simulatedNode } from '../agent/simulated-node.ts';
 import { AGENT_PROTOCOL, type RegisterInput } from '../shared/index.ts';
-import { clientFrame, pingFrame } from './frames.ts';
+import { pingFrame, textFrame } from './frames.ts';
 
-const TEXT = 0x1;
 /** How many different stats there are: prebuilt, so that the load costs the simulator little. */
 const VARIANTS = 64;
 const MEMORY_MIB = 131_072;
@@ -49,7 +48,7 @@ export function registration(index: number, instanceId: string, site: Site): Reg
 }
 
 export function registrationFrame(index: number, instanceId: string, site: Site): Buffer {
-  return clientFrame(TEXT, Buffer.from(JSON.stringify(registration(index, instanceId, site))));
+  return textFrame(JSON.stringify(registration(index, instanceId, site)));
 }
 
 export const newInstance = (): string => randomUUID();
@@ -59,11 +58,10 @@ export function statsBeats(random: () => number): readonly Buffer[] {
   return Array.from({ length: VARIANTS }, () => {
     const stats = driftingStats(MEMORY_MIB, random)();
     const message = JSON.stringify({ type: 'stats', stats });
-    return Buffer.concat([pingFrame, clientFrame(TEXT, Buffer.from(message))]);
+    return Buffer.concat([pingFrame, textFrame(message)]);
   });
 }
 
-export const deregisterFrame = clientFrame(
-  TEXT,
-  Buffer.from(JSON.stringify({ type: 'deregister', reason: 'the simulation is over' })),
+export const deregisterFrame = textFrame(
+  JSON.stringify({ type: 'deregister', reason: 'the simulation is over' }),
 );

@@ -53,6 +53,21 @@ export function failedLine(title: string, why: string, width: number): string[] 
   return [title, said, ...Array.from({ length: Math.max(0, width - 2) }, () => '–')];
 }
 
+/** A line for each peer: its title and what was found, or why nothing was. */
+export function peerLines<T>(
+  peers: ReadonlyMap<PeerName, Outcome<T>>,
+  width: number,
+  cells: (found: T, name: PeerName) => string[],
+  titleOf: (name: PeerName) => string = (name) => PEERS[name].title,
+): string[][] {
+  return [...peers].map(([name, outcome]) => {
+    const title = titleOf(name);
+    return 'failed' in outcome
+      ? failedLine(title, outcome.failed, width)
+      : [title, ...cells(outcome.ok, name)];
+  });
+}
+
 /** The peers of a row: all of them, or at smaller scales those without which it says nothing. */
 export function peersFor(
   scale: Scale,

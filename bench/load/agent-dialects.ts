@@ -1,5 +1,14 @@
-import { pingFrame, registerFrame, statsFrame } from '../../simulate/frames.ts';
-import { FrameReader, textFrame, upgradeRequest } from './frames.ts';
+import { readRetryAfterHeader } from '../../agent/backoff.ts';
+import { readRetryAfterMs } from '../../shared/index.ts';
+import {
+  machineFacts,
+  machineStats,
+  pingFrame,
+  registerFrame,
+  statsFrame,
+  textFrame,
+} from '../../simulate/frames.ts';
+import { FrameReader, openSocket } from './frames.ts';
 import { connectPacket, PACKET, PacketReader, PINGREQ, publishPacket } from './mqtt.ts';
 
 /** `ping` is a sign of life alone; `stats` carries figures of about 300 bytes, and is answered too. */
@@ -32,18 +41,7 @@ export interface DialectOptions {
   known: boolean;
 }
 
-const stats = {
-  cpuPercent: 35.2,
-  memoryUsedMib: 98_304,
-  memoryTotalMib: 262_144,
-  memoryPercent: 37.5,
-  diskPercent: 23.4,
-  uptimeSeconds: 86_400,
-  conditions: [{ type: 'disk', status: 'ok' }],
-  metrics: { containers: 3, temperature: 51.5 },
-  at: '2026-01-01T00:00:00.000Z',
-};
-const statsText = JSON.stringify(stats);
+const statsText = JSON.stringify(machineStats);
 const changed = (marker: string | undefined): object => ({
   cpuPercent: 35.2,
   conditions: [
@@ -51,33 +49,9 @@ const changed = (marker: string | undefined): object => ({
   ],
 });
 
-/** About as large as what `registerFrame` says of a machine. */
-const factsOf = (id: string): object => ({
-  nodeId: id,
-  hostname: `${id}.fleet.test`,
-  kind: 'hypervisor',
-  address: '192.0.2.7:9090',
-  location: 'room-2',
-  labels: { zone: 'us-east-1a', rack: 'rack-42' },
-  roles: ['compute'],
-  pools: ['pool-0'],
-  cpu: {
-    model: 'Intel Xeon E5-2680 v4',
-    sockets: 2,
-    coresPerSocket: 14,
-    threadsPerCore: 2,
-    features: ['vmx', 'avx2'],
-  },
-  memory: { totalMib: 262_144, allocatableMib: 245_760 },
-  agent: { name: 'bench', version: '0.1.0' },
-});
-
 /** How long a refusal asks to wait: `retryAfterMs` of its JSON, else `Retry-After` in seconds. */
 export function readRetryAfter(text: string): number | undefined {
-  const exact = /"retryAfterMs":\s*(\d+)/.exec(text)?.[1];
-  if (exact !== undefined) return Number(exact);
-  const seconds = /^retry-after:\s*(\d+)/im.exec(text)?.[1];
-  return seconds === undefined ? undefined : Number(seconds) * 1_000;
+  return readRetryAfterMs(text) ?? readRetryAfterHeader(/^retry-after:\s*(\d+)/im.exec(text)?.[1], 0);
 }
 
 /** What comes after the head of the upgrade's answer goes to `rest`. */
@@ -120,7 +94,7 @@ const wsChange = (_id: string, marker: string | undefined): Buffer =>
 
 /** A WebSocket that nobody registers on. */
 const bare: AgentDialect = {
-  open: (_id, port) => upgradeRequest(port, '/agent'),
+  open: (_id, port) => openSocket(port, '/agent'),
   reader(_id, events) {
     const frames = new FrameReader({
       text() {},
@@ -139,7 +113,7 @@ const bare: AgentDialect = {
 
 /** Rollcall's own protocol, which the plain ws hub speaks too as far as it goes. */
 const rollcall: AgentDialect = {
-  open: (_id, port, { known }) => upgradeRequest(port, '/agent', known ? ['Rollcall-Known: 1'] : []),
+  open: (_id, port, { known }) => openSocket(port, '/agent', known),
   reader(id, events) {
     let registered = false;
     const frames = new FrameReader({
@@ -169,7 +143,7 @@ const enginePong = textFrame('3');
 
 /** Socket.IO 4 over a WebSocket: packets of Engine.IO with an acknowledgement of each heartbeat. */
 const socketIo: AgentDialect = {
-  open: (_id, port) => upgradeRequest(port, '/socket.io/?EIO=4&transport=websocket'),
+  open: (_id, port) => openSocket(port, '/socket.io/?EIO=4&transport=websocket'),
   reader(id, events) {
     const frames = new FrameReader({
       text(payload) {
@@ -182,7 +156,7 @@ const socketIo: AgentDialect = {
         } else if (first === 0x32) events.send(enginePong);
         else if (first === 0x30) events.send(textFrame('40'));
         else if (first === 0x34 && second === 0x30)
-          events.send(textFrame(`420${JSON.stringify(['register', factsOf(id)])}`));
+          events.send(textFrame(`420${JSON.stringify(['register', machineFacts(id)])}`));
         else if (first === 0x34 && second === 0x34) events.refused(payload.toString());
       },
       pongs() {},
@@ -209,7 +183,9 @@ const mqtt: AgentDialect = {
       else if (type !== PACKET.connack) return;
       else if (body[1] !== 0) events.refused(`CONNACK ${body[1]}`);
       else
-        events.send(publishPacket(`fleet/${id}/node`, JSON.stringify(factsOf(id)), { retain: true, id: 1 }));
+        events.send(
+          publishPacket(`fleet/${id}/node`, JSON.stringify(machineFacts(id)), { retain: true, id: 1 }),
+        );
     });
     return (chunk) => packets.push(chunk);
   },
@@ -234,7 +210,7 @@ function post(path: string, body: string): Buffer {
 
 /** REST over a connection that is kept. Answers are small, so that each comes in one piece. */
 const http: AgentDialect = {
-  open: (id) => post('/api/v1/nodes', JSON.stringify({ node: factsOf(id) })),
+  open: (id) => post('/api/v1/nodes', JSON.stringify({ node: machineFacts(id) })),
   reader(_id, events) {
     let registered = false;
     let rest = 0;
@@ -258,7 +234,7 @@ const http: AgentDialect = {
     };
   },
   beat: (kind, id) =>
-    post(`/api/v1/nodes/${id}/heartbeat`, kind === 'ping' ? '{}' : JSON.stringify({ stats })),
+    post(`/api/v1/nodes/${id}/heartbeat`, kind === 'ping' ? '{}' : JSON.stringify({ stats: machineStats })),
   change: (id, marker) => post(`/api/v1/nodes/${id}/heartbeat`, JSON.stringify({ stats: changed(marker) })),
 };
 

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { z } from 'zod';
+import { textFrame } from '../../simulate/frames.ts';
 import { sharedNow } from '../harness/processes.ts';
 import { Histogram } from '../harness/statistics.ts';
-import { FrameReader, textFrame, upgradeRequest } from './frames.ts';
+import { FrameReader, openSocket } from './frames.ts';
 import { eachMarker } from './marker.ts';
 import { connectPacket, PACKET, PacketReader, readPublish, subscribePacket } from './mqtt.ts';
 
@@ -55,7 +56,7 @@ function websocket(
 }
 
 const engineUpgrade = (_name: string, port: number): Buffer =>
-  upgradeRequest(port, '/socket.io/?EIO=4&transport=websocket');
+  openSocket(port, '/socket.io/?EIO=4&transport=websocket');
 
 const changesPacket = z.tuple([
   z.literal('changes'),
@@ -109,7 +110,7 @@ const dialects: Record<DashboardDialectName, DashboardDialect> = {
     },
   },
   'plain-ws': {
-    open: (_name, port) => upgradeRequest(port, '/dashboard'),
+    open: (_name, port) => openSocket(port, '/dashboard'),
     reader: (events) =>
       websocket(events, (payload) => {
         if (startsWith(payload, '{"type":"change"')) events.changes(payload);

@@ -1,42 +1,12 @@
-import { randomBytes } from 'node:crypto';
+import { upgradeRequest } from '../../simulate/handshake.ts';
 
 const TEXT = 0x1;
 const CLOSE = 0x8;
 const PONG = 0xa;
 
-/** One masked text frame (RFC 6455, section 5.2), prebuilt where it can be. */
-export function textFrame(text: string): Buffer {
-  const payload = Buffer.from(text);
-  const { length } = payload;
-  const extended = length < 126 ? 0 : length < 65_536 ? 2 : 8;
-  const frame = Buffer.alloc(2 + extended + 4 + length);
-  frame[0] = 0x80 | TEXT;
-  frame[1] = 0x80 | (extended === 0 ? length : extended === 2 ? 126 : 127);
-  if (extended === 2) frame.writeUInt16BE(length, 2);
-  if (extended === 8) frame.writeBigUInt64BE(BigInt(length), 2);
-  const mask = randomBytes(4);
-  mask.copy(frame, 2 + extended);
-  const at = 6 + extended;
-  for (let index = 0; index < length; index += 1) {
-    frame[at + index] = (payload[index] ?? 0) ^ (mask[index % 4] ?? 0);
-  }
-  return frame;
-}
-
-/** The request for a WebSocket. */
-export function upgradeRequest(port: number, path: string, headers: readonly string[] = []): Buffer {
-  return Buffer.from(
-    [
-      `GET ${path} HTTP/1.1`,
-      `Host: 127.0.0.1:${port}`,
-      'Upgrade: websocket',
-      'Connection: Upgrade',
-      `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
-      'Sec-WebSocket-Version: 13',
-      ...headers,
-      '\r\n',
-    ].join('\r\n'),
-  );
+/** The request for a WebSocket at a port of this machine. `known`: a hub that is busy may prefer this agent. */
+export function openSocket(port: number, path: string, known = false): Buffer {
+  return Buffer.from(upgradeRequest(new URL(path, `http://127.0.0.1:${port}`), undefined, known));
 }
 
 /** What a reader tells of a server's frames. `text` and `binary` get a view that is only good during the call. */

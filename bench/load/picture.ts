@@ -1,8 +1,9 @@
 import { connect } from 'node:net';
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
+import { textFrame } from '../../simulate/frames.ts';
 import type { DashboardDialectName } from './dashboards.ts';
-import { FrameReader, textFrame, upgradeRequest } from './frames.ts';
+import { FrameReader, openSocket } from './frames.ts';
 import { connectPacket, PACKET, PacketReader, pubackPacket, readPublish, subscribePacket } from './mqtt.ts';
 
 const WITHIN_MS = 60_000;
@@ -160,7 +161,7 @@ export function takePicture(
       socket.write(
         dialect === 'mqtt'
           ? connectPacket(`viewer-${octet}-${startedAt}`, 0)
-          : upgradeRequest(port, openings[dialect].path),
+          : openSocket(port, openings[dialect].path),
       );
     });
     socket.on('data', (chunk: Buffer) => {

@@ -7,9 +7,9 @@ import {
   attempt,
   type Bench,
   type Findings,
-  failedLine,
   leftOut,
   type Outcome,
+  peerLines,
   peersFor,
   type Row,
 } from '../harness/row.ts';
@@ -165,12 +165,8 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     tables: [
       {
         head,
-        rows: [...peers].map(([name, outcome]) => {
-          const { title } = PEERS[name];
-          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-          const found = outcome.ok;
+        rows: peerLines(peers, head.length, (found) => {
           return [
-            title,
             figure(found.sentPerSecond),
             `${figure(found.deliveredShare * 100, 1)} %`,
             figure(found.p50, 1),

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isLoadBound, type Measured, measureWindow, percent, type Window } from '../harness/measure.ts';
 import { figure, ranged } from '../harness/report.ts';
 import { type Aim, judge, type Table } from '../harness/results.ts';
-import { attempt, type Bench, type Findings, failedLine, type Outcome, type Row } from '../harness/row.ts';
+import { attempt, type Bench, type Findings, type Outcome, peerLines, type Row } from '../harness/row.ts';
 import type { BenchRedis, Load, Stage } from '../harness/stage.ts';
 import { median } from '../harness/statistics.ts';
 import type { Beat } from '../load/agent-dialects.ts';
@@ -71,20 +71,17 @@ function rateTable(peers: Peers, beat: Beat): Table {
     'load + Redis core',
   ];
   const bare = rateOf(peers, 'bare', beat);
-  const rows = [...peers].map(([name, outcome]) => {
-    const { title } = PEERS[name];
-    if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-    const windows = outcome.ok.windows[beat];
+  const rows = peerLines(peers, head.length, (found, name) => {
+    const windows = found.windows[beat];
     const shares = `${percent(median(all(windows, (one) => one.loadShare)))} + ${percent(median(all(windows, (one) => one.redisShare)))}`;
     return [
-      title,
       ranged(all(windows, (one) => one.perSecond)),
       figure(rateOf(peers, name, beat) / bare, 2),
       ranged(
         all(windows, (one) => one.hubMicros),
         1,
       ),
-      outcome.ok.redis
+      found.redis
         ? ranged(
             all(windows, (one) => one.redisMicros),
             2,

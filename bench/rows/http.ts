@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { isLoadBound, measureWindow, percent, type Window } from '../harness/measure.ts';
 import { figure, ranged } from '../harness/report.ts';
-import { attempt, type Bench, type Findings, failedLine, type Outcome, type Row } from '../harness/row.ts';
+import { attempt, type Bench, type Findings, type Outcome, peerLines, type Row } from '../harness/row.ts';
 import type { BenchRedis, Load, Stage } from '../harness/stage.ts';
 import { median } from '../harness/statistics.ts';
-import { PEERS, type PeerName, type PeerServer } from '../peers/catalogue.ts';
+import type { PeerName, PeerServer } from '../peers/catalogue.ts';
 
 const SIZES = {
   full: { agents: 1_000, rounds: 5, settleMs: 1_000, windowMs: 2_500 },
@@ -66,13 +66,9 @@ async function run({ scale, stage, say }: Bench): Promise<Findings> {
     tables: [
       {
         head,
-        rows: [...peers].map(([name, outcome]) => {
-          const { title } = PEERS[name];
-          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-          const { windows } = outcome.ok;
+        rows: peerLines(peers, head.length, ({ windows }, name) => {
           const shares = `${percent(median(windows.map(({ loadShare }) => loadShare)))} + ${percent(median(windows.map(({ redisShare }) => redisShare)))}`;
           return [
-            title,
             ranged(windows.map(({ perSecond }) => perSecond)),
             figure(rateOf(name) / rateOf('fastify'), 2),
             ranged(

@@ -5,16 +5,16 @@ import {
   attempt,
   type Bench,
   type Findings,
-  failedLine,
   leftOut,
   type Outcome,
+  peerLines,
   peersFor,
   type Row,
 } from '../harness/row.ts';
 import type { Load, Stage } from '../harness/stage.ts';
 import { median } from '../harness/statistics.ts';
 import type { AgentDialectName } from '../load/agent-dialects.ts';
-import { PEERS, type PeerName } from '../peers/catalogue.ts';
+import type { PeerName } from '../peers/catalogue.ts';
 
 const SIZES = {
   full: { counts: [1_000, 10_000, 50_000], rounds: 3 },
@@ -97,13 +97,10 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     tables: [
       {
         head,
-        rows: [...peers].map(([name, outcome]) => {
-          const { title } = PEERS[name];
-          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-          const largest = outcome.ok.of.get(most);
+        rows: peerLines(peers, head.length, (found) => {
+          const largest = found.of.get(most);
           return [
-            title,
-            ...sizes.counts.map((count) => ranged(outcome.ok.of.get(count)?.ms ?? [])),
+            ...sizes.counts.map((count) => ranged(found.of.get(count)?.ms ?? [])),
             figure((largest?.bytes ?? Number.NaN) / 1e6, 2),
             figure(largest?.nodes ?? Number.NaN),
           ];

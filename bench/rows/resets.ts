@@ -7,9 +7,9 @@ import {
   attempt,
   type Bench,
   type Findings,
-  failedLine,
   leftOut,
   type Outcome,
+  peerLines,
   peersFor,
   type Row,
 } from '../harness/row.ts';
@@ -94,6 +94,10 @@ async function watch(stage: Stage, name: PeerName, agents: number): Promise<Watc
   };
 }
 
+/** Bare ws has no dashboard: its own closes are what it knows. */
+const titleOf = (name: PeerName): string =>
+  name === 'bare' ? 'bare ws: its own last close' : PEERS[name].title;
+
 async function measure(
   part: Bench['part'],
   name: PeerName,
@@ -150,19 +154,20 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     tables: [
       {
         head,
-        rows: [...peers].map(([name, outcome]) => {
-          const title = name === 'bare' ? 'bare ws: its own last close' : PEERS[name].title;
-          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-          const { ones, some, many: all } = outcome.ok;
-          return [
-            title,
-            figure(median(ones), 1),
-            figure(quantile(ones, 0.99), 1),
-            ranged(some),
-            ranged(all),
-            figure(median(all) / floor, 1),
-          ];
-        }),
+        rows: peerLines(
+          peers,
+          head.length,
+          ({ ones, some, many: all }) => {
+            return [
+              figure(median(ones), 1),
+              figure(quantile(ones, 0.99), 1),
+              ranged(some),
+              ranged(all),
+              figure(median(all) / floor, 1),
+            ];
+          },
+          titleOf,
+        ),
       },
     ],
     aims: [

@@ -6,9 +6,9 @@ import {
   attempt,
   type Bench,
   type Findings,
-  failedLine,
   leftOut,
   type Outcome,
+  peerLines,
   peersFor,
   type Row,
 } from '../harness/row.ts';
@@ -135,12 +135,8 @@ async function run(bench: Bench): Promise<Findings> {
     tables: [
       {
         head,
-        rows: [...peers].map(([name, outcome]) => {
-          const { title } = PEERS[name];
-          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-          const over = outcome.ok;
+        rows: peerLines(peers, head.length, (over) => {
           return [
-            title,
             figure(median(over)),
             figure(quantile(over, 0.99)),
             figure(quantile(over, 1)),

@@ -7,9 +7,9 @@ import {
   attempt,
   type Bench,
   type Findings,
-  failedLine,
   leftOut,
   type Outcome,
+  peerLines,
   peersFor,
   type Row,
 } from '../harness/row.ts';
@@ -179,14 +179,10 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     tables: [
       {
         head,
-        rows: [...peers].map(([name, outcome]) => {
-          const { title } = PEERS[name];
-          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-          const storms = outcome.ok;
+        rows: peerLines(peers, head.length, (storms, name) => {
           const last = storms.at(-1);
           const sentAway = storms.map(({ refusals }) => refusals.reduce((sum, [, times]) => sum + times, 0));
           return [
-            title,
             ranged(
               storms.map(({ to99 }) => to99 / 1_000),
               2,

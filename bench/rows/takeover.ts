@@ -6,9 +6,9 @@ import {
   attempt,
   type Bench,
   type Findings,
-  failedLine,
   leftOut,
   type Outcome,
+  peerLines,
   peersFor,
   type Row,
 } from '../harness/row.ts';
@@ -109,12 +109,8 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     tables: [
       {
         head,
-        rows: [...peers].map(([name, outcome]) => {
-          const { title } = PEERS[name];
-          if ('failed' in outcome) return failedLine(title, outcome.failed, head.length);
-          const { to99, to100, toldLost, statusEvents, online } = outcome.ok;
+        rows: peerLines(peers, head.length, ({ to99, to100, toldLost, statusEvents, online }) => {
           return [
-            title,
             figure(to99 / 1_000, 2),
             figure(to100 / 1_000, 2),
             figure(toldLost),

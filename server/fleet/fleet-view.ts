@@ -28,8 +28,6 @@ export interface FleetView {
   positions(): Position[];
   ids(): Iterable<string>;
   get(id: string): NodeRecord | undefined;
-  /** The version at which a node was removed, where it saw it go. */
-  goneAt(id: string): number | undefined;
   /** What the store held of a node when it was last heard of; undefined where only the store itself can tell. */
   stored(id: string): Stored | undefined;
   /** The nodes that match, in no order. */

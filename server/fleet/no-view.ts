@@ -30,10 +30,6 @@ export class NoView implements FleetView {
     return undefined;
   }
 
-  goneAt(): undefined {
-    return undefined;
-  }
-
   /** Only the store can tell: nothing that is known here means nothing. */
   stored(): undefined {
     return undefined;

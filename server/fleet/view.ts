@@ -91,14 +91,14 @@ export class View implements FleetView {
   }
 
   /** The version at which a node was removed, where the view saw it go. */
-  goneAt(id: string): number | undefined {
+  #goneAt(id: string): number | undefined {
     return this.#gone[this.#shardOf(id)]?.get(id);
   }
 
   stored(id: string): Stored {
     const record = this.get(id);
     if (record) return { kind: 'node', record, restored: false };
-    const version = this.goneAt(id);
+    const version = this.#goneAt(id);
     return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };
   }
 
@@ -226,7 +226,7 @@ export class View implements FleetView {
    * Gives up after a second: the write itself stands.
    */
   waitFor(id: string, seq: number): Promise<void> {
-    const known = this.get(id)?.node.seq ?? this.goneAt(id) ?? 0;
+    const known = this.get(id)?.node.seq ?? this.#goneAt(id) ?? 0;
     if (known >= seq) return Promise.resolve();
     return new Promise((done) => {
       const waiter = { id, seq, until: this.#clock.now() + VIEW_WAIT_MS, done };

@@ -46,8 +46,8 @@ export interface FleetStore {
   retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer>;
 
   /**
-   * When these nodes last beat, and their last stats. A timeout that was changed by `retime` counts, not the one asked with. A node without a heartbeat is absent, and so is one whose
-   * shard lost its data.
+   * When these nodes last beat, and their last stats. A timeout that was changed by `retime` counts, not the one
+   * asked with. A node without a heartbeat is absent, and so is one whose shard lost its data.
    */
   stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>>;
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { readRetryAfter } from '../../bench/load/agent-dialects.ts';
-import { FrameReader, textFrame } from '../../bench/load/frames.ts';
+import { FrameReader } from '../../bench/load/frames.ts';
 import { eachMarker, marker } from '../../bench/load/marker.ts';
 import { connectPacket, PACKET, PacketReader, publishPacket, readPublish } from '../../bench/load/mqtt.ts';
+import { textFrame } from '../../simulate/frames.ts';
 import { frame, OPCODE } from '../support/raw-socket.ts';
 
 /** Everything that a reader hears, whatever the chunks. */

@@ -45,9 +45,7 @@ export class FleetUnderLoad {
   ): Promise<FleetUnderLoad> {
     const hubs = await Promise.all([fleet.hub(settings), fleet.hub(settings)]);
     const steady = Array.from({ length: STEADY }, (_, index) => new RawAgent(`steady-${index}`));
-    await Promise.all(
-      steady.map((agent, index) => agent.connect(portOf(hubs[index % 2]), '127.0.0.2', true)),
-    );
+    await Promise.all(steady.map((agent, index) => agent.connect(portOf(hubs[index % 2]), '127.0.0.2')));
     return new FleetUnderLoad(fleet, settings, hubs, steady, await fleet.dashboard(hubs[0]));
   }
 
@@ -81,18 +79,14 @@ export class FleetUnderLoad {
 
   /** By turns a ping, and stats with a ping. */
   #beat(agent: RawAgent | undefined, round: number): void {
-    if (round % 2 === 0) {
-      agent?.ping();
-    } else {
-      agent?.start('stats');
-      agent?.pause();
-    }
+    if (round % 2 === 0) agent?.ping();
+    else agent?.stats();
   }
 
   async #comeAndGo(index: number): Promise<void> {
     while (!this.#calm) {
       const agent = new RawAgent(`restless-${index}`);
-      const registered = agent.connect(portOf(this.hubs[index % 2]), '127.0.0.3', true);
+      const registered = agent.connect(portOf(this.hubs[index % 2]), '127.0.0.3');
       // A hub whose store is away refuses it, or ends it while it waits for the answer.
       await Promise.race([registered.catch(() => {}), passes(CONNECT_WITHIN_MS)]);
       await passes(100 + 200 * Math.random());

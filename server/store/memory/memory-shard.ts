@@ -100,7 +100,7 @@ export class MemoryShard {
       }
       const stored = this.read(id);
       if (stored.kind === 'node' && stored.record.session === session) {
-        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? this.#liveBeat(id)?.stats });
+        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? live?.stats });
         const { status } = stored.record.node;
         if (status === 'unreachable' || status === 'offline') returned.push(id);
       } else if (stored.kind === 'node') {

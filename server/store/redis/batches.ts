@@ -1,24 +1,36 @@
 /** Bytes of arguments in one script call: a larger one holds up everybody else at the server. */
 export const BATCH_BYTES = 256 * 1024;
 
-/** Cuts groups of arguments into batches of at most `BATCH_BYTES`, where a single one is not larger already. */
+/** Cuts a list into runs of at most `BATCH_BYTES`, where a single item is not larger already. */
+export function* runsOf<T>(
+  items: readonly T[],
+  bytesOf: (item: T) => number,
+): Generator<{ from: number; items: readonly T[]; bytes: number }> {
+  let from = 0;
+  let bytes = 0;
+  for (const [index, item] of items.entries()) {
+    const size = bytesOf(item);
+    if (index > from && bytes + size > BATCH_BYTES) {
+      yield { from, items: items.slice(from, index), bytes };
+      from = index;
+      bytes = 0;
+    }
+    bytes += size;
+  }
+  if (from < items.length) yield { from, items: items.slice(from), bytes };
+}
+
+/** Bytes of the arguments of one item. */
+export function argumentBytes(args: readonly string[]): number {
+  return args.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+}
+
+/** Cuts groups of arguments into batches, each with the place of its first group. */
 export function* batchesOf<T>(
   groups: readonly T[],
   toArguments: (group: T) => string[],
 ): Generator<{ from: number; args: string[] }> {
-  let batch: { from: number; args: string[] } = { from: 0, args: [] };
-  let bytes = 0;
-  for (const [index, group] of groups.entries()) {
-    const args = toArguments(group);
-    const size = args.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-    if (batch.args.length > 0 && bytes + size > BATCH_BYTES) {
-      yield batch;
-      batch = { from: index, args: [] };
-      bytes = 0;
-    }
-    // One by one: spreading thousands of arguments at once would overflow the stack.
-    for (const text of args) batch.args.push(text);
-    bytes += size;
+  for (const { from, items } of runsOf(groups.map(toArguments), argumentBytes)) {
+    yield { from, args: items.flat() };
   }
-  if (batch.args.length > 0) yield batch;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts';
 import { type Change, type CommitOutcome, StoreAwayError } from '../fleet-store.ts';
-import { BATCH_BYTES } from './batches.ts';
+import { argumentBytes, BATCH_BYTES } from './batches.ts';
 import { changeArguments } from './script-words.ts';
 
 /** Changes in one call: at about 40 us each, Redis serves everybody else after 5 ms. */
@@ -52,7 +52,7 @@ export class CommitQueue {
     if (this.#waiting.length >= MOST_WAITING)
       return Promise.reject(new StoreAwayError('too many changes wait for Redis'));
     const args = changeArguments(change);
-    const bytes = args.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+    const bytes = argumentBytes(args);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ epoch, args, bytes, since: this.#clock.now(), resolve, reject });
       if (this.#running) return;

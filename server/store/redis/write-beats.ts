@@ -1,5 +1,5 @@
 import type { Beat, BeatAnswer } from '../fleet-store.ts';
-import { BATCH_BYTES } from './batches.ts';
+import { runsOf } from './batches.ts';
 import type { GatheredCalls } from './gathered-calls.ts';
 import type { ShardKeys } from './keys.ts';
 import { type BeatReply, beatArguments, toBeatReply } from './script-words.ts';
@@ -12,23 +12,10 @@ export interface BeatPlace {
   followed: string;
 }
 
-/** Id, session and time of one heartbeat, about. */
+/** Id, session and time of one heartbeat, about; its stats come on top. */
 const BEAT_BYTES = 100;
 
-function* batches(beats: readonly Beat[]): Generator<{ some: readonly Beat[]; bytes: number }> {
-  let from = 0;
-  let bytes = 0;
-  for (const [index, { stats }] of beats.entries()) {
-    const more = BEAT_BYTES + (stats?.length ?? 0);
-    if (index > from && bytes + more > BATCH_BYTES) {
-      yield { some: beats.slice(from, index), bytes };
-      from = index;
-      bytes = 0;
-    }
-    bytes += more;
-  }
-  if (from < beats.length) yield { some: from === 0 ? beats : beats.slice(from), bytes };
-}
+const bytesOf = ({ stats }: Beat): number => BEAT_BYTES + (stats?.length ?? 0);
 
 /** Writes heartbeats; those that were vouched for in vain are written once more, to be checked. */
 export async function writeBeats(
@@ -51,14 +38,14 @@ export async function writeBeats(
 async function write(calls: GatheredCalls, place: BeatPlace, beats: readonly Beat[]): Promise<BeatReply> {
   const { shard, keys, epoch, followed } = place;
   const replies = await Promise.all(
-    Array.from(batches(beats), ({ some, bytes }) =>
+    Array.from(runsOf(beats, bytesOf), ({ items, bytes }) =>
       calls.ask(shard, bytes, () => ({
         keys: [keys.epoch, keys.events, keys.absent],
-        args: [epoch, followed, keys.prefix, ...beatArguments(some)],
+        args: [epoch, followed, keys.prefix, ...beatArguments(items)],
       })),
     ),
   );
-  const all = { refused: [], returned: [], toCheck: new Set<string>() } as Exclude<BeatReply, 'epoch'>;
+  const all: Exclude<BeatReply, 'epoch'> = { refused: [], returned: [], toCheck: new Set() };
   for (const reply of replies.map(toBeatReply)) {
     if (reply === 'epoch') return reply;
     all.refused.push(...reply.refused);
