@@ -6,7 +6,15 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** `rollcall …` in a process of its own, straight from the sources. */
+/** What `rollcall` runs: built before the tests are (build.ts). */
+export const ROLLCALL = 'dist/cli/main.js';
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** `rollcall …` in a process of its own, which ends with this one at the latest. */
 export class Program {
   readonly child: ChildProcess;
   readonly exit: Promise<Exit>;
@@ -17,10 +25,11 @@ export class Program {
 
   /** Nothing of this process' environment but its path reaches it. */
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], {
+    this.child = spawn(process.execPath, [ROLLCALL, ...args], {
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    running.add(this.child);
     this.child.stdout?.on('data', (data: Buffer) => {
       this.stdout += data.toString();
       this.#wake();
@@ -30,6 +39,7 @@ export class Program {
       this.#wake();
     });
     this.exit = once(this.child, 'close').then(() => {
+      running.delete(this.child);
       this.#ended = true;
       this.#wake();
       return { code: this.child.exitCode, signal: this.child.signalCode };
@@ -59,6 +69,12 @@ export class Program {
   signal(name: NodeJS.Signals): void {
     this.child.kill(name);
   }
+
+  /** Ends it as the kernel ends one, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.exit;
+  }
 }
 
 /** The programs of a test file; `end` belongs into its `afterEach`. */
@@ -83,7 +99,6 @@ export class Programs {
 
   async end(): Promise<void> {
     const started = this.#started.splice(0);
-    for (const program of started) program.signal('SIGKILL');
-    await Promise.all(started.map(({ exit }) => exit));
+    await Promise.all(started.map((program) => program.kill()));
   }
 }
