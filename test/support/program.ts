@@ -23,11 +23,15 @@ export class Program {
   #ended = false;
   #wake = (): void => {};
 
-  /** Nothing of this process' environment but its path reaches it. */
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** Nothing of this process' environment but its path reaches it. Its stdout is kept here, or goes into an open file. */
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    stdout: 'pipe' | number = 'pipe',
+  ) {
     this.child = spawn(process.execPath, [ROLLCALL, ...args], {
       env: { PATH: process.env.PATH, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', stdout, 'pipe'],
     });
     running.add(this.child);
     this.child.stdout?.on('data', (data: Buffer) => {
@@ -81,8 +85,8 @@ export class Program {
 export class Programs {
   readonly #started: Program[] = [];
 
-  run(args: readonly string[], env?: Readonly<Record<string, string>>): Program {
-    const program = new Program(args, env);
+  run(args: readonly string[], env?: Readonly<Record<string, string>>, stdout?: number): Program {
+    const program = new Program(args, env, stdout);
     this.#started.push(program);
     return program;
   }
