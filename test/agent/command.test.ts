@@ -4,7 +4,8 @@ import { agentCommand } from '../../cli/agent.ts';
 import { UsageError } from '../../cli/usage-error.ts';
 import { VERSION } from '../../server/version.ts';
 import { Programs } from '../support/program.ts';
-import { startHub, until } from './harness.ts';
+import { until } from '../support/until.ts';
+import { startHub } from './harness.ts';
 
 /** So that a test of a real process, under the real clock, need not wait for its heartbeat. */
 const timing = { intervalMs: 100, timeoutMs: 30_000 };
@@ -32,7 +33,7 @@ describe('rollcall agent, the process', () => {
       ],
       { AGENT_TOKEN: 'agent-secret', NODE_KIND: 'edge', NODE_ID: 'overridden', LOG_LEVEL: 'debug' },
     );
-    await until(() => hub.sessions.length === 1 && hub.last.pings > 0);
+    await until('it beats', () => hub.sessions.length === 1 && hub.last.pings > 0);
     agent.signal('SIGTERM');
     expect(await agent.exit).toEqual({ code: 0, signal: null });
     expect(hub.last.headers.authorization).toBe('Bearer agent-secret');
@@ -46,7 +47,7 @@ describe('rollcall agent, the process', () => {
         agent: { name: 'rollcall-agent', version: VERSION },
       },
     });
-    await until(() => hub.last.closed !== undefined);
+    await until('it is gone', () => hub.last.closed !== undefined);
     expect(hub.last.closed).toEqual({ code: 1000, reason: 'agent stopped', agentFirst: true });
     expect(agent.lines.map(({ msg }) => msg)).toEqual(
       expect.arrayContaining([
@@ -64,21 +65,20 @@ describe('rollcall agent, the process', () => {
   it('deregisters on exit where it is told to', async () => {
     const hub = await startHub({ timing });
     const agent = programs.run(['agent', '--hub', hub.url, '--deregister-on-exit']);
-    await until(() => hub.sessions.length === 1 && hub.last.registers.length === 1);
-    await until(() => hub.last.pings > 0);
+    await until('it beats', () => hub.sessions.length === 1 && hub.last.pings > 0);
     agent.signal('SIGINT');
     expect(await agent.exit).toEqual({ code: 0, signal: null });
     expect(hub.last.messages.at(-1)).toEqual({ type: 'deregister', reason: 'agent exits' });
-    await until(() => hub.last.closed !== undefined);
+    await until('it is gone', () => hub.last.closed !== undefined);
     expect(hub.last.closed).toMatchObject({ agentFirst: false });
   });
 
   it('ends at once at the second signal', async () => {
     const hub = await startHub({ timing, onDeregister: () => {} });
     const agent = programs.run(['agent', '--hub', hub.url, '--deregister-on-exit']);
-    await until(() => hub.sessions.length === 1 && hub.last.pings > 0);
+    await until('it beats', () => hub.sessions.length === 1 && hub.last.pings > 0);
     agent.signal('SIGTERM');
-    await until(() => hub.last.messages.some(({ type }) => type === 'deregister'));
+    await until('it asks to be removed', () => hub.last.messages.some(({ type }) => type === 'deregister'));
     agent.signal('SIGTERM');
     expect(await agent.exit).toEqual({ code: 143, signal: null });
   });

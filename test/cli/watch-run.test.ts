@@ -1,8 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { runWatch, WATCH_EXIT } from '../../cli/watch/run.ts';
 import type { WatchSettings } from '../../cli/watch/settings.ts';
-import { lose, Opened, until } from '../dashboards/harness.ts';
+import { lose, Opened } from '../dashboards/harness.ts';
 import { Programs } from '../support/program.ts';
+import { soon } from '../support/soon.ts';
 
 const opened = new Opened();
 const programs = new Programs();
@@ -37,7 +38,7 @@ function watch(hubUrl: string, settings: Partial<WatchSettings> = {}) {
     written,
     exit,
     end,
-    says: (pattern: RegExp) => until(() => pattern.test(written.text)),
+    says: (pattern: RegExp) => soon(() => pattern.test(written.text)),
   };
 }
 
