@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FleetFollower, type FollowerOptions } from '../../cli/watch/fleet-follower.ts';
 import type { Hole } from '../../cli/watch/projection.ts';
@@ -71,6 +73,32 @@ function sameJson(a: string, b: string): boolean {
   return canonical(a) === canonical(b);
 }
 
+/** The network before a hub, which can lose all that its connections send from now on. */
+async function network(hub: TestHub): Promise<{ hubUrl: string; loseWhatIsSent(): void }> {
+  const inward: Socket[] = [];
+  const server = createServer((near) => {
+    const far = connect(Number(new URL(hub.url).port), '127.0.0.1');
+    inward.push(near);
+    near.on('data', (data) => far.write(data)).on('error', () => {});
+    far.on('data', (data) => near.write(data)).on('error', () => {});
+    near.on('close', () => far.destroy());
+    far.on('close', () => near.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  opened.onClose(() => {
+    for (const socket of inward) socket.destroy();
+    server.close();
+  });
+  const address: AddressInfo | string | null = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('not listening');
+  return {
+    hubUrl: `http://127.0.0.1:${address.port}`,
+    loseWhatIsSent() {
+      for (const socket of inward) socket.removeAllListeners('data');
+    },
+  };
+}
+
 describe('the follower of a fleet', () => {
   test('knows the fleet and tells every change once', async () => {
     const hub = await opened.hub();
@@ -94,6 +122,19 @@ describe('the follower of a fleet', () => {
     witness.follower.start();
     await witness.tells('change a 3');
     expect(witness.told).toEqual(['subscribed', 'picture', 'resumed', 'change a 2', 'change a 3']);
+    await witness.agrees(hub);
+  });
+
+  test('[BP-7] one that the hub cuts off comes back by itself and resumes', async () => {
+    const hub = await opened.hub({ pings: { everyMs: 20, answerWithinMs: 1_000 } });
+    const agent = await hub.register({ nodeId: 'a' });
+    const { hubUrl, loseWhatIsSent } = await network(hub);
+    const witness = await new Witness(hub, { hubUrl }).follow();
+    loseWhatIsSent();
+    await witness.tells('lost');
+    await lose(hub, agent);
+    await witness.tells('change a 2');
+    expect(witness.told).toEqual(['subscribed', 'picture', 'lost', 'resumed', 'change a 2']);
     await witness.agrees(hub);
   });
 

@@ -175,6 +175,19 @@ describe('changes', () => {
     expect((await dashboard.hearsEvents(2_502)).at(-1)).toMatchObject({ nodeId: 'a', seq: 2 });
   });
 
+  test('[CHG-9] all agents lost in one turn are changes of each, whatever the log keeps otherwise', async () => {
+    const hub = await opened.hub({ memory: new MemoryFleet(systemClock, 1, 10) });
+    const agents = await Promise.all(
+      Array.from({ length: 300 }, (_, index) => hub.register({ nodeId: `n${index}` })),
+    );
+    const dashboard = await opened.dashboard(hub);
+    await dashboard.follow();
+    await Promise.all(agents.map((agent) => lose(hub, agent)));
+    const events = await dashboard.hearsEvents(300);
+    expect(events.every(({ to }) => to === 'unreachable')).toBe(true);
+    expect(dashboard.heard('resync')).toEqual([]);
+  });
+
   test('[CHG-8] a store that lost data: the dashboard is told to resync, and may subscribe afresh', async () => {
     const memory = new MemoryFleet(systemClock, 1);
     const hub = await opened.hub({ memory });

@@ -1,9 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { io, type Socket } from 'socket.io-client';
 import { Access, type AccessRules } from '../../server/access.ts';
 import { systemClock } from '../../server/clock.ts';
-import { DashboardGateway } from '../../server/dashboards/dashboard-gateway.ts';
+import { DashboardGateway, type DashboardGatewayParts } from '../../server/dashboards/dashboard-gateway.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import { silentLog } from '../../server/log.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
@@ -27,6 +28,8 @@ export interface TestHub {
   gateway: DashboardGateway;
   url: string;
   register(node: Record<string, unknown> & { nodeId: string }): Promise<TestAgent>;
+  /** Network sockets that its server holds. */
+  openSockets(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -43,6 +46,7 @@ export async function startTestHub({
   hubId = 'hub-a',
   rules = {},
   maxDashboards,
+  pings,
   port = 0,
   away = false,
 }: {
@@ -50,6 +54,7 @@ export async function startTestHub({
   hubId?: string;
   rules?: Partial<AccessRules>;
   maxDashboards?: number;
+  pings?: DashboardGatewayParts['pings'];
   port?: number;
   /** The store is out of reach from the start. */
   away?: boolean;
@@ -63,6 +68,7 @@ export async function startTestHub({
     log: silentLog,
     access: new Access({ ...noRules, ...rules }),
     ...(maxDashboards !== undefined && { maxDashboards }),
+    ...(pings && { pings }),
   });
   const server = createServer((_request, response) => void response.writeHead(404).end());
   routeUpgrades(server, {
@@ -83,6 +89,7 @@ export async function startTestHub({
     gateway,
     url: `http://127.0.0.1:${portOf(server.address())}`,
     register: (node) => registerAgent(fleet, registerMessage(node)),
+    openSockets: promisify(server.getConnections.bind(server)),
     close: () => {
       closing ??= close();
       return closing;
