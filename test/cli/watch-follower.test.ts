@@ -6,7 +6,8 @@ import type { Hole } from '../../cli/watch/projection.ts';
 import { systemClock } from '../../server/clock.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import type { Filter, FleetNode } from '../../shared/index.ts';
-import { lose, Opened, type TestHub, until } from '../dashboards/harness.ts';
+import { lose, Opened, type TestHub } from '../dashboards/harness.ts';
+import { soon } from '../support/soon.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -49,7 +50,7 @@ class Witness {
   }
 
   tells(what: string): Promise<void> {
-    return until(() => this.told.includes(what));
+    return soon(() => this.told.includes(what));
   }
 
   /** Waits until it knows exactly what the hub's view shows. */
@@ -57,7 +58,7 @@ class Witness {
     const wanted = () => JSON.stringify(hub.fleet.view.select(filter).sort((a, b) => (a.id < b.id ? -1 : 1)));
     const known = () =>
       JSON.stringify([...this.follower.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
-    await until(() => known().length === wanted().length && sameJson(known(), wanted()));
+    await soon(() => known().length === wanted().length && sameJson(known(), wanted()));
   }
 }
 
@@ -117,7 +118,7 @@ describe('the follower of a fleet', () => {
     witness.follower.stop();
     await lose(hub, agent);
     await hub.register({ nodeId: 'a' });
-    await until(() => hub.gateway.size === 0);
+    await soon(() => hub.gateway.size === 0);
     witness.follower.start();
     await witness.tells('change a 3');
     expect(witness.told).toEqual(['subscribed', 'picture', 'resumed', 'change a 2', 'change a 3']);
@@ -163,7 +164,7 @@ describe('the follower of a fleet', () => {
     await witness.tells('lost');
     const again = await opened.hub({ port: Number(new URL(hub.url).port) });
     await again.register({ nodeId: 'c' });
-    await until(() => witness.told.some((told) => told.startsWith('differences')));
+    await soon(() => witness.told.some((told) => told.startsWith('differences')));
     await witness.agrees(again);
     expect([...witness.follower.nodes.keys()]).toEqual(['c']);
     expect(witness.told.slice(0, 4)).toEqual(['subscribed', 'picture', 'lost', 'subscribed']);
@@ -176,7 +177,7 @@ describe('the follower of a fleet', () => {
     const witness = await new Witness(hub).follow();
     memory.empty(0);
     await witness.tells('resync');
-    await until(() => witness.told.some((told) => told.startsWith('differences')));
+    await soon(() => witness.told.some((told) => told.startsWith('differences')));
     await witness.agrees(hub);
     expect(witness.holes).toEqual([]);
   });
@@ -210,7 +211,7 @@ describe('the follower of a fleet', () => {
       ]);
       for (let step = 0; step < 150; step += 1) await chaos(random, hubs, memory, witnesses);
       for (const hub of hubs) hub.store.fault = 'none';
-      await until(() => hubs.every(({ fleet }) => fleet.ready));
+      await soon(() => hubs.every(({ fleet }) => fleet.ready));
       const last = await hubAt(0);
       // A shard that has just lost its data sends the first ones away.
       while (!last.fleet.view.get('last')) {
@@ -218,7 +219,7 @@ describe('the follower of a fleet', () => {
       }
       for (const [index, witness] of witnesses.entries()) {
         if (witness.follower.state === 'stopped') witness.follower.start();
-        await until(() => witness.follower.nodes.has('last'));
+        await soon(() => witness.follower.nodes.has('last'));
         await witness.agrees(await hubAt(0), index === 2 ? filter : {});
         expect(witness.holes).toEqual([]);
         for (const seqs of witness.seqs.values()) {

@@ -19,6 +19,7 @@ import {
   subscribedSchema,
 } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
+import { soon } from '../support/soon.ts';
 import { registerAgent, registerMessage, type TestAgent, testFleet } from '../support/test-fleet.ts';
 
 export interface TestHub {
@@ -101,11 +102,6 @@ function portOf(address: AddressInfo | string | null): number {
   return address.port;
 }
 
-/** Waits for something that other tasks bring about. The test's own timeout bounds it. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
-}
-
 export type Logged = { event: string; payload: unknown };
 
 /** A dashboard that writes down everything it hears, acks among it, in order. */
@@ -124,7 +120,7 @@ export class TestDashboard {
   }
 
   async connected(): Promise<this> {
-    await until(() => this.socket.connected);
+    await soon(() => this.socket.connected);
     return this;
   }
 
@@ -145,7 +141,7 @@ export class TestDashboard {
   /** Subscribes and waits for the whole picture. */
   async follow(request: Record<string, unknown> = {}) {
     const answer = await this.subscribe(request);
-    if (!answer.resumed) await until(() => this.remaining === 0);
+    if (!answer.resumed) await soon(() => this.remaining === 0);
     return answer;
   }
 
@@ -155,7 +151,7 @@ export class TestDashboard {
 
   /** Waits for the first (or nth) event of a name. */
   async hears(event: string, count = 1): Promise<unknown> {
-    await until(() => this.heard(event).length >= count);
+    await soon(() => this.heard(event).length >= count);
     return this.heard(event)[count - 1];
   }
 
@@ -187,7 +183,7 @@ export class TestDashboard {
   }
 
   async hearsEvents(count: number): Promise<DashboardEvent[]> {
-    await until(() => this.events.length >= count);
+    await soon(() => this.events.length >= count);
     return this.events;
   }
 

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { Opened, type TestHub, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { Opened, type TestHub } from './harness.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -36,7 +37,7 @@ describe('a dashboard that does not keep up', () => {
     const other = await opened.dashboard(hub);
     await other.follow();
     const slow = await bareDashboard(hub);
-    await until(() => hub.gateway.countByState().live === 2);
+    await soon(() => hub.gateway.countByState().live === 2);
     slow.pause();
     let most = 0;
     let changes = 0;
@@ -50,7 +51,7 @@ describe('a dashboard that does not keep up', () => {
     }
     expect(most).toBeLessThan(20 * 1024 * 1024);
     expect(hub.gateway.countByState()).toEqual({ live: 1 });
-    await until(() => hub.gateway.unreadBytes === 0);
+    await soon(() => hub.gateway.unreadBytes === 0);
   });
 
   test('[BP-7] one that answers no ping is cut off, however much the kernel takes of what it is sent', async () => {
@@ -84,7 +85,7 @@ describe('a dashboard that does not keep up', () => {
     expect(hub.gateway.countByState()).toEqual({ live: 1, snapshotting: 1 });
     expect(hub.gateway.unreadBytes).toBeLessThan(1_500_000);
     slow.resume();
-    await until(() => hub.gateway.countByState().live === 2);
+    await soon(() => hub.gateway.countByState().live === 2);
   });
 
   test('[BP-3] a flood of messages ends its connection', async () => {
@@ -94,7 +95,7 @@ describe('a dashboard that does not keep up', () => {
     const closed = new Promise((resolve) => flooder.on('close', resolve));
     for (let index = 0; index < 1_000; index += 1) flooder.send('42["node",{"id":"a"}]');
     await closed;
-    await until(() => hub.gateway.size === 1);
+    await soon(() => hub.gateway.size === 1);
     expect(await other.follow()).toMatchObject({ ok: true });
   });
 
@@ -105,7 +106,7 @@ describe('a dashboard that does not keep up', () => {
     const closed = new Promise((resolve) => large.on('close', resolve));
     large.send(`42["node",{"id":"${'x'.repeat(100_000)}"}]`);
     await closed;
-    await until(() => hub.gateway.size === 1);
+    await soon(() => hub.gateway.size === 1);
     expect(await other.follow()).toMatchObject({ ok: true });
   });
 
@@ -124,7 +125,7 @@ describe('a dashboard that does not keep up', () => {
     bare.send(frame);
     if (frame.startsWith('451')) bare.send(Buffer.from('x'));
     await closed;
-    await until(() => hub.gateway.size === 1);
+    await soon(() => hub.gateway.size === 1);
     expect(await other.follow()).toMatchObject({ ok: true });
   });
 });
