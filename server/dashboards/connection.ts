@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
@@ -28,7 +29,7 @@ interface OutgoingPacket {
 
 /**
  * The connection of one dashboard: what it has not read yet, and its end. The network socket's own buffer is
- * the honest measure of a slow reader, and destroying that socket is the only end that frees it at once.
+ * the honest measure of a slow reader, and resetting that socket is the only end that frees all of it at once.
  */
 export class DashboardConnection {
   readonly remoteAddress: string;
@@ -96,7 +97,9 @@ export class DashboardConnection {
     const { remoteAddress, unreadBytes } = this;
     this.#log.warn({ remoteAddress, unreadBytes, why }, 'Cutting off a dashboard');
     this.#raw.close(true);
-    this.#socket.destroy();
+    // An end in good order would keep what the kernel took until it is read, and come to the reader after it.
+    if (this.#socket instanceof Socket) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   /** Ends the connection without a word of why. */

@@ -203,10 +203,11 @@ export class EventStreams {
     }
   }
 
-  /** Destroying the socket is the only end that frees at once what was not read. */
+  /** A reset is the only end that frees at once what was not read, the kernel's part of it too. */
   #cutOff(stream: Stream, why: string): void {
     this.#hubLog.warn({ unreadBytes: unreadOf(stream.response), why }, 'Cutting off an event stream');
     this.#forget(stream);
+    stream.response.socket?.resetAndDestroy();
     stream.response.destroy();
   }
 

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { soon } from '../support/soon.ts';
@@ -7,8 +9,12 @@ const opened = new Opened();
 afterEach(() => opened.close());
 
 /** A dashboard made of bare frames: it reads only as long as it is told to. */
-async function bareDashboard(hub: TestHub): Promise<WebSocket> {
-  const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`);
+async function bareDashboard(
+  hub: TestHub,
+  network: Socket = connect(Number(new URL(hub.url).port), '127.0.0.1'),
+): Promise<WebSocket> {
+  const url = `${hub.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`;
+  const socket = new WebSocket(url, { createConnection: () => network });
   opened.onClose(() => socket.terminate());
   socket.on('error', () => {});
   const hears = (start: string) =>
@@ -52,11 +58,15 @@ describe('a dashboard that does not keep up', () => {
     const hub = await opened.hub({ pings: { everyMs: 20, answerWithinMs: 1_000 } });
     const other = await opened.dashboard(hub);
     await other.follow();
-    const slow = await bareDashboard(hub);
+    const network = connect(Number(new URL(hub.url).port), '127.0.0.1');
+    const slow = await bareDashboard(hub, network);
     slow.pause();
     await soon(() => hub.gateway.size === 1);
-    // Its network socket is gone as well, which holds what it did not read.
+    // Its network socket is gone as well, and by a reset: nothing waits to be read any more.
     expect(await hub.openSockets()).toBe(1);
+    const failed = once(network, 'error');
+    slow.resume();
+    expect(await failed).toMatchObject([{ code: 'ECONNRESET' }]);
     await hub.register({ nodeId: 'a' });
     await other.hearsEvents(1);
   });
