@@ -4,6 +4,7 @@ import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
 import { Access } from './access.ts';
 import { lateMsOf } from './agents/admission.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
+import { Arrivals } from './arrivals.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { DIALECTS, type DialectName } from './dialects.ts';
@@ -23,8 +24,11 @@ import { RedisStore } from './store/redis/redis-store.ts';
 import { refusesUpgrades, routeUpgrades } from './upgrades.ts';
 import { VERSION } from './version.ts';
 
-/** Connections that the kernel may hold for a hub in a storm; the default of 511 makes agents retry after seconds. */
-const BACKLOG = 4_096;
+/**
+ * Connections that the kernel may hold for a hub in a storm: as many as it is allowed to (net.core.somaxconn). Node's
+ * default of 511 makes agents try again after seconds.
+ */
+const BACKLOG = 65_535;
 
 /**
  * How long requests in flight have to end after a stop was asked for. A hub is gone within 8 s of SIGTERM, and
@@ -105,6 +109,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const agents = new AgentGateway({ fleet, clock, log, limits }, access);
   const dashboards = new DashboardGateway({ fleet, access, clock, log });
   metrics.watch({ fleet, agents, dashboards, streams: http.streams, ...(group && { group }) });
+  const arrivals = new Arrivals(app.server);
   routeUpgrades(app.server, {
     [AGENT_PATH]: serves(role, 'agents')
       ? (request, socket, head) => agents.upgrade(request, socket, head)
@@ -121,7 +126,10 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     await fleet.stop();
     await dashboards.close();
     // A connection on which no whole request came, such as a browser's spare one, would hold this up for a minute.
-    const cut = clock.after(CONNECTIONS_WITHIN_MS, () => app.server.closeAllConnections());
+    const cut = clock.after(CONNECTIONS_WITHIN_MS, () => {
+      arrivals.end();
+      app.server.closeAllConnections();
+    });
     await app.close();
     cut();
     await store.close();

@@ -19,6 +19,7 @@ export function describeMachine(): Run['machine'] {
     redis: /v=(\S+)/.exec(redis)?.[1] ?? 'not installed',
     mosquitto: mosquittoVersion(),
     openFiles: /^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 'unknown',
+    backlog: readFileSync('/proc/sys/net/core/somaxconn', 'utf8').trim(),
     pinned: canPin && all.length > 1,
   };
 }

@@ -86,6 +86,7 @@ export function toMarkdown(run: Run): string {
         ['Redis', machine.redis],
         ['mosquitto', machine.mosquitto],
         ['open files a process', machine.openFiles],
+        ['largest backlog (net.core.somaxconn)', machine.backlog],
         [
           'pinned to cores',
           machine.pinned

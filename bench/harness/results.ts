@@ -45,6 +45,8 @@ export const runSchema = z.object({
     redis: z.string(),
     mosquitto: z.string(),
     openFiles: z.string(),
+    /** `net.core.somaxconn`: connections that the kernel lets wait for a server. */
+    backlog: z.string(),
     pinned: z.boolean(),
   }),
   peers: z.array(z.object({ title: z.string(), is: z.string(), lacks: z.string() })),

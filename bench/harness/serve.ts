@@ -26,11 +26,11 @@ export function serve(port: number, more: Readonly<Record<string, () => unknown>
   });
 }
 
-/** Listens on loopback with a backlog for storms, the same for all; returns the port. */
+/** Listens on loopback with the largest backlog that the kernel gives, the same for all; returns the port. */
 export async function listen(server: Server): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen({ host: '127.0.0.1', port: Number(process.env.PORT ?? 0), backlog: 4_096 }, resolve);
+    server.listen({ host: '127.0.0.1', port: Number(process.env.PORT ?? 0), backlog: 65_535 }, resolve);
   });
   const address: AddressInfo | string | null = server.address();
   if (address === null || typeof address === 'string') throw new Error('the server has no port');

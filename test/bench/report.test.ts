@@ -40,6 +40,7 @@ const run: Run = {
     redis: '7.0.15',
     mosquitto: 'not installed',
     openFiles: '20000',
+    backlog: '4096',
     pinned: true,
   },
   peers: [{ title: 'bare ws', is: 'the floor', lacks: 'everything else' }],
