@@ -1,7 +1,7 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { type Hub, startHub } from '../server/hub.ts';
+import type { Hub } from '../server/hub.ts';
 import type { Log } from '../server/log.ts';
 import { type Environment, type HubSettings, readHubSettings, SettingsError } from '../server/settings.ts';
 import { StoreRefusedError } from '../server/store/fleet-store.ts';
@@ -123,6 +123,8 @@ export function hubSettings(given: Flags, environment: Environment): HubSettings
 
 /** Starts a hub for a command: what the operator can mend becomes one line. */
 export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hub> {
+  // Loaded here, because it takes longer than all other commands together, which do not need it.
+  const { startHub } = await import('../server/hub.ts');
   try {
     return await startHub(settings, { log });
   } catch (error) {

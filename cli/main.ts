@@ -6,6 +6,7 @@ import { agentCommand } from './agent.ts';
 import { CommandFailure } from './api/failure.ts';
 import { hubCommand } from './hub.ts';
 import { hubsCommand } from './hubs.ts';
+import { outliveOutput } from './lost-output.ts';
 import { nodesCommand } from './nodes.ts';
 import { simulateCommand } from './simulate.ts';
 import { upCommand } from './up.ts';
@@ -26,6 +27,7 @@ const program = new Command('rollcall')
 
 for (const command of [program, ...program.commands]) command.exitOverride();
 
+outliveOutput();
 try {
   await program.parseAsync();
   process.exitCode ??= 0;

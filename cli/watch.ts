@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { readerGone } from './lost-output.ts';
 import { untilSignal } from './signals.ts';
 import { runWatch } from './watch/run.ts';
 import { readWatchSettings, type WatchFlags } from './watch/settings.ts';
@@ -62,16 +63,9 @@ export function watchCommand(): Command {
         write: (text: string) => void stdout.write(text),
         colour: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
       };
-      const ended = Promise.race([untilSignal(), untilPipeCloses()]);
+      const ended = Promise.race([untilSignal(), readerGone()]);
       process.exitCode = await runWatch(settings, output, ended, (message) => {
         stderr.write(`rollcall: ${message}\n`);
       });
     });
-}
-
-/** Resolves when whoever read our output has gone, as `| head` does. */
-function untilPipeCloses(): Promise<void> {
-  return new Promise((resolve) => {
-    process.stdout.on('error', () => resolve());
-  });
 }

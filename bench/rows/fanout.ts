@@ -13,7 +13,7 @@ import {
   peersFor,
   type Row,
 } from '../harness/row.ts';
-import type { Stage } from '../harness/stage.ts';
+import type { Load, Stage } from '../harness/stage.ts';
 import { Histogram, median } from '../harness/statistics.ts';
 import { PEERS, type PeerName } from '../peers/catalogue.ts';
 
@@ -24,6 +24,9 @@ const SIZES = {
 };
 const FEW: PeerName[] = ['redis', 'plain-ws', 'mosquitto'];
 const SAMPLE_MS = 500;
+/** A hub gives a dashboard that stopped reading up to 30 s. */
+const CUT_OFF_WITHIN_SECONDS = 32;
+const CUT_OFF_LOOK_MS = 500;
 /** Growth between the first and the last third of the window that still counts as flat. */
 const FLAT_BYTES = 16e6;
 
@@ -40,15 +43,24 @@ interface FanOut {
   hubShare: number;
   loadShare: number;
   bytesPerDelivery: number;
-  /** Seconds after the stalled dashboard stalled; absent: it was kept. */
-  cutOffAfter?: number;
+  /** Seconds from the stall of the stalled dashboard to its end, or for how long it was kept at least. */
+  stalled: { seconds: number; cutOff: boolean };
   grownBytes: number;
-  /** What was sent to the stalled one in all that time, if it was not cut off. */
-  stalledBytes: number;
 }
 
-/** The kernel takes a few MB of what a stalled dashboard is sent, and a hub keeps 4 MB more before it cuts it off. */
-const ENOUGH_TO_STALL_BYTES = 9e6;
+/**
+ * Waits until the stalled dashboard is cut off, while changes go on. Only after the window: to look it up, the
+ * process that reads the dashboards reads the kernel's table of sockets, which takes 80 ms where other rows left
+ * many. Who promises no bound is looked at once.
+ */
+async function untilCutOff(readers: Load, stalledAt: number, promised: boolean): Promise<FanOut['stalled']> {
+  for (;;) {
+    const cutOff = (await readers.number({ do: 'stalled' })) === 0;
+    const seconds = (performance.now() - stalledAt) / 1_000;
+    if (cutOff || !promised || seconds > CUT_OFF_WITHIN_SECONDS) return { seconds, cutOff };
+    await pause(CUT_OFF_LOOK_MS);
+  }
+}
 
 async function measure(stage: Stage, name: PeerName, sizes: (typeof SIZES)['full']): Promise<FanOut> {
   const { peer, server, redis, load: agents } = await stage.pair(name);
@@ -70,16 +82,14 @@ async function measure(stage: Stage, name: PeerName, sizes: (typeof SIZES)['full
   const redisBefore = redis?.cpuMicros() ?? 0;
   const from = performance.now();
   const resident: number[] = [];
-  let cutOffAfter: number | undefined;
   for (let at = from; at - from < sizes.windowMs; at = performance.now()) {
     resident.push(residentBytes(server.pid));
-    if (cutOffAfter === undefined && (await readers.number({ do: 'stalled' })) === 0)
-      cutOffAfter = (performance.now() - stalledAt) / 1_000;
     await pause(SAMPLE_MS);
   }
   const hub = cpuMicros(server.pid) - hubBefore;
   const redisUsed = (redis?.cpuMicros() ?? 0) - redisBefore;
   const [sent, read] = await Promise.all([agents.read(), readers.read()]);
+  const stalled = await untilCutOff(readers, stalledAt, peer.dashboard === 'rollcall');
   await agents.tell({ do: 'rest' });
   const latency = new Histogram();
   latency.merge(read.deliveryLatency);
@@ -97,28 +107,22 @@ async function measure(stage: Stage, name: PeerName, sizes: (typeof SIZES)['full
     loadShare: (sent.cpuMicros + read.cpuMicros) / (sent.ms * 1_000),
     bytesPerDelivery: read.deliveredBytes / deliveries,
     grownBytes: median(resident.slice(-third)) - median(resident.slice(0, third)),
-    stalledBytes:
-      (read.deliveredBytes / deliveries) * sizes.perSecond * ((sizes.settleMs + sizes.windowMs) / 1_000),
-    ...(cutOffAfter !== undefined && { cutOffAfter }),
+    stalled,
+  };
+}
+
+const saidOf = ({ seconds, cutOff }: FanOut['stalled']): string =>
+  cutOff ? `after ${figure(seconds, 1)} s` : `not within ${figure(seconds, 1)} s`;
+
+function stalledAim(stalled: FanOut['stalled'] | undefined): Aim {
+  return {
+    aim: `Rollcall on Redis: the stalled dashboard is cut off within ${CUT_OFF_WITHIN_SECONDS} s`,
+    measured: stalled ? saidOf(stalled) : 'not measured',
+    verdict: !stalled ? 'unknown' : stalled.cutOff ? 'met' : 'missed',
   };
 }
 
 function aimsOf(found: FanOut | undefined): Aim[] {
-  const sent = found && `${figure(found.stalledBytes / 1e6, 1)} MB were sent to it`;
-  const stalled: Aim = {
-    aim: 'Rollcall on Redis: the stalled dashboard is cut off',
-    measured: !found
-      ? 'not measured'
-      : found.cutOffAfter === undefined
-        ? `not in this window; ${sent}`
-        : `after ${figure(found.cutOffAfter, 1)} s`,
-    verdict:
-      found?.cutOffAfter !== undefined
-        ? 'met'
-        : found && found.stalledBytes > ENOUGH_TO_STALL_BYTES
-          ? 'missed'
-          : 'unknown',
-  };
   return [
     judge(
       'Rollcall on Redis: agent to dashboard, p99 at most 150 ms',
@@ -127,7 +131,7 @@ function aimsOf(found: FanOut | undefined): Aim[] {
       ' ms',
       0,
     ),
-    stalled,
+    stalledAim(found?.stalled),
     judge(
       `Rollcall on Redis: memory flat (last third of the window over the first, at most ${FLAT_BYTES / 1e6} MB)`,
       (found?.grownBytes ?? Number.NaN) / 1e6,
@@ -176,7 +180,7 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
             figure(found.bytesPerDelivery),
             percent(found.hubShare),
             percent(found.loadShare),
-            found.cutOffAfter === undefined ? 'no' : `after ${figure(found.cutOffAfter, 1)} s`,
+            saidOf(found.stalled),
             figure(found.grownBytes / 1e6, 1),
           ];
         }),
@@ -186,7 +190,7 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     notes: [
       ...leftOut(NAMES, names),
       "A change is figures of an agent whose check fails, or is well again. Rollcall writes a new version of the record and an entry in its log, and tells dashboards the whole event at most every 50 ms; the plain hubs publish an id, a status and a text at once; the brokers pass the message on. From the agent's write to the dashboard's read.",
-      `The stalled dashboard stops reading after its first picture, ${figure((sizes.settleMs + sizes.windowMs) / 1_000)} s before the end; the kernel takes a part of what is sent to it first.`,
+      'The stalled dashboard stops reading after its first picture; the kernel takes some MB of what is sent to it first. Rollcall promises to cut it off and is waited for; the others are looked at once, after the window.',
     ],
     numbers: Object.fromEntries(
       [...peers].flatMap(([name, outcome]) =>
@@ -206,6 +210,6 @@ export const fanout: Row = {
   name: 'fanout',
   title: 'Fan-out',
   how: `${figure(SIZES.full.perSecond)} status changes a second from ${figure(SIZES.full.agents)} agents to ${SIZES.full.dashboards + 1} dashboards without a filter (summaries), one of which stops reading. Dashboards are raw sockets that look for the time in each change.`,
-  seconds: { full: 140, quick: 30, tiny: 40 },
+  seconds: { full: 170, quick: 60, tiny: 90 },
   run,
 };

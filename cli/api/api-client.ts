@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { readerGone } from '../lost-output.ts';
 import { readHubUrl } from '../watch/settings.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 
@@ -13,6 +14,8 @@ export interface Io {
   out(text: string): void;
   err(text: string): void;
   exit(code: number): void;
+  /** Resolves when nobody reads what is said outside any more. */
+  readerGone(): Promise<void>;
 }
 
 /** The process's own. */
@@ -23,6 +26,7 @@ export const processIo: Io = {
   exit: (code) => {
     process.exitCode = code;
   },
+  readerGone,
 };
 
 /** A hub's API. Every failure is a `CommandFailure` with the exit code that a script can tell it by. */

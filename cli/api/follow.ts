@@ -42,7 +42,7 @@ export async function waitFor(
   }
 }
 
-/** Prints events from a cursor on, or from now on, until there were enough. */
+/** Prints events from a cursor on, or from now on, until there were enough or nobody reads them. */
 export async function followEvents(
   api: ApiClient,
   flags: { since?: string; limit?: string; json?: boolean },
@@ -51,7 +51,11 @@ export async function followEvents(
   const most = flags.limit === undefined ? Number.POSITIVE_INFINITY : Number(flags.limit);
   if (!(most >= 1)) throw new CommandFailure(EXIT.usage, '--limit is a whole number from 1');
   let cursor = flags.since;
-  for (let told = 0; told < most; ) {
+  let isRead = true;
+  void io.readerGone().then(() => {
+    isRead = false;
+  });
+  for (let told = 0; told < most && isRead; ) {
     const query = new URLSearchParams({ limit: String(Math.min(PAGE, most - told)) });
     if (cursor !== undefined) query.set('since', cursor);
     const page = await api.get(`/api/v1/events?${query}`, eventsSchema);

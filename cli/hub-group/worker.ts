@@ -1,4 +1,4 @@
-import { type Hub, startHub } from '../../server/hub.ts';
+import type { Hub } from '../../server/hub.ts';
 import type { Log } from '../../server/log.ts';
 import { type HubSettings, SettingsError } from '../../server/settings.ts';
 import { StoreAwayError, StoreRefusedError } from '../../server/store/fleet-store.ts';
@@ -31,6 +31,7 @@ export async function runWorker(settings: HubSettings, log: Log): Promise<void> 
 }
 
 async function startOrTell(settings: HubSettings, log: Log, primary: PrimaryLink): Promise<Hub> {
+  const { startHub } = await import('../../server/hub.ts');
   try {
     return await startHub(settings, { log, group: primary });
   } catch (error) {

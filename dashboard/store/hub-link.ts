@@ -217,7 +217,7 @@ export class HubLink {
   }
 
   /**
-   * Socket.IO notices a line that is dead without a word after 45 s. A request that needs no work (it names no
+   * Socket.IO notices a line that is dead without a word after 30 s. A request that needs no work (it names no
    * node, so that the hub refuses it at once) tells within seconds: any answer is a sign of life.
    */
   #echo(): void {

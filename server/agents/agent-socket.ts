@@ -242,12 +242,7 @@ export class AgentSocket extends WebSocket implements Link {
         break;
       case 'stats':
         if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
-        else
-          this.#context?.fleet.registrar.stats(
-            this.#state.session,
-            message.stats,
-            JSON.stringify(message.stats),
-          );
+        else this.#context?.fleet.registrar.stats(this.#state.session, message.stats, now);
         break;
       case 'register':
         this.#register(message, now);

@@ -1,17 +1,16 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import { isBehind, isFull, Reading } from '../reading.ts';
 import { TokenBucket } from '../token-bucket.ts';
 
-/** A dashboard that left more than this unread when the next changes come is cut off. */
-const UNREAD_BYTES = 4 * 1024 * 1024;
-const UNREAD_PACKETS = 64;
 /** The next page of a snapshot or a replay goes once less than this is unread. */
 const DRAINED_BYTES = 1_000_000;
-/** How long a dashboard may take nothing at all of what it asked for. */
-const NO_PROGRESS_MS = 30_000;
 const DRAIN_LOOK_MS = 10;
+/** What Engine.IO keeps of a packet beside its data, about. */
+const PACKET_BYTES = 256;
 /** What a dashboard may send: packets a second, over a burst. */
 const PACKETS_PER_SECOND = 20;
 const PACKETS_BURST = 100;
@@ -30,7 +29,7 @@ interface OutgoingPacket {
 
 /**
  * The connection of one dashboard: what it has not read yet, and its end. The network socket's own buffer is
- * the honest measure of a slow reader, and destroying that socket is the only end that frees it at once.
+ * the honest measure of a slow reader, and resetting that socket is the only end that frees all of it at once.
  */
 export class DashboardConnection {
   readonly remoteAddress: string;
@@ -39,8 +38,8 @@ export class DashboardConnection {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #received: TokenBucket;
-  /** Packets that Engine.IO holds back until the network socket took the ones before. */
-  #heldPackets = 0;
+  readonly #reading = new Reading();
+  /** What Engine.IO holds back until the network socket took the packets before. */
   #heldBytes = 0;
 
   constructor(raw: EngineConnection, socket: Duplex, remoteAddress: string, clock: Clock, log: Log) {
@@ -52,11 +51,9 @@ export class DashboardConnection {
     this.#received = new TokenBucket(PACKETS_PER_SECOND, PACKETS_BURST, clock.now());
     raw.on('packet', () => this.#countReceived());
     raw.on('packetCreate', ({ data }) => {
-      this.#heldPackets += 1;
-      this.#heldBytes += data?.length ?? 0;
+      this.#heldBytes += PACKET_BYTES + (data?.length ?? 0);
     });
     raw.on('flush', () => {
-      this.#heldPackets = 0;
       this.#heldBytes = 0;
     });
   }
@@ -75,26 +72,34 @@ export class DashboardConnection {
     return this.#socket.writableLength + this.#heldBytes;
   }
 
-  /** Whether it reads too slowly to be sent any more. */
-  get overloaded(): boolean {
-    return this.unreadBytes > UNREAD_BYTES || this.#heldPackets > UNREAD_PACKETS;
+  /** Whether so much is unread that what can wait should. */
+  get behind(): boolean {
+    return isBehind(this.unreadBytes);
   }
 
-  /** Ends a dashboard that left too much unread, and returns whether it still keeps up. */
-  keepsUp(): boolean {
+  /** Ends a dashboard for which no more can be kept, and returns whether it may be sent something. */
+  takesMore(): boolean {
     if (this.closed) return false;
-    if (!this.overloaded) return true;
-    this.cutOff('it reads too slowly');
+    if (!isFull(this.unreadBytes)) return true;
+    this.cutOff('too much is unread');
     return false;
+  }
+
+  /** Ends a dashboard that does not read, or not fast enough. To be called every `LOOK_EVERY_MS`. */
+  look(): void {
+    const why = this.#reading.look(this.unreadBytes);
+    if (why !== undefined) this.cutOff(why);
   }
 
   /** Ends the connection at once and frees what it had not read. The dashboard may reconnect and resume. */
   cutOff(why: string): void {
-    if (this.closed) return;
+    if (this.ended) return;
     const { remoteAddress, unreadBytes } = this;
     this.#log.warn({ remoteAddress, unreadBytes, why }, 'Cutting off a dashboard');
     this.#raw.close(true);
-    this.#socket.destroy();
+    // An end in good order would keep what the kernel took until it is read, and come to the reader after it.
+    if (this.#socket instanceof Socket) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
   }
 
   /** Ends the connection without a word of why. */
@@ -108,17 +113,8 @@ export class DashboardConnection {
    */
   async drained(): Promise<boolean> {
     await nextTurn();
-    let least = this.unreadBytes;
-    let progressAt = this.#clock.now();
     while (!this.closed && this.unreadBytes > DRAINED_BYTES) {
       await new Promise<void>((resolve) => void this.#clock.after(DRAIN_LOOK_MS, resolve));
-      const now = this.#clock.now();
-      if (this.unreadBytes < least) {
-        least = this.unreadBytes;
-        progressAt = now;
-      } else if (now - progressAt > NO_PROGRESS_MS) {
-        this.cutOff('it took nothing for too long');
-      }
     }
     return !this.closed;
   }

@@ -76,7 +76,7 @@ export class DashboardClient implements StatsWatcher {
   }
 
   sendStats(stats: Record<string, LiveStats>): boolean {
-    if (this.connection.overloaded) return false;
+    if (this.connection.behind) return false;
     this.#socket.emit('stats', { stats });
     return true;
   }
@@ -84,7 +84,7 @@ export class DashboardClient implements StatsWatcher {
   /** Takes a message apart: its payload first, its ack last, where it has one. */
   #handler(handle: (payload: unknown, ack: Answer | undefined) => void): (...message: unknown[]) => void {
     return (...message) => {
-      if (!this.connection.keepsUp()) return;
+      if (!this.connection.takesMore()) return;
       const last = message.at(-1);
       const ack = typeof last === 'function' ? (answer: unknown) => void last(answer) : undefined;
       handle(ack && message.length === 1 ? undefined : message[0], ack);

@@ -5,6 +5,7 @@ import type { Access } from '../access.ts';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
+import { LOOK_EVERY_MS } from '../reading.ts';
 import { refuseUpgrade } from '../upgrades.ts';
 import { DashboardConnection } from './connection.ts';
 import { type ClientContext, DashboardClient } from './dashboard-client.ts';
@@ -13,6 +14,7 @@ import {
   createSocketServer,
   type DashboardServer,
   type DashboardSocket,
+  type Pings,
   type RawConnection,
 } from './socket-server.ts';
 import { StatsWatch } from './stats-watch.ts';
@@ -30,6 +32,7 @@ export interface DashboardGatewayParts {
   access: Access;
   /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
   maxDashboards?: number;
+  pings?: Pings;
 }
 
 /** An error whose `data` Socket.IO hands to the refused client. */
@@ -56,8 +59,9 @@ export class DashboardGateway {
   readonly #ends: Array<() => void>;
   #closing: Promise<void> | undefined;
 
-  constructor({ fleet, clock, log, access, maxDashboards = MAX_DASHBOARDS }: DashboardGatewayParts) {
-    const { io, intake } = createSocketServer();
+  constructor(parts: DashboardGatewayParts) {
+    const { fleet, clock, log, access, maxDashboards = MAX_DASHBOARDS, pings } = parts;
+    const { io, intake } = createSocketServer(pings);
     const groups = new FilterGroups({
       view: fleet.view,
       clock,
@@ -75,6 +79,9 @@ export class DashboardGateway {
     this.#ends = [
       fleet.presence.listen((state) => void io.emit('hub', state)),
       fleet.view.listen({ changed: () => {}, reloaded: (reason) => this.#reloaded(reason) }),
+      clock.every(LOOK_EVERY_MS, () => {
+        for (const connection of this.#connections.values()) connection.look();
+      }),
       () => groups.close(),
       () => statsWatch.close(),
     ];
@@ -157,9 +164,11 @@ export class DashboardGateway {
     this.#upgrading.delete(request);
     const connection = new DashboardConnection(raw, socket, this.#access.remoteAddress(request), clock, log);
     this.#connections.set(raw, connection);
-    raw.once('close', () => {
+    raw.once('close', (why) => {
       this.#connections.delete(raw);
       this.#clients.delete(connection);
+      // Engine.IO only asks it to close, which waits behind all that is unread.
+      if (why === 'ping timeout') connection.cutOff('it answers no ping');
     });
     // The request with its headers and buffers would live as long as the connection.
     Reflect.deleteProperty(raw, 'request');

@@ -18,8 +18,8 @@ export const BATCH_MS = 50;
 export interface GroupMember {
   /** Changes that come while the member still catches up: it keeps them for later. */
   hold(changes: Changes): void;
-  /** Asked before each broadcast: a member that is too slow ends itself. */
-  keepsUp(): boolean;
+  /** Asked before each broadcast: a member for which no more can be kept ends itself. */
+  takesMore(): boolean;
 }
 
 export interface GroupParts {
@@ -122,7 +122,7 @@ export class FilterGroup {
     const events = this.#pending;
     if (events.length === 0) return;
     this.#pending = [];
-    for (const member of this.#live) if (!member.keepsUp()) this.leave(member);
+    for (const member of this.#live) if (!member.takesMore()) this.leave(member);
     const reached = this.#codec.encode(this.#parts.view.positions());
     let sent = 0;
     for (const page of pagedEvents(events)) {

@@ -126,8 +126,8 @@ export class Subscription implements GroupMember {
     else state.held.push(changes);
   }
 
-  keepsUp(): boolean {
-    return this.#connection.keepsUp();
+  takesMore(): boolean {
+    return this.#connection.takesMore();
   }
 
   /** Where to resume from, or undefined where a snapshot is needed. */

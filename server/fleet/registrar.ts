@@ -157,8 +157,8 @@ export class Registrar {
   }
 
   /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
-  stats(session: LiveSession, stats: NodeStats, json: string): void {
-    this.#context.heartbeats.note(session, this.#context.clock.now(), json);
+  stats(session: LiveSession, stats: NodeStats, now: number = this.#context.clock.now()): void {
+    this.#context.heartbeats.note(session, now, stats);
     // What an earlier instance reported lasts until this one's first word on its health.
     const conditions = stats.conditions ?? (session.conditionsInherited ? [] : undefined);
     session.conditionsInherited = false;

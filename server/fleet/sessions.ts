@@ -1,4 +1,4 @@
-import type { CloseCode, Connection, HeartbeatTiming } from '../../shared/index.ts';
+import type { CloseCode, Connection, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
 import type { NodeRecord } from '../store/fleet-store.ts';
 
 /** The socket of an agent, as far as the fleet needs to know it. */
@@ -32,8 +32,8 @@ export interface LiveSession {
   lastBeatAt: number;
   /** A heartbeat waits to be written. */
   beatWaits: boolean;
-  /** The newest stats that wait to be written, as JSON. */
-  waitingStats: string | undefined;
+  /** The newest stats that wait to be written. */
+  waitingStats: NodeStats | undefined;
   /** How often something was heard of this node that its next heartbeat has to be checked for. */
   doubts: number;
   /** `doubts` when the store last took a checked heartbeat: while they are equal, heartbeats are vouched for. */

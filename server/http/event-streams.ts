@@ -4,19 +4,16 @@ import type { Cancel, Clock } from '../clock.ts';
 import { EventLog } from '../fleet/event-log.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
+import { isFull, LOOK_EVERY_MS, Reading } from '../reading.ts';
 import { comparePositions, type Position } from '../store/fleet-store.ts';
 
 /** A comment after so long keeps proxies from closing a quiet stream. */
 const COMMENT_EVERY_MS = 15_000;
-/** A reader that left more than this unread is cut off; it comes back with `Last-Event-ID`. */
-const UNREAD_BYTES = 4 * 1024 * 1024;
 /** What is held for a stream that catches up; beyond it the stream ends and begins again at its last id. */
 const HELD_BYTES = 4 * 1024 * 1024;
 /** The next page of a replay goes once less than this is unread. */
 const DRAINED_BYTES = 1_000_000;
 const DRAIN_LOOK_MS = 10;
-/** How long a reader may take nothing at all of a replay. */
-const NO_PROGRESS_MS = 30_000;
 const EVENTS_PER_PAGE = 250;
 /** Streams that one hub holds at most. */
 export const MOST_STREAMS = 10_000;
@@ -35,6 +32,7 @@ function sseEvents(events: readonly FleetEvent[], cursor: string): string {
 
 interface Stream {
   response: ServerResponse;
+  reading: Reading;
   /** What came while it catches up; undefined once it is live. */
   held: string[] | undefined;
   heldBytes: number;
@@ -69,6 +67,7 @@ export class EventStreams {
         reloaded: (reason) => this.#reloaded(reason),
       }),
       clock.every(COMMENT_EVERY_MS, () => this.#broadcast(':\n\n')),
+      clock.every(LOOK_EVERY_MS, () => this.#look()),
     ];
   }
 
@@ -92,7 +91,7 @@ export class EventStreams {
    * caught up.
    */
   async serve(response: ServerResponse, from: Position[] | 'gap' | undefined): Promise<void> {
-    const stream: Stream = { response, held: [], heldBytes: 0, ended: false };
+    const stream: Stream = { response, reading: new Reading(), held: [], heldBytes: 0, ended: false };
     this.#flush();
     this.#streams.add(stream);
     response.once('close', () => this.#forget(stream));
@@ -127,7 +126,7 @@ export class EventStreams {
         page = await this.log.page(at, EVENTS_PER_PAGE);
       } catch (error) {
         this.#hubLog.debug({ err: error }, 'A stream could not be replayed');
-        this.#cutOff(stream);
+        this.#cutOff(stream, 'the log cannot be read now');
         return;
       }
       if (stream.ended) return;
@@ -142,21 +141,20 @@ export class EventStreams {
     }
   }
 
-  /** Waits until most of what was sent has been taken; cuts off a reader that takes nothing. */
+  /** Waits until most of what was sent has been taken. */
   async #drained(stream: Stream): Promise<boolean> {
-    let least = Number.POSITIVE_INFINITY;
-    let progressAt = this.#clock.now();
     while (!stream.ended && unreadOf(stream.response) > DRAINED_BYTES) {
-      const unread = unreadOf(stream.response);
-      if (unread < least) {
-        least = unread;
-        progressAt = this.#clock.now();
-      } else if (this.#clock.now() - progressAt > NO_PROGRESS_MS) {
-        this.#cutOff(stream);
-      }
       await new Promise<void>((resolve) => void this.#clock.after(DRAIN_LOOK_MS, resolve));
     }
     return !stream.ended;
+  }
+
+  /** Ends streams whose readers do not read, or not fast enough; they come back with `Last-Event-ID`. */
+  #look(): void {
+    for (const stream of this.#streams) {
+      const why = stream.reading.look(unreadOf(stream.response));
+      if (why !== undefined) this.#cutOff(stream, why);
+    }
   }
 
   #changed(event: FleetEvent): void {
@@ -197,21 +195,19 @@ export class EventStreams {
     if (stream.held && !atOnce) {
       stream.held.push(text);
       stream.heldBytes += text.length;
-      if (stream.heldBytes > HELD_BYTES) this.#cutOff(stream);
-    } else if (unreadOf(stream.response) > UNREAD_BYTES) {
-      this.#cutOff(stream);
+      if (stream.heldBytes > HELD_BYTES) this.#cutOff(stream, 'too much came while it caught up');
+    } else if (isFull(unreadOf(stream.response))) {
+      this.#cutOff(stream, 'too much is unread');
     } else {
       stream.response.write(text);
     }
   }
 
-  /** Destroying the socket is the only end that frees at once what was not read. */
-  #cutOff(stream: Stream): void {
-    this.#hubLog.warn(
-      { unreadBytes: unreadOf(stream.response) },
-      'Cutting off an event stream: it reads too slowly',
-    );
+  /** A reset is the only end that frees at once what was not read, the kernel's part of it too. */
+  #cutOff(stream: Stream, why: string): void {
+    this.#hubLog.warn({ unreadBytes: unreadOf(stream.response), why }, 'Cutting off an event stream');
     this.#forget(stream);
+    stream.response.socket?.resetAndDestroy();
     stream.response.destroy();
   }
 

@@ -1,41 +1,23 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { Command, CommanderError } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { agentCommand } from '../../cli/agent.ts';
 import { UsageError } from '../../cli/usage-error.ts';
-import { startHub, until } from './harness.ts';
+import { VERSION } from '../../server/version.ts';
+import { Programs } from '../support/program.ts';
+import { until } from '../support/until.ts';
+import { startHub } from './harness.ts';
 
-const program = new URL('./agent-program.ts', import.meta.url).pathname;
 /** So that a test of a real process, under the real clock, need not wait for its heartbeat. */
 const timing = { intervalMs: 100, timeoutMs: 30_000 };
-const children: ChildProcess[] = [];
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-});
-
-/** Runs `rollcall agent …` as a process of its own, with this environment and nothing else of the test's. */
-function runAgent(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', program, 'agent', ...args], {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  children.push(child);
-  const output = { stdout: '', stderr: '' };
-  child.stdout.on('data', (data) => {
-    output.stdout += data;
-  });
-  child.stderr.on('data', (data) => {
-    output.stderr += data;
-  });
-  return { child, output, exit: once(child, 'close') };
-}
+const programs = new Programs();
+afterEach(() => programs.end());
 
 describe('rollcall agent, the process', () => {
   it('registers this machine with flags, variables and file, and says goodbye at SIGTERM', async () => {
     const hub = await startHub({ timing });
-    const { child, output, exit } = runAgent(
+    const agent = programs.run(
       [
+        'agent',
         '--hub',
         hub.url,
         '--node-id',
@@ -51,9 +33,9 @@ describe('rollcall agent, the process', () => {
       ],
       { AGENT_TOKEN: 'agent-secret', NODE_KIND: 'edge', NODE_ID: 'overridden', LOG_LEVEL: 'debug' },
     );
-    await until(() => hub.sessions.length === 1 && hub.last.pings > 0);
-    child.kill('SIGTERM');
-    expect(await exit).toEqual([0, null]);
+    await until('it beats', () => hub.sessions.length === 1 && hub.last.pings > 0);
+    agent.signal('SIGTERM');
+    expect(await agent.exit).toEqual({ code: 0, signal: null });
     expect(hub.last.headers.authorization).toBe('Bearer agent-secret');
     expect(hub.last.registers[0]).toMatchObject({
       heartbeat: { intervalMs: 30_000 },
@@ -62,16 +44,12 @@ describe('rollcall agent, the process', () => {
         kind: 'edge',
         labels: { zone: 'a', rack: 'b' },
         address: expect.stringMatching(/^\d+\.\d+\.\d+\.\d+:9090$/),
-        agent: { name: 'rollcall-agent', version: '9.9.9' },
+        agent: { name: 'rollcall-agent', version: VERSION },
       },
     });
-    await until(() => hub.last.closed !== undefined);
+    await until('it is gone', () => hub.last.closed !== undefined);
     expect(hub.last.closed).toEqual({ code: 1000, reason: 'agent stopped', agentFirst: true });
-    const lines = output.stdout
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    expect(lines.map(({ msg }) => msg)).toEqual(
+    expect(agent.lines.map(({ msg }) => msg)).toEqual(
       expect.arrayContaining([
         'Registering with the hub',
         'Successfully registered with the hub (first time)',
@@ -80,46 +58,46 @@ describe('rollcall agent, the process', () => {
         'Agent stopped',
       ]),
     );
-    expect(output.stdout).not.toMatch(/agent-secret|secret-session/);
-    expect(output.stderr).toBe('');
+    expect(agent.stdout).not.toMatch(/agent-secret|secret-session/);
+    expect(agent.stderr).toBe('');
   });
 
   it('deregisters on exit where it is told to', async () => {
     const hub = await startHub({ timing });
-    const { child, exit } = runAgent(['--hub', hub.url, '--deregister-on-exit']);
-    await until(() => hub.sessions.length === 1 && hub.last.registers.length === 1);
-    await until(() => hub.last.pings > 0);
-    child.kill('SIGINT');
-    expect(await exit).toEqual([0, null]);
+    const agent = programs.run(['agent', '--hub', hub.url, '--deregister-on-exit']);
+    await until('it beats', () => hub.sessions.length === 1 && hub.last.pings > 0);
+    agent.signal('SIGINT');
+    expect(await agent.exit).toEqual({ code: 0, signal: null });
     expect(hub.last.messages.at(-1)).toEqual({ type: 'deregister', reason: 'agent exits' });
-    await until(() => hub.last.closed !== undefined);
+    await until('it is gone', () => hub.last.closed !== undefined);
     expect(hub.last.closed).toMatchObject({ agentFirst: false });
   });
 
   it('ends at once at the second signal', async () => {
     const hub = await startHub({ timing, onDeregister: () => {} });
-    const { child, exit } = runAgent(['--hub', hub.url, '--deregister-on-exit']);
-    await until(() => hub.sessions.length === 1 && hub.last.pings > 0);
-    child.kill('SIGTERM');
-    await until(() => hub.last.messages.some(({ type }) => type === 'deregister'));
-    child.kill('SIGTERM');
-    expect(await exit).toEqual([143, null]);
+    const agent = programs.run(['agent', '--hub', hub.url, '--deregister-on-exit']);
+    await until('it beats', () => hub.sessions.length === 1 && hub.last.pings > 0);
+    agent.signal('SIGTERM');
+    await until('it asks to be removed', () => hub.last.messages.some(({ type }) => type === 'deregister'));
+    agent.signal('SIGTERM');
+    expect(await agent.exit).toEqual({ code: 143, signal: null });
   });
 
   it('ends when its node was removed', async () => {
     const hub = await startHub({ onRegister: ({ socket }) => socket.close(4404, 'this node was removed') });
-    const { output, exit } = runAgent(['--hub', hub.url]);
-    expect(await exit).toEqual([0, null]);
-    expect(output.stdout).toContain('This node was removed: the agent stops');
+    const { code, stdout } = await programs.finish(['agent', '--hub', hub.url]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('This node was removed: the agent stops');
   });
 
   it('exits 2 and names each wrong setting', async () => {
-    const { output, exit } = runAgent(['--port', '0'], { HEARTBEAT_INTERVAL: 'soon' });
-    expect(await exit).toEqual([2, null]);
-    expect(output).toEqual({
+    const ended = await programs.finish(['agent', '--port', '0'], { HEARTBEAT_INTERVAL: 'soon' });
+    expect(ended).toEqual({
+      code: 2,
+      signal: null,
       stdout: '',
       stderr:
-        '--port: must be a port from 1 to 65535\nHEARTBEAT_INTERVAL: "soon" is not a duration: write it as 500ms, 10s or 3m\n',
+        'rollcall: --port: must be a port from 1 to 65535\nHEARTBEAT_INTERVAL: "soon" is not a duration: write it as 500ms, 10s or 3m\n',
     });
   });
 });

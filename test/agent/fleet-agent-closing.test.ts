@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { busyReason } from '../../shared/index.ts';
-import { makeAgent, startHub, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { makeAgent, startHub } from './harness.ts';
 
 describe('close codes of the hub', () => {
   it.each<[number, string, string, number | null]>([
@@ -20,7 +21,7 @@ describe('close codes of the hub', () => {
     const { agent, clock, ends, register } = makeAgent(hub);
     await register();
     hub.last.socket.close(code, reason);
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]).toEqual({
       code,
       reason: reason === '' ? `closed with ${code}` : `closed with ${code}: ${reason}`,
@@ -32,7 +33,7 @@ describe('close codes of the hub', () => {
     clock.tick(retryInMs - 1);
     expect(hub.attempts).toBe(1);
     clock.tick(1);
-    await until(() => agent.state === 'registered');
+    await soon(() => agent.state === 'registered');
     expect(hub.sessions).toHaveLength(2);
   });
 
@@ -43,7 +44,7 @@ describe('close codes of the hub', () => {
     agent.on('removed', removed);
     await register();
     hub.last.socket.close(4404, 'this node was removed');
-    await until(() => agent.state === 'stopped');
+    await soon(() => agent.state === 'stopped');
     expect(removed).toHaveBeenCalledTimes(1);
     expect(clock.timers()).toBe(0);
     clock.tick(600_000);
@@ -66,7 +67,7 @@ describe('close codes of the hub', () => {
     agent.on('superseded', superseded);
     await register();
     hub.last.socket.close(4409);
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(superseded).toHaveBeenCalledTimes(1);
     expect(logged(/clone/)[0]?.level).toBe('warn');
   });
@@ -76,7 +77,7 @@ describe('close codes of the hub', () => {
     const { ends, register } = makeAgent(hub);
     await register();
     hub.last.socket.terminate();
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]).toMatchObject({ code: 1006, next: 'reconnect' });
   });
 
@@ -85,10 +86,10 @@ describe('close codes of the hub', () => {
     const { agent, clock, ends, register } = makeAgent(hub);
     await register();
     hub.send(hub.last, `"${'x'.repeat(300_000)}"`);
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]).toMatchObject({ next: 'reconnect', reason: 'Max payload size exceeded' });
     clock.tick(500);
-    await until(() => agent.state === 'registered');
+    await soon(() => agent.state === 'registered');
   });
 });
 
@@ -104,7 +105,7 @@ describe('HTTP answers to the upgrade', () => {
     const hub = await startHub({ refuse: { status, headers } });
     const { agent, clock, ends, logged } = makeAgent(hub);
     const registered = agent.start();
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]).toEqual({ status, reason: `the hub answered HTTP ${status}`, next, retryInMs });
     expect(logged(/refuses this agent/).map(({ level }) => level)).toEqual(
       next === 'back-off' ? ['error'] : [],
@@ -121,7 +122,7 @@ describe('a hub that takes nobody now', () => {
     const hub = await startHub({ refuse: { status: 503, headers: { 'Retry-After': '2' }, body } });
     const { agent, ends } = makeAgent(hub);
     agent.start().catch(() => {});
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]).toMatchObject({ next: 'wait', retryInMs: 1_500 });
     await agent.stop();
   });
@@ -132,7 +133,7 @@ describe('a hub that takes nobody now', () => {
     await register();
     hub.script.refuse = { status: 503, headers: { 'Retry-After': '600' } };
     hub.last.socket.close(1013, busyReason(600_000));
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]?.next).toBe('wait');
     expect(ends[0]?.retryInMs).toBeLessThanOrEqual(5_000);
     await agent.stop();
@@ -154,7 +155,7 @@ describe('bad messages of the hub', () => {
     await register();
     const { length } = log;
     hub.send(hub.last, text);
-    await until(() => log.length > length);
+    await soon(() => log.length > length);
     expect(log.at(-1)).toMatchObject({
       level: 'warn',
       message: expect.stringMatching(/^The hub (sent|reported)/),
@@ -171,7 +172,7 @@ describe('bad messages of the hub', () => {
     await register();
     hub.last.socket.send(Buffer.from('{"type":"heartbeat","intervalMs":1,"timeoutMs":3}'));
     hub.send(hub.last, { type: 'command', run: 'rm -rf /' });
-    await until(() => logged(/does not know/).length === 1);
+    await soon(() => logged(/does not know/).length === 1);
     await pass(1_000);
     expect(agent.state).toBe('heartbeating');
     expect(hub.last.pings).toBe(1);
@@ -188,7 +189,7 @@ describe('stop', () => {
     await pass(600);
     const [once, twice] = [agent.stop(), agent.stop()];
     await Promise.all([once, twice]);
-    await until(() => hub.last.closed !== undefined && hub.openSockets === 0);
+    await soon(() => hub.last.closed !== undefined && hub.openSockets === 0);
     expect(hub.last.closed).toEqual({ code: 1000, reason: 'agent stopped', agentFirst: true });
     expect(agent.state).toBe('stopped');
     expect(clock.timers()).toBe(0);
@@ -220,14 +221,14 @@ describe('stop', () => {
     const hub = await startHub({ hang: true });
     const attempt = makeAgent(hub);
     const started = attempt.agent.start();
-    await until(() => hub.attempts === 1);
+    await soon(() => hub.attempts === 1);
     await attempt.agent.stop();
     await expect(started).rejects.toMatchObject({ code: 'stopped' });
-    await until(() => hub.openSockets === 0);
+    await soon(() => hub.openSockets === 0);
 
     const waiting = makeAgent(hub, { hubUrl: 'http://127.0.0.1:1' });
     void waiting.agent.start();
-    await until(() => waiting.ends.length === 1);
+    await soon(() => waiting.ends.length === 1);
     await waiting.agent.stop();
 
     const idle = makeAgent(hub);
@@ -246,7 +247,7 @@ describe('stop', () => {
     agent.on('closed', () => void agent.stop());
     await register();
     hub.last.socket.terminate();
-    await until(() => agent.state === 'stopped');
+    await soon(() => agent.state === 'stopped');
     expect(clock.timers()).toBe(0);
     expect(hub.attempts).toBe(1);
   });
@@ -262,7 +263,7 @@ describe('deregister', () => {
     expect(agent.state).toBe('stopped');
     expect(ends).toEqual([]);
     expect(clock.timers()).toBe(0);
-    await until(() => hub.last.closed !== undefined);
+    await soon(() => hub.last.closed !== undefined);
     expect(hub.last.closed?.agentFirst).toBe(false);
   });
 
@@ -279,7 +280,7 @@ describe('deregister', () => {
     await register();
     const gone = agent.deregister();
     for (const errors of [1, 2]) {
-      await until(() => logged('The hub reported an error').length === errors);
+      await soon(() => logged('The hub reported an error').length === errors);
       clock.tick(1_000);
     }
     await gone;
@@ -292,7 +293,7 @@ describe('deregister', () => {
     const { agent, pass, register } = makeAgent(hub, { stats: () => ({ cpuPercent: 1 }) });
     await register();
     void agent.deregister().catch(() => {});
-    await until(() => hub.last.messages.length === 2);
+    await soon(() => hub.last.messages.length === 2);
     await pass(2_600);
     expect(agent.reportStats({ cpuPercent: 2 })).toBe(false);
     expect(hub.last.pings).toBe(3);
@@ -304,11 +305,11 @@ describe('deregister', () => {
     const { agent, clock, register } = makeAgent(hub, { deregisterTimeoutMs: 400 });
     await register();
     const failed = expect(agent.deregister()).rejects.toMatchObject({ code: 'deregister_failed' });
-    await until(() => hub.last.messages.length === 2);
+    await soon(() => hub.last.messages.length === 2);
     clock.tick(400);
     await failed;
     expect(agent.state).toBe('stopped');
-    await until(() => hub.last.closed !== undefined);
+    await soon(() => hub.last.closed !== undefined);
     expect(hub.last.closed).toMatchObject({ code: 1000, agentFirst: true });
     expect(clock.timers()).toBe(0);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { NodeStats } from '../../shared/index.ts';
-import { makeAgent, startHub, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { makeAgent, startHub } from './harness.ts';
 
 const statsOf = (messages: ReadonlyArray<{ type: string; [field: string]: unknown }>): unknown[] =>
   messages.filter(({ type }) => type === 'stats').map(({ stats }) => stats);
@@ -19,7 +20,7 @@ describe('heartbeat', () => {
     expect(hub.last.pings).toBe(1);
     await pass(3_000);
     expect(hub.last.pings).toBe(4);
-    await until(() => hub.last.messages.length === 5);
+    await soon(() => hub.last.messages.length === 5);
     expect(statsOf(hub.last.messages)).toEqual([1, 2, 3, 4].map((cpuPercent) => ({ cpuPercent })));
     expect(beats).toHaveBeenCalledTimes(4);
   });
@@ -44,11 +45,11 @@ describe('heartbeat', () => {
     expect(ends).toEqual([
       { reason: 'the hub left too many heartbeats unanswered', next: 'reconnect', retryInMs: 250 },
     ]);
-    await until(() => hub.last.closed !== undefined);
+    await soon(() => hub.last.closed !== undefined);
     expect(hub.last.closed?.code).toBe(1006);
     hub.script.pong = true;
     clock.tick(250);
-    await until(() => agent.state === 'registered');
+    await soon(() => agent.state === 'registered');
     await pass(1_000);
     expect(agent.state).toBe('heartbeating');
   });
@@ -91,7 +92,7 @@ describe('heartbeat', () => {
     agent.on('timing', (timing) => timings.push(timing));
     await register();
     hub.send(hub.last, { type: 'heartbeat', intervalMs: 1_000, timeoutMs: 3_000 });
-    await until(() => timings.length === 2);
+    await soon(() => timings.length === 2);
     await pass(2_500);
     expect(hub.last.pings).toBe(3);
     expect(timings).toEqual([
@@ -109,7 +110,7 @@ describe('heartbeat', () => {
     await pass(600);
     expect(hub.last.pings).toBe(1);
     hub.send(hub.last, { type: 'heartbeat', intervalMs: 4_000, timeoutMs: 12_000 });
-    await until(() => timings.length === 2);
+    await soon(() => timings.length === 2);
     await pass(950);
     expect(hub.last.pings).toBe(1);
     await pass(3_000);
@@ -129,7 +130,7 @@ describe('heartbeat', () => {
     agent.on('timing', (timing) => timings.push(timing));
     await register();
     hub.send(hub.last, { type: 'heartbeat', intervalMs: 8_000, timeoutMs: 24_000 });
-    await until(() => timings.length === 2);
+    await soon(() => timings.length === 2);
     await pass(1_000);
     hub.script.pong = false;
     await pass(8_000);
@@ -147,7 +148,7 @@ describe('heartbeat', () => {
     expect(agent.reportStats({ cpuPercent: 2 })).toBe(false);
     await register();
     expect(agent.reportStats({ cpuPercent: 3 })).toBe(true);
-    await until(() => hub.last.messages.length === 3);
+    await soon(() => hub.last.messages.length === 3);
     expect(statsOf(hub.last.messages)).toEqual([{ cpuPercent: 2 }, { cpuPercent: 3 }]);
   });
 
@@ -159,8 +160,8 @@ describe('heartbeat', () => {
     clock.tick(1_000);
     expect(ends).toEqual([{ reason: 'this machine slept', next: 'reconnect-now', retryInMs: 0 }]);
     clock.tick(1);
-    await until(() => hub.sessions.length === 2 && agent.state === 'registered');
-    await until(() => hub.sessions[0]?.closed !== undefined);
+    await soon(() => hub.sessions.length === 2 && agent.state === 'registered');
+    await soon(() => hub.sessions[0]?.closed !== undefined);
     expect(hub.sessions[0]?.closed?.code).toBe(1006);
   });
 
@@ -168,25 +169,25 @@ describe('heartbeat', () => {
     const hub = await startHub({ refuse: { status: 503 } });
     const { agent, clock, ends } = makeAgent(hub);
     void agent.start();
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]?.retryInMs).toBe(500);
     hub.script.refuse = { status: 503, headers: { 'Retry-After': '120' } };
     clock.tick(500);
-    await until(() => ends.length === 2);
+    await soon(() => ends.length === 2);
     expect(ends[1]).toMatchObject({ next: 'wait', retryInMs: 150_000 });
     clock.sleep(60_000);
     clock.tick(1_000);
     expect(hub.attempts).toBe(2);
     hub.script.refuse = { status: 503 };
     clock.tick(149_000);
-    await until(() => ends.length === 3);
+    await soon(() => ends.length === 3);
     expect(ends[2]).toMatchObject({ next: 'reconnect', retryInMs: 1_000 });
     clock.tick(1_000);
-    await until(() => ends.length === 4);
+    await soon(() => ends.length === 4);
     expect(ends[3]?.retryInMs).toBe(2_000);
     clock.sleep(60_000);
     clock.tick(1_000);
-    await until(() => hub.attempts === 5);
+    await soon(() => hub.attempts === 5);
   });
 
   it('starts its backoff again only after a session of a minute', async () => {
@@ -196,13 +197,13 @@ describe('heartbeat', () => {
     const session = async (lastsMs: number): Promise<number | null | undefined> => {
       const { length } = hub.sessions;
       clock.tick(Math.min(lastsMs, 40_000));
-      if (lastsMs > 40_000) await until(() => agent.state === 'heartbeating');
+      if (lastsMs > 40_000) await soon(() => agent.state === 'heartbeating');
       clock.tick(Math.max(0, lastsMs - 40_000));
       hub.last.socket.terminate();
-      await until(() => agent.state === 're-registering');
+      await soon(() => agent.state === 're-registering');
       const delayMs = ends.at(-1)?.retryInMs;
       clock.tick(delayMs ?? 0);
-      await until(() => hub.sessions.length === length + 1 && agent.state === 'registered');
+      await soon(() => hub.sessions.length === length + 1 && agent.state === 'registered');
       return delayMs;
     };
     await register();
@@ -216,19 +217,19 @@ describe('heartbeat', () => {
     const { agent, clock, ends, register } = makeAgent(hub, { random: () => 0.999 });
     await register();
     clock.tick(9_990);
-    await until(() => agent.state === 'heartbeating');
+    await soon(() => agent.state === 'heartbeating');
     hub.script.refuse = { status: 500 };
     hub.last.socket.terminate();
     let passedMs = 0;
     for (let attempt = 1; passedMs < 30_000; attempt += 1) {
-      await until(() => ends.length === attempt);
+      await soon(() => ends.length === attempt);
       const delayMs = ends[attempt - 1]?.retryInMs ?? Number.NaN;
       expect(delayMs).toBeLessThan(5_000);
       clock.tick(delayMs);
       passedMs += delayMs;
     }
     const { length } = ends;
-    await until(() => ends.length === length + 1);
+    await soon(() => ends.length === length + 1);
     expect(ends.at(-1)?.retryInMs).toBeGreaterThan(50_000);
   });
 });

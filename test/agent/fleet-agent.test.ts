@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { FleetAgent, type FleetAgentOptions } from '../../agent/index.ts';
-import { makeAgent, startHub, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { makeAgent, startHub } from './harness.ts';
 
 describe('registration', () => {
   it('says from the second time on that it was registered before', async () => {
@@ -9,9 +10,9 @@ describe('registration', () => {
     await register();
     expect(hub.last.headers['rollcall-known']).toBeUndefined();
     hub.last.socket.terminate();
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     clock.tick(500);
-    await until(() => hub.sessions.length === 2);
+    await soon(() => hub.sessions.length === 2);
     expect(hub.last.headers['rollcall-known']).toBe('1');
   });
 
@@ -82,9 +83,9 @@ describe('registration', () => {
     await register();
     await pass(600);
     hub.last.socket.terminate();
-    await until(() => agent.state === 're-registering');
+    await soon(() => agent.state === 're-registering');
     clock.tick(500);
-    await until(() => agent.state === 'registered');
+    await soon(() => agent.state === 'registered');
     await pass(600);
     await agent.stop();
     expect(states).toEqual([
@@ -104,7 +105,7 @@ describe('registration', () => {
     const { agent, clock, ends, states } = makeAgent(hub, { hubUrl: 'http://127.0.0.1:1' });
     const first = agent.start();
     for (let attempt = 1; attempt <= 8; attempt += 1) {
-      await until(() => ends.length === attempt);
+      await soon(() => ends.length === attempt);
       clock.tick(ends[attempt - 1]?.retryInMs ?? 0);
     }
     expect(ends.map(({ retryInMs }) => retryInMs)).toEqual([
@@ -127,7 +128,7 @@ describe('registration', () => {
       random: () => 0,
     });
     const registered = agent.start();
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     clock.tick(0);
     await registered;
     expect(hub.sessions).toHaveLength(1);
@@ -139,16 +140,16 @@ describe('registration', () => {
     await agent.start();
     expect([one.sessions.length, two.sessions.length]).toEqual([1, 0]);
     await one.kill();
-    await until(() => agent.state === 're-registering');
+    await soon(() => agent.state === 're-registering');
     clock.tick(0);
-    await until(() => two.sessions.length === 1 && agent.state === 'registered');
+    await soon(() => two.sessions.length === 1 && agent.state === 'registered');
   });
 
   it('gives up an attempt that hangs, and one whose registration is not answered', async () => {
     const hub = await startHub({ hang: true });
     const { agent, clock, ends } = makeAgent(hub);
     void agent.start();
-    await until(() => hub.attempts === 1);
+    await soon(() => hub.attempts === 1);
     clock.tick(9_999);
     expect(ends).toEqual([]);
     clock.tick(1);
@@ -156,10 +157,10 @@ describe('registration', () => {
     hub.script.hang = false;
     hub.script.onRegister = () => {};
     clock.tick(500);
-    await until(() => hub.sessions.length === 1 && hub.last.registers.length === 1);
+    await soon(() => hub.sessions.length === 1 && hub.last.registers.length === 1);
     clock.tick(10_000);
     expect(ends[1]).toMatchObject({ next: 'reconnect', reason: expect.stringContaining('registration') });
-    await until(() => hub.last.closed !== undefined);
+    await soon(() => hub.last.closed !== undefined);
   });
 
   it('lets no hub that hangs eat the time in which another could keep the node online', async () => {
@@ -168,9 +169,9 @@ describe('registration', () => {
     await agent.start();
     hub.script.hang = true;
     hub.last.socket.terminate();
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     clock.tick(500);
-    await until(() => hub.attempts === 2);
+    await soon(() => hub.attempts === 2);
     clock.tick(5_000);
     expect(ends).toHaveLength(2);
   });
@@ -184,7 +185,7 @@ describe('registration', () => {
     const errors = vi.fn();
     agent.on('hubError', errors);
     void agent.start();
-    await until(() => ends.length === 1);
+    await soon(() => ends.length === 1);
     expect(ends[0]).toMatchObject({ next: 'back-off', retryInMs: 45_000 });
     expect(errors).toHaveBeenCalledWith(expect.objectContaining({ path: 'node.hostname' }));
     expect(logged('The hub reported an error')[0]?.fields).toMatchObject({ path: 'node.hostname' });
@@ -195,11 +196,11 @@ describe('registration', () => {
     const { agent, clock, register } = makeAgent(hub);
     await register();
     agent.update({ hostname: 'web-1', labels: { zone: 'b' } });
-    await until(() => hub.last.registers.length === 2);
+    await soon(() => hub.last.registers.length === 2);
     hub.last.socket.terminate();
-    await until(() => agent.state === 're-registering');
+    await soon(() => agent.state === 're-registering');
     clock.tick(500);
-    await until(() => hub.sessions.length === 2 && hub.last.registers.length === 1);
+    await soon(() => hub.sessions.length === 2 && hub.last.registers.length === 1);
     expect(hub.last.registers[0]?.node.labels).toEqual({ zone: 'b' });
     expect(hub.sessions[0]?.registers[1]?.node.labels).toEqual({ zone: 'b' });
   });
@@ -245,9 +246,9 @@ describe('logs', () => {
     await register();
     await pass(600);
     hub.last.socket.terminate();
-    await until(() => agent.state === 're-registering');
+    await soon(() => agent.state === 're-registering');
     clock.tick(500);
-    await until(() => agent.state === 'registered');
+    await soon(() => agent.state === 'registered');
     hub.script.pong = false;
     await pass(2_000);
     expect(log.map(({ level, message }) => `${level} ${message}`)).toEqual(

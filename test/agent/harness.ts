@@ -1,12 +1,8 @@
 import { afterEach } from 'vitest';
 import { type AgentState, FleetAgent, type FleetAgentOptions, type SessionEnd } from '../../agent/index.ts';
+import { soon } from '../support/soon.ts';
 import { type FakeClock, fakeClock } from './fake-clock.ts';
 import { type Script, ScriptedHub } from './scripted-hub.ts';
-
-/** Waits, without a timer, until the sockets have made it true; a test that waits for ever times out. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise<void>((resolve) => setImmediate(resolve));
-}
 
 export interface LogLine {
   level: 'debug' | 'info' | 'warn' | 'error';
@@ -87,7 +83,7 @@ export function makeAgent(hub: ScriptedHub, options: Partial<FleetAgentOptions> 
     void stopped.finally(() => {
       done = true;
     });
-    await until(() => {
+    await soon(() => {
       clock.tick(STEP_MS);
       return done;
     });
@@ -105,7 +101,7 @@ export function makeAgent(hub: ScriptedHub, options: Partial<FleetAgentOptions> 
     async pass(ms) {
       for (let passed = 0; passed < ms; passed += STEP_MS) {
         clock.tick(Math.min(STEP_MS, ms - passed));
-        await until(settled);
+        await soon(settled);
       }
     },
   };

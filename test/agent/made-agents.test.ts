@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createMachineAgent, createSimulatedAgent, driftingStats, simulatedNode } from '../../agent/index.ts';
 import { nodeFactsSchema, statsSchema } from '../../shared/index.ts';
+import { soon } from '../support/soon.ts';
 import { fakeClock } from './fake-clock.ts';
-import { startHub, until } from './harness.ts';
+import { startHub } from './harness.ts';
 import { fakeMachine } from './telemetry/fake-machine.ts';
 
 describe('createMachineAgent', () => {
@@ -39,7 +40,7 @@ describe('createMachineAgent', () => {
       },
     });
     clock.tick(500);
-    await until(() => hub.last.messages.length === 2);
+    await soon(() => hub.last.messages.length === 2);
     expect(hub.last.messages[1]).toMatchObject({ type: 'stats', stats: { memoryUsedMib: 98_304 } });
     await agent.stop();
   });

@@ -42,6 +42,7 @@ describe('rollcall nodes and hubs', () => {
       exit: (value: number) => {
         said.code = value;
       },
+      readerGone: () => new Promise<void>(() => {}),
     };
     const quiet = { writeOut: io.out, writeErr: io.err };
     const program = new Command().exitOverride().addCommand(nodesCommand(io)).addCommand(hubsCommand(io));

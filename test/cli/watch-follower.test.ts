@@ -1,10 +1,13 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FleetFollower, type FollowerOptions } from '../../cli/watch/fleet-follower.ts';
 import type { Hole } from '../../cli/watch/projection.ts';
 import { systemClock } from '../../server/clock.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import type { Filter, FleetNode } from '../../shared/index.ts';
-import { lose, Opened, type TestHub, until } from '../dashboards/harness.ts';
+import { lose, Opened, type TestHub } from '../dashboards/harness.ts';
+import { soon } from '../support/soon.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -47,7 +50,7 @@ class Witness {
   }
 
   tells(what: string): Promise<void> {
-    return until(() => this.told.includes(what));
+    return soon(() => this.told.includes(what));
   }
 
   /** Waits until it knows exactly what the hub's view shows. */
@@ -55,7 +58,7 @@ class Witness {
     const wanted = () => JSON.stringify(hub.fleet.view.select(filter).sort((a, b) => (a.id < b.id ? -1 : 1)));
     const known = () =>
       JSON.stringify([...this.follower.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
-    await until(() => known().length === wanted().length && sameJson(known(), wanted()));
+    await soon(() => known().length === wanted().length && sameJson(known(), wanted()));
   }
 }
 
@@ -68,6 +71,32 @@ function sameJson(a: string, b: string): boolean {
         : value,
     );
   return canonical(a) === canonical(b);
+}
+
+/** The network before a hub, which can lose all that its connections send from now on. */
+async function network(hub: TestHub): Promise<{ hubUrl: string; loseWhatIsSent(): void }> {
+  const inward: Socket[] = [];
+  const server = createServer((near) => {
+    const far = connect(Number(new URL(hub.url).port), '127.0.0.1');
+    inward.push(near);
+    near.on('data', (data) => far.write(data)).on('error', () => {});
+    far.on('data', (data) => near.write(data)).on('error', () => {});
+    near.on('close', () => far.destroy());
+    far.on('close', () => near.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  opened.onClose(() => {
+    for (const socket of inward) socket.destroy();
+    server.close();
+  });
+  const address: AddressInfo | string | null = server.address();
+  if (address === null || typeof address === 'string') throw new TypeError('not listening');
+  return {
+    hubUrl: `http://127.0.0.1:${address.port}`,
+    loseWhatIsSent() {
+      for (const socket of inward) socket.removeAllListeners('data');
+    },
+  };
 }
 
 describe('the follower of a fleet', () => {
@@ -89,10 +118,23 @@ describe('the follower of a fleet', () => {
     witness.follower.stop();
     await lose(hub, agent);
     await hub.register({ nodeId: 'a' });
-    await until(() => hub.gateway.size === 0);
+    await soon(() => hub.gateway.size === 0);
     witness.follower.start();
     await witness.tells('change a 3');
     expect(witness.told).toEqual(['subscribed', 'picture', 'resumed', 'change a 2', 'change a 3']);
+    await witness.agrees(hub);
+  });
+
+  test('[BP-7] one that the hub cuts off comes back by itself and resumes', async () => {
+    const hub = await opened.hub({ pings: { everyMs: 20, answerWithinMs: 1_000 } });
+    const agent = await hub.register({ nodeId: 'a' });
+    const { hubUrl, loseWhatIsSent } = await network(hub);
+    const witness = await new Witness(hub, { hubUrl }).follow();
+    loseWhatIsSent();
+    await witness.tells('lost');
+    await lose(hub, agent);
+    await witness.tells('change a 2');
+    expect(witness.told).toEqual(['subscribed', 'picture', 'lost', 'resumed', 'change a 2']);
     await witness.agrees(hub);
   });
 
@@ -122,7 +164,7 @@ describe('the follower of a fleet', () => {
     await witness.tells('lost');
     const again = await opened.hub({ port: Number(new URL(hub.url).port) });
     await again.register({ nodeId: 'c' });
-    await until(() => witness.told.some((told) => told.startsWith('differences')));
+    await soon(() => witness.told.some((told) => told.startsWith('differences')));
     await witness.agrees(again);
     expect([...witness.follower.nodes.keys()]).toEqual(['c']);
     expect(witness.told.slice(0, 4)).toEqual(['subscribed', 'picture', 'lost', 'subscribed']);
@@ -135,7 +177,7 @@ describe('the follower of a fleet', () => {
     const witness = await new Witness(hub).follow();
     memory.empty(0);
     await witness.tells('resync');
-    await until(() => witness.told.some((told) => told.startsWith('differences')));
+    await soon(() => witness.told.some((told) => told.startsWith('differences')));
     await witness.agrees(hub);
     expect(witness.holes).toEqual([]);
   });
@@ -169,7 +211,7 @@ describe('the follower of a fleet', () => {
       ]);
       for (let step = 0; step < 150; step += 1) await chaos(random, hubs, memory, witnesses);
       for (const hub of hubs) hub.store.fault = 'none';
-      await until(() => hubs.every(({ fleet }) => fleet.ready));
+      await soon(() => hubs.every(({ fleet }) => fleet.ready));
       const last = await hubAt(0);
       // A shard that has just lost its data sends the first ones away.
       while (!last.fleet.view.get('last')) {
@@ -177,7 +219,7 @@ describe('the follower of a fleet', () => {
       }
       for (const [index, witness] of witnesses.entries()) {
         if (witness.follower.state === 'stopped') witness.follower.start();
-        await until(() => witness.follower.nodes.has('last'));
+        await soon(() => witness.follower.nodes.has('last'));
         await witness.agrees(await hubAt(0), index === 2 ? filter : {});
         expect(witness.holes).toEqual([]);
         for (const seqs of witness.seqs.values()) {

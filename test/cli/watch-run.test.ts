@@ -1,12 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { afterAll, describe, expect, test } from 'vitest';
 import { runWatch, WATCH_EXIT } from '../../cli/watch/run.ts';
 import type { WatchSettings } from '../../cli/watch/settings.ts';
-import { lose, Opened, until } from '../dashboards/harness.ts';
+import { lose, Opened } from '../dashboards/harness.ts';
+import { Programs } from '../support/program.ts';
+import { soon } from '../support/soon.ts';
 
 const opened = new Opened();
-afterAll(() => opened.close());
+const programs = new Programs();
+afterAll(async () => {
+  await programs.end();
+  await opened.close();
+});
 
 /** A watch in this process: what it wrote, and its end. */
 function watch(hubUrl: string, settings: Partial<WatchSettings> = {}) {
@@ -34,32 +38,8 @@ function watch(hubUrl: string, settings: Partial<WatchSettings> = {}) {
     written,
     exit,
     end,
-    says: (pattern: RegExp) => until(() => pattern.test(written.text)),
+    says: (pattern: RegExp) => soon(() => pattern.test(written.text)),
   };
-}
-
-/** The program itself. Nothing of this process' environment but its path reaches it. */
-function program(
-  args: string[],
-  env: Record<string, string> = {},
-): { child: ChildProcess; said: () => string } {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'watch', ...args], {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (data: Buffer) => {
-      said += data.toString();
-    });
-  }
-  opened.onClose(() => child.kill('SIGKILL'));
-  return { child, said: () => said };
-}
-
-async function exitOf(child: ChildProcess): Promise<unknown> {
-  const [code] = await once(child, 'exit');
-  return code;
 }
 
 describe('watch', () => {
@@ -112,32 +92,35 @@ describe('watch', () => {
 describe.concurrent('rollcall watch, the program', () => {
   test('a wrong token is one line and exit 4', async () => {
     const hub = await opened.hub({ rules: { dashboardTokens: ['right'] } });
-    const { child, said } = program(['--hub', hub.url], { ROLLCALL_TOKEN: 'wrong' });
-    expect(await exitOf(child)).toBe(4);
-    expect(said()).toMatch(/^rollcall: http.* the token is wrong; set ROLLCALL_TOKEN[^\n]*\n$/);
-    expect(said()).not.toContain('right');
+    const { code, stdout, stderr } = await programs.finish(['watch', '--hub', hub.url], {
+      ROLLCALL_TOKEN: 'wrong',
+    });
+    expect([code, stdout]).toEqual([4, '']);
+    expect(stderr).toMatch(/^rollcall: http.* the token is wrong; set ROLLCALL_TOKEN[^\n]*\n$/);
+    expect(stderr).not.toContain('right');
   });
 
   test('a hub out of reach with --once is exit 3; wrong usage is exit 2', async () => {
-    const away = program(['--hub', 'http://127.0.0.1:1', '--once']);
-    const wrong = program(['--status', 'asleep']);
-    expect(await Promise.all([exitOf(away.child), exitOf(wrong.child)])).toEqual([3, 2]);
-    expect(away.said()).toMatch(/cannot connect to http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/);
-    expect(wrong.said()).toMatch(/--status/);
+    const [away, wrong] = await Promise.all([
+      programs.finish(['watch', '--hub', 'http://127.0.0.1:1', '--once']),
+      programs.finish(['watch', '--status', 'asleep']),
+    ]);
+    expect([away.code, wrong.code]).toEqual([3, 2]);
+    expect(away.stderr).toMatch(/cannot connect to http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/);
+    expect(wrong.stderr).toMatch(/--status/);
   });
 
   test('SIGTERM and a closed pipe end it quietly with 0', async () => {
     const hub = await opened.hub();
     await hub.register({ nodeId: 'a' });
-    const stopped = program(['--hub', hub.url.replace('http', 'ws').concat('/agent')]);
-    const piped = program(['--hub', hub.url, '--json']);
-    await until(() => /1 online/.test(stopped.said()) && /snapshot/.test(piped.said()));
-    const exits = Promise.all([exitOf(stopped.child), exitOf(piped.child)]);
-    stopped.child.kill('SIGTERM');
+    const stopped = programs.run(['watch', '--hub', hub.url.replace('http', 'ws').concat('/agent')]);
+    const piped = programs.run(['watch', '--hub', hub.url, '--json']);
+    await Promise.all([stopped.says(/1 online/), piped.says(/snapshot/)]);
+    stopped.signal('SIGTERM');
     piped.child.stdout?.destroy();
     await hub.register({ nodeId: 'b' });
-    expect(await exits).toEqual([0, 0]);
-    expect(stopped.said()).not.toMatch(/Error|rollcall:/);
-    expect(piped.said()).not.toMatch(/Error|rollcall:/);
+    const ended = { code: 0, signal: null };
+    expect(await Promise.all([stopped.exit, piped.exit])).toEqual([ended, ended]);
+    expect([stopped.stderr, piped.stderr]).toEqual(['', '']);
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { Opened, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { Opened } from './harness.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -81,7 +82,7 @@ describe('who may connect', () => {
     const first = await opened.dashboard(hub);
     expect(await upgrade(hub.url, plain)).toEqual({ status: 503, retryAfter: '30' });
     first.close();
-    await until(() => hub.gateway.size === 0);
+    await soon(() => hub.gateway.size === 0);
     expect(await upgrade(hub.url, plain)).toMatchObject({ status: 101 });
   });
 
@@ -104,7 +105,7 @@ describe('who may connect', () => {
       for (let times = 0; times < 20; times += 1) socket.send('40{}');
     });
     await closed;
-    await until(() => hub.gateway.size === 0);
+    await soon(() => hub.gateway.size === 0);
     expect(hub.gateway.countByState()).toEqual({});
   });
 });

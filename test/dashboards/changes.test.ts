@@ -2,8 +2,9 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/clock.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { registration, statusChange } from '../support/fixtures.ts';
+import { soon } from '../support/soon.ts';
 import { registerMessage } from '../support/test-fleet.ts';
-import { lose, Opened, type TestDashboard, type TestHub, until } from './harness.ts';
+import { lose, Opened, type TestDashboard, type TestHub } from './harness.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -97,7 +98,7 @@ describe('changes', () => {
     });
     await dashboard.follow();
     await churn;
-    await until(() => known(dashboard).size === 101 && known(dashboard).get('late') === 1);
+    await soon(() => known(dashboard).size === 101 && known(dashboard).get('late') === 1);
     await dashboard.hearsEvents(151);
     expect(order(dashboard)).toEqual(['subscribe answered', 'snapshot', 'changes']);
     expect(known(dashboard)).toEqual(shown(hub));
@@ -115,9 +116,7 @@ describe('changes', () => {
       await hub.register({ nodeId: agent.session.nodeId });
     }
     for (const dashboard of dashboards) {
-      await until(
-        () => dashboard.remaining === 0 && [...known(dashboard).values()].every((seq) => seq === 3),
-      );
+      await soon(() => dashboard.remaining === 0 && [...known(dashboard).values()].every((seq) => seq === 3));
       expect(known(dashboard)).toEqual(shown(hub));
       expect(order(dashboard)[1]).toBe('snapshot');
     }
@@ -131,7 +130,7 @@ describe('changes', () => {
     const slow = slowReplay(hub);
     const dashboard = await opened.dashboard(hub);
     await dashboard.follow({ since });
-    await until(() => slow.reads === 2);
+    await soon(() => slow.reads === 2);
     const agent = await hub.register({ nodeId: 'later' });
     await lose(hub, agent);
     // What a live dashboard has heard is held for the other.
@@ -152,7 +151,7 @@ describe('changes', () => {
     const slow = slowReplay(hub);
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow({ since })).toMatchObject({ resumed: true });
-    await until(() => slow.reads === 2);
+    await soon(() => slow.reads === 2);
     const store = new MemoryStore(memory);
     await Promise.all([0, 1].map((shard) => store.attach(shard)));
     for (let index = 0; index < 250; index += 1) {
@@ -167,13 +166,26 @@ describe('changes', () => {
     await first.hearsEvents(2_501);
     expect(dashboard.events).toEqual([]);
     slow.release();
-    await until(() => hub.gateway.countByState().live === 2);
+    await soon(() => hub.gateway.countByState().live === 2);
     expect(slow.reads).toBeGreaterThan(3);
     await dashboard.hearsEvents(2_501);
     expect(new Set(dashboard.events.map(({ nodeId, seq }) => `${nodeId} ${seq}`)).size).toBe(2_501);
     expect(known(dashboard)).toEqual(shown(hub));
     await hub.register({ nodeId: 'a' });
     expect((await dashboard.hearsEvents(2_502)).at(-1)).toMatchObject({ nodeId: 'a', seq: 2 });
+  });
+
+  test('[CHG-9] all agents lost in one turn are changes of each, whatever the log keeps otherwise', async () => {
+    const hub = await opened.hub({ memory: new MemoryFleet(systemClock, 1, 10) });
+    const agents = await Promise.all(
+      Array.from({ length: 300 }, (_, index) => hub.register({ nodeId: `n${index}` })),
+    );
+    const dashboard = await opened.dashboard(hub);
+    await dashboard.follow();
+    await Promise.all(agents.map((agent) => lose(hub, agent)));
+    const events = await dashboard.hearsEvents(300);
+    expect(events.every(({ to }) => to === 'unreachable')).toBe(true);
+    expect(dashboard.heard('resync')).toEqual([]);
   });
 
   test('[CHG-8] a store that lost data: the dashboard is told to resync, and may subscribe afresh', async () => {

@@ -16,7 +16,7 @@ class Member implements GroupMember {
   hold(changes: Changes): void {
     this.held.push(changes);
   }
-  keepsUp(): boolean {
+  takesMore(): boolean {
     return this.fast;
   }
 }

@@ -1,9 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { io, type Socket } from 'socket.io-client';
 import { Access, type AccessRules } from '../../server/access.ts';
 import { systemClock } from '../../server/clock.ts';
-import { DashboardGateway } from '../../server/dashboards/dashboard-gateway.ts';
+import { DashboardGateway, type DashboardGatewayParts } from '../../server/dashboards/dashboard-gateway.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import { silentLog } from '../../server/log.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
@@ -18,6 +19,7 @@ import {
   subscribedSchema,
 } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
+import { soon } from '../support/soon.ts';
 import { registerAgent, registerMessage, type TestAgent, testFleet } from '../support/test-fleet.ts';
 
 export interface TestHub {
@@ -26,6 +28,8 @@ export interface TestHub {
   gateway: DashboardGateway;
   url: string;
   register(node: Record<string, unknown> & { nodeId: string }): Promise<TestAgent>;
+  /** Network sockets that its server holds. */
+  openSockets(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -42,6 +46,7 @@ export async function startTestHub({
   hubId = 'hub-a',
   rules = {},
   maxDashboards,
+  pings,
   port = 0,
   away = false,
 }: {
@@ -49,6 +54,7 @@ export async function startTestHub({
   hubId?: string;
   rules?: Partial<AccessRules>;
   maxDashboards?: number;
+  pings?: DashboardGatewayParts['pings'];
   port?: number;
   /** The store is out of reach from the start. */
   away?: boolean;
@@ -62,6 +68,7 @@ export async function startTestHub({
     log: silentLog,
     access: new Access({ ...noRules, ...rules }),
     ...(maxDashboards !== undefined && { maxDashboards }),
+    ...(pings && { pings }),
   });
   const server = createServer((_request, response) => void response.writeHead(404).end());
   routeUpgrades(server, {
@@ -82,6 +89,7 @@ export async function startTestHub({
     gateway,
     url: `http://127.0.0.1:${portOf(server.address())}`,
     register: (node) => registerAgent(fleet, registerMessage(node)),
+    openSockets: promisify(server.getConnections.bind(server)),
     close: () => {
       closing ??= close();
       return closing;
@@ -92,11 +100,6 @@ export async function startTestHub({
 function portOf(address: AddressInfo | string | null): number {
   if (address === null || typeof address === 'string') throw new TypeError('not listening');
   return address.port;
-}
-
-/** Waits for something that other tasks bring about. The test's own timeout bounds it. */
-export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
 export type Logged = { event: string; payload: unknown };
@@ -117,7 +120,7 @@ export class TestDashboard {
   }
 
   async connected(): Promise<this> {
-    await until(() => this.socket.connected);
+    await soon(() => this.socket.connected);
     return this;
   }
 
@@ -138,7 +141,7 @@ export class TestDashboard {
   /** Subscribes and waits for the whole picture. */
   async follow(request: Record<string, unknown> = {}) {
     const answer = await this.subscribe(request);
-    if (!answer.resumed) await until(() => this.remaining === 0);
+    if (!answer.resumed) await soon(() => this.remaining === 0);
     return answer;
   }
 
@@ -148,7 +151,7 @@ export class TestDashboard {
 
   /** Waits for the first (or nth) event of a name. */
   async hears(event: string, count = 1): Promise<unknown> {
-    await until(() => this.heard(event).length >= count);
+    await soon(() => this.heard(event).length >= count);
     return this.heard(event)[count - 1];
   }
 
@@ -180,7 +183,7 @@ export class TestDashboard {
   }
 
   async hearsEvents(count: number): Promise<DashboardEvent[]> {
-    await until(() => this.events.length >= count);
+    await soon(() => this.events.length >= count);
     return this.events;
   }
 

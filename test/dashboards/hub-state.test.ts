@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/clock.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import { hubStateSchema } from '../../shared/index.ts';
-import { Opened, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { Opened } from './harness.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -31,7 +32,7 @@ describe('the state of the hub', () => {
     const hub = await opened.hub();
     await hub.register({ nodeId: 'a' });
     hub.store.fault = 'away';
-    await until(() => hub.fleet.state.state === 'stale');
+    await soon(() => hub.fleet.state.state === 'stale');
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow()).toMatchObject({ total: 1, hub: { state: 'stale' } });
     hub.store.fault = 'none';

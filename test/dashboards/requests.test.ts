@@ -7,8 +7,9 @@ import {
   liveStatsSchema,
   nodeAnswerSchema,
 } from '../../shared/index.ts';
+import { soon } from '../support/soon.ts';
 import { sendStats } from '../support/test-fleet.ts';
-import { lose, Opened, type TestDashboard, type TestHub, until } from './harness.ts';
+import { lose, Opened, type TestDashboard, type TestHub } from './harness.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -104,10 +105,10 @@ describe('history', () => {
       const agent = await hub.register({ nodeId });
       // Another instant, so that the order of the shards is known.
       const registeredAt = Date.now();
-      await until(() => Date.now() > registeredAt);
+      await soon(() => Date.now() > registeredAt);
       await lose(hub, agent);
       const lostAt = Date.now();
-      await until(() => Date.now() > lostAt);
+      await soon(() => Date.now() > lostAt);
     }
     const dashboard = await opened.dashboard(hub);
     const { events } = historyAnswerSchema.parse(await dashboard.ask('history', { limit: 4 }));

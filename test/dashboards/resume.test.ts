@@ -3,7 +3,8 @@ import { systemClock } from '../../server/clock.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { LIMITS } from '../../shared/index.ts';
 import { registration, statusChange } from '../support/fixtures.ts';
-import { lose, Opened, type TestHub, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { lose, Opened, type TestHub } from './harness.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -66,7 +67,7 @@ describe('resume', () => {
     const since = await cursorOf(hub);
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow({ since })).toMatchObject({ resumed: true, cursor: since });
-    await until(() => hub.gateway.countByState().live === 1);
+    await soon(() => hub.gateway.countByState().live === 1);
     expect(dashboard.log.map(({ event }) => event)).toEqual(['subscribe answered']);
   });
 
@@ -104,7 +105,7 @@ describe('resume', () => {
     const since = await cursorOf(ahead);
     const dashboard = await opened.dashboard(behind);
     const answer = dashboard.follow({ since });
-    await until(() => behind.gateway.countByState().deciding === 1);
+    await soon(() => behind.gateway.countByState().deciding === 1);
     behind.store.fault = 'none';
     expect(await answer).toMatchObject({ resumed: true, total: 1 });
   });
@@ -138,7 +139,7 @@ describe('resume', () => {
         await store.commit(change);
       }
     }
-    await until(() => hub.fleet.view.select({}).filter(({ seq }) => seq === perNode).length === nodes);
+    await soon(() => hub.fleet.view.select({}).filter(({ seq }) => seq === perNode).length === nodes);
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow({ since })).toMatchObject({ resumed: false, total: nodes });
     expect(dashboard.picture.size).toBe(nodes);
@@ -156,7 +157,7 @@ describe('resume', () => {
       change = statusChange(change.record, { status: 'online', reason: 'reconnected' });
       await store.commit(change);
     }
-    await until(() => hub.fleet.view.get('a')?.node.seq === 10_000);
+    await soon(() => hub.fleet.view.get('a')?.node.seq === 10_000);
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow({ since })).toMatchObject({ resumed: false, total: 1 });
   });
@@ -191,7 +192,7 @@ describe('resume', () => {
     const epochs = hub.fleet.view.positions().map(({ epoch }) => epoch);
     memory.empty(0);
     memory.empty(1);
-    await until(() => hub.fleet.view.positions().every(({ epoch }, shard) => epoch !== epochs[shard]));
+    await soon(() => hub.fleet.view.positions().every(({ epoch }, shard) => epoch !== epochs[shard]));
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow({ since })).toMatchObject({ resumed: false, total: 1 });
   });

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { PACKET_BYTES } from '../../server/dashboards/pages.ts';
 import { LIMITS, nodeSchema, nodeSummarySchema } from '../../shared/index.ts';
-import { lose, Opened, until } from './harness.ts';
+import { soon } from '../support/soon.ts';
+import { lose, Opened } from './harness.ts';
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -143,7 +144,7 @@ describe('subscribe', () => {
     ]);
     expect(first).toMatchObject({ ok: false, code: 'replaced' });
     expect(second).toMatchObject({ ok: true });
-    await until(() => dashboard.pages.length > 0);
+    await soon(() => dashboard.pages.length > 0);
     expect(dashboard.pages).toHaveLength(1);
   });
 
@@ -151,9 +152,9 @@ describe('subscribe', () => {
     const hub = await opened.hub();
     const dashboard = await opened.dashboard(hub);
     await dashboard.follow();
-    await until(() => hub.gateway.countByState().live === 1);
+    await soon(() => hub.gateway.countByState().live === 1);
     dashboard.socket.emit('unsubscribe');
-    await until(() => hub.gateway.countByState().ended === 1);
+    await soon(() => hub.gateway.countByState().ended === 1);
     expect(hub.gateway.groups).toBe(0);
     await hub.register({ nodeId: 'a' });
     await dashboard.ask('node', { id: 'a' });
@@ -166,7 +167,7 @@ describe('subscribe', () => {
     await dashboard.follow();
     dashboard.socket.emit('watch', { ids: ['a'] });
     dashboard.close();
-    await until(() => hub.gateway.size === 0);
+    await soon(() => hub.gateway.size === 0);
     expect(hub.gateway.groups).toBe(0);
     expect(hub.gateway.countByState()).toEqual({});
   });
@@ -176,7 +177,7 @@ describe('subscribe', () => {
     const dashboard = await opened.dashboard(loading);
     expect(await dashboard.ask('subscribe', {})).toMatchObject({ ok: false, code: 'not_ready' });
     loading.store.fault = 'none';
-    await until(() => loading.fleet.ready);
+    await soon(() => loading.fleet.ready);
     expect(await dashboard.subscribe()).toMatchObject({ ok: true });
   });
 });

@@ -181,6 +181,24 @@ describe('the log for programs', () => {
     );
   });
 
+  it('[SSE-57] a reader that takes nothing for 30 s is cut off, although little is unread', async () => {
+    const clock = new FakeClock();
+    const api = await start({ clock });
+    await stream(api).open();
+    const slow = await stream(api).open();
+    slow.pause();
+    const metadata = { filler: 'x'.repeat(30_000) };
+    while (api.face.streams.unreadBytes === 0) await add(api, 'n', { metadata });
+    for (let seconds = 0; seconds < 29; seconds += 1) await clock.advance(1_000);
+    expect(api.face.streams.size).toBe(2);
+    for (let seconds = 0; seconds < 3; seconds += 1) await clock.advance(1_000);
+    expect(api.face.streams.size).toBe(1);
+    expect(api.face.streams.unreadBytes).toBe(0);
+    const closing = apis.splice(0).map((each) => each.close());
+    await clock.advance(2_000);
+    await Promise.all(closing);
+  });
+
   it('[SSE-56] a stopping hub ends its streams', async () => {
     const api = await start();
     const client = await stream(api).open();

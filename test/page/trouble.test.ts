@@ -1,8 +1,10 @@
 import { hostname } from 'node:os';
-import { afterAll, describe } from 'vitest';
-import { startAgentProcess } from './agent-process.ts';
+import { afterAll, afterEach, describe } from 'vitest';
+import { Programs } from '../support/program.ts';
 import { closeBrowser, expect, FAILED_ATTEMPTS, it } from './page-test.ts';
 
+const programs = new Programs();
+afterEach(() => programs.end());
 afterAll(closeBrowser);
 
 describe('the page while things break', () => {
@@ -11,7 +13,8 @@ describe('the page while things break', () => {
     open,
   }) => {
     const hub = await fleet.hub({});
-    const agent = await startAgentProcess(hub.url, 'doomed');
+    const command = ['agent', '--hub', hub.url, '--node-id', 'doomed'];
+    const agent = programs.run(command);
     const shown = await open(`${hub.url}/?node=doomed`);
     const drawer = shown.page.getByRole('dialog');
     await drawer.getByText(/^Online since/).waitFor();
@@ -21,12 +24,11 @@ describe('the page while things break', () => {
     await shown.row(hostname(), 'Offline').waitFor();
     await drawer.getByText(/^Offline since .*: no .*; last one \d\d:\d\d:\d\d over hub-\w+\.$/).waitFor();
     await shown.expectCount('offline', 1);
-    const again = await startAgentProcess(hub.url, 'doomed');
+    programs.run(command);
     await shown.row(hostname(), 'Online').waitFor();
     await shown.expectCount('offline', 0);
     const feed = shown.page.getByRole('region', { name: 'Changes', exact: true });
     await feed.getByText('came back online').waitFor();
-    await again.kill();
     shown.expectQuiet(hub.url);
   });
 

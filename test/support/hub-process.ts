@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { ROLLCALL } from './program.ts';
 
 const logLine = z.looseObject({ msg: z.string() });
 export type LogLine = z.output<typeof logLine>;
@@ -36,7 +37,7 @@ const END_WITHIN_MS = 8_000;
 /** Starts `rollcall hub` with these settings, on any free port where none is given. */
 export async function startHubProcess(settings: Readonly<Record<string, string>>): Promise<HubProcess> {
   const env = { PATH: process.env.PATH ?? '', PORT: '0', LOG_LEVEL: 'debug', ...settings };
-  const child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'hub'], {
+  const child = spawn(process.execPath, [ROLLCALL, 'hub'], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

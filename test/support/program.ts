@@ -6,7 +6,15 @@ export interface Exit {
   signal: NodeJS.Signals | null;
 }
 
-/** `rollcall …` in a process of its own, straight from the sources. */
+/** What `rollcall` runs: built before the tests are (build.ts). */
+export const ROLLCALL = 'dist/cli/main.js';
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** `rollcall …` in a process of its own, which ends with this one at the latest. */
 export class Program {
   readonly child: ChildProcess;
   readonly exit: Promise<Exit>;
@@ -15,12 +23,17 @@ export class Program {
   #ended = false;
   #wake = (): void => {};
 
-  /** Nothing of this process' environment but its path reaches it. */
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], {
+  /** Nothing of this process' environment but its path reaches it. Its stdout is kept here, or goes into an open file. */
+  constructor(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    stdout: 'pipe' | number = 'pipe',
+  ) {
+    this.child = spawn(process.execPath, [ROLLCALL, ...args], {
       env: { PATH: process.env.PATH, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', stdout, 'pipe'],
     });
+    running.add(this.child);
     this.child.stdout?.on('data', (data: Buffer) => {
       this.stdout += data.toString();
       this.#wake();
@@ -30,6 +43,7 @@ export class Program {
       this.#wake();
     });
     this.exit = once(this.child, 'close').then(() => {
+      running.delete(this.child);
       this.#ended = true;
       this.#wake();
       return { code: this.child.exitCode, signal: this.child.signalCode };
@@ -59,14 +73,20 @@ export class Program {
   signal(name: NodeJS.Signals): void {
     this.child.kill(name);
   }
+
+  /** Ends it as the kernel ends one, and waits until it is gone. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.exit;
+  }
 }
 
 /** The programs of a test file; `end` belongs into its `afterEach`. */
 export class Programs {
   readonly #started: Program[] = [];
 
-  run(args: readonly string[], env?: Readonly<Record<string, string>>): Program {
-    const program = new Program(args, env);
+  run(args: readonly string[], env?: Readonly<Record<string, string>>, stdout?: number): Program {
+    const program = new Program(args, env, stdout);
     this.#started.push(program);
     return program;
   }
@@ -83,7 +103,6 @@ export class Programs {
 
   async end(): Promise<void> {
     const started = this.#started.splice(0);
-    for (const program of started) program.signal('SIGKILL');
-    await Promise.all(started.map(({ exit }) => exit));
+    await Promise.all(started.map((program) => program.kill()));
   }
 }

@@ -72,5 +72,5 @@ export async function registerAgent(fleet: Fleet, message: Register = registerMe
 
 /** Sends stats as a socket would. */
 export function sendStats(fleet: Fleet, session: LiveSession, stats: NodeStats): void {
-  fleet.registrar.stats(session, stats, JSON.stringify(stats));
+  fleet.registrar.stats(session, stats);
 }

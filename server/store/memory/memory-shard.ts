@@ -267,9 +267,18 @@ export class MemoryShard {
   #append({ session, sessionSeq, instanceId, changeId }: NodeRecord, event: LogEntry['event']): void {
     const at = `${this.#lastN() + 1}-0`;
     this.#log.push({ at, event, session, sessionSeq, instanceId, changeId });
-    if (this.#log.length < 2 * this.logEntries) return;
-    this.#firstN += this.#log.length - this.logEntries;
-    this.#log = this.#log.slice(-this.logEntries);
+    const kept = this.#keptEntries();
+    if (this.#log.length < kept + this.logEntries) return;
+    this.#firstN += this.#log.length - kept;
+    this.#log = this.#log.slice(-kept);
+  }
+
+  /**
+   * One entry more for each node: all may be lost in one turn of the event loop, in which nobody reads the log, and
+   * what is trimmed before it was read makes everybody start over.
+   */
+  #keptEntries(): number {
+    return this.logEntries + this.#nodes.size + this.#gone.size;
   }
 
   #lastN(): number {

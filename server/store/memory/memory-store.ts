@@ -35,7 +35,7 @@ export class MemoryFleet {
   constructor(
     readonly clock: Clock,
     shards = 1,
-    /** About how many entries each shard's log keeps. */
+    /** About how many entries each shard's log keeps, beside one for each node. */
     private readonly logEntries: number = LOG_ENTRIES_PER_SHARD,
   ) {
     this.shards = Array.from({ length: shards }, () => this.#emptyShard());

@@ -14,6 +14,7 @@ const files = {
   fleetStats: 'stats-2',
   fleetTick: 'tick-n',
   fleetRestore: 'restore-4',
+  fleetSnapshot: 'snapshot-4',
 };
 
 /** The scripts as ioredis takes them, read from beside this module. */
@@ -44,5 +45,6 @@ declare module 'ioredis' {
     fleetStats(...args: Arguments): Result<unknown, Context>;
     fleetTick(...args: Arguments): Result<unknown, Context>;
     fleetRestore(...args: Arguments): Result<unknown, Context>;
+    fleetSnapshot(...args: Arguments): Result<unknown, Context>;
   }
 }

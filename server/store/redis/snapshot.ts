@@ -11,43 +11,39 @@ export interface AttachedShard {
   epoch: string;
 }
 
-/** About how many records one page has. */
+/** How many records one page has at most. */
 const PAGE_RECORDS = 200;
 
-/** The log's end first, then all records: what changes meanwhile comes again from there. */
+/**
+ * The log's end and who is there, then all records: what changes meanwhile comes again from there. Redis' own
+ * SCAN would not do: its cursor means nothing to a server that takes over between two pages.
+ */
 export async function takeSnapshot(
   link: RedisLink,
   attached: AttachedShard,
 ): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
   const { shard, keys, epoch } = attached;
-  const [, storedEpoch, newest] = await link.pipeline(shard, (pipeline) => {
-    // Two keys of which one is missing: refused amid the move of a slot, as by the scripts.
-    pipeline.exists(keys.epoch, keys.absent);
-    pipeline.get(keys.epoch);
-    pipeline.xrevrange(keys.events, '+', '-', 'COUNT', 1);
-  });
-  if (storedEpoch !== epoch) throw new LostDataError(`shard ${shard} lost its data`);
-  const [entry] = asList(newest);
-  const at = entry === undefined ? '0-0' : asText(asList(entry)[0]);
-  return { position: { epoch, at }, pages: pagesOf(link, attached) };
+  const [kind, at, ids] = asList(
+    await link.run(shard, (client) =>
+      client.fleetSnapshot(keys.epoch, keys.deadlines, keys.events, keys.absent, epoch),
+    ),
+  );
+  if (kind === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
+  return { position: { epoch, at: asText(at) }, pages: pagesOf(link, attached, asList(ids).map(asText)) };
 }
 
-/** Records in pages. A scan gives every node that stands in the set from its begin to its end, some twice. */
+/** The records of these nodes in pages, without those that were removed meanwhile. */
 async function* pagesOf(
   link: RedisLink,
   { shard, keys, epoch }: AttachedShard,
+  ids: readonly string[],
 ): AsyncGenerator<NodeRecord[]> {
-  let cursor = '0';
-  do {
-    const [next, members] = await link.run(shard, (client) =>
-      client.zscan(keys.deadlines, cursor, 'COUNT', PAGE_RECORDS),
-    );
-    // Members and their scores take turns.
-    const ids = members.filter((_, place) => place % 2 === 0);
+  for (let from = 0; from < ids.length; from += PAGE_RECORDS) {
     const [, storedEpoch, ...replies] = await link.pipeline(shard, (pipeline) => {
+      // Two keys of which one is missing: refused amid the move of a slot, as by the scripts.
       pipeline.exists(keys.epoch, keys.absent);
       pipeline.get(keys.epoch);
-      for (const id of ids)
+      for (const id of ids.slice(from, from + PAGE_RECORDS))
         pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record', 'timing');
     });
     if (storedEpoch !== epoch) throw new LostDataError(`shard ${shard} lost its data`);
@@ -55,6 +51,5 @@ async function* pagesOf(
     yield nodes.map(([session, sessionSeq, changeId, record, timing]) =>
       toRecord(session, sessionSeq, changeId, record, timing),
     );
-    cursor = next;
-  } while (cursor !== '0');
+  }
 }

@@ -7,8 +7,8 @@ import { gpuCapabilities, gpusOf, parseCudaVersion } from '../../../agent/teleme
 import { hashedMachineId } from '../../../agent/telemetry/machine-id.ts';
 import { memoryFacts } from '../../../agent/telemetry/memory.ts';
 import { nodeFactsSchema } from '../../../shared/index.ts';
+import { soon } from '../../support/soon.ts';
 import { fakeClock } from '../fake-clock.ts';
-import { until } from '../harness.ts';
 import { fakeMachine } from './fake-machine.ts';
 
 const ipv4 = (address: string, internal = false) => ({ family: 'IPv4', address, internal });
@@ -219,7 +219,7 @@ describe('machineFacts', () => {
     await new Promise<void>((resolve) => setImmediate(resolve));
     expect(facts).toBeUndefined();
     clock.tick(1);
-    await until(() => facts !== undefined);
+    await soon(() => facts !== undefined);
     expect(facts).toEqual({
       hostname: 'hypervisor-01.local',
       address: '127.0.0.1',

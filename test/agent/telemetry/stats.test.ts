@@ -3,8 +3,8 @@ import { MachineStats } from '../../../agent/index.ts';
 import { cpuPercent, parseProcStat } from '../../../agent/telemetry/cpu.ts';
 import { parseMemInfo } from '../../../agent/telemetry/memory.ts';
 import { statsSchema } from '../../../shared/index.ts';
+import { soon } from '../../support/soon.ts';
 import { fakeClock } from '../fake-clock.ts';
-import { until } from '../harness.ts';
 import { fakeMachine } from './fake-machine.ts';
 
 const meminfo = 'MemTotal:       268435456 kB\nMemFree:         1000 kB\nMemAvailable:   167772160 kB\n';
@@ -123,7 +123,7 @@ describe('MachineStats', () => {
     answers[1]?.(20);
     await flush();
     await read();
-    await until(() => answers.length === 3);
+    await soon(() => answers.length === 3);
     answers[2]?.(30);
     await flush();
     expect(await read()).toBe(30);

@@ -88,3 +88,32 @@ describe('a master that is replaced by hand', () => {
     await stop();
   });
 });
+
+describe('a master that is replaced while a hub takes its snapshot', () => {
+  it('[FAILOVER-6] is followed by its heir, and no node is missing', async () => {
+    const { url, stores, sentinels, stop } = await startSentinelTrio();
+    const store = await openStore({ url, keyPrefix: freshPrefix(), shards: 1 });
+    const ids = Array.from({ length: 1_000 }, (_, n) => `node-${n}`);
+    await Promise.all(ids.map((id) => done(store, registration({ id }))));
+    const [old, ...replicas] = stores;
+    await comesTo('both replicas have them', async () => {
+      const copies = await Promise.all(replicas.map((replica) => replica.cli('KEYS', '*:node:*')));
+      return copies.every((copy) => copy.split('\n').length === ids.length);
+    });
+    const { pages } = await store.snapshot(0);
+    const seen: string[] = [];
+    for await (const page of pages) {
+      if (seen.length === 0) {
+        await old?.kill();
+        await comesTo('the store is that of its heir', () => store.read('node-0').then(() => true));
+      }
+      seen.push(...page.map(({ node }) => node.id));
+    }
+    expect(new Set(seen)).toEqual(new Set(ids));
+    expect(await sentinels[0]?.cli('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'mymaster')).not.toContain(
+      String(old?.port),
+    );
+    await store.close();
+    await stop();
+  });
+});
