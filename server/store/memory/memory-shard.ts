@@ -25,25 +25,29 @@ import {
 /** More news than this and each heartbeat is looked at. */
 const MOST_NEWS = 20;
 
+/** All that is held of a node, in one object: it is there for every node of the fleet. */
 interface Held {
   record: NodeRecord;
   restored: boolean;
   /** The timing that the record's session was given since it registered. */
   timing: HeartbeatTiming | undefined;
+  /** When its heartbeat ends; long ago where there is none. */
+  beatsUntil: number;
+  /** What the heartbeat brought, as JSON. It ends with it. */
+  stats: string | undefined;
+  /** When its heartbeat is to be looked at. */
+  dueAt: number;
 }
 
-interface Heartbeat {
-  until: number;
-  stats: string | undefined;
-}
+/** Of a heartbeat that is not there. */
+const LONG_AGO = Number.NEGATIVE_INFINITY;
+const NEVER = Number.POSITIVE_INFINITY;
 
 /** One data set of one shard, in memory. Every method runs to its end at once, so nothing can come between. */
 export class MemoryShard {
   readonly #nodes = new Map<string, Held>();
   readonly #gone = new Map<string, { version: number; until: number }>();
-  readonly #beats = new Map<string, Heartbeat>();
-  readonly #due = new Map<string, number>();
-  #earliestDue = Number.POSITIVE_INFINITY;
+  #earliestDue = NEVER;
   /** Entry `n` of the log stands at index `n - #firstN`. */
   #log: LogEntry[] = [];
   #firstN = 1;
@@ -66,26 +70,30 @@ export class MemoryShard {
     const stored = this.read(change.id);
     if (stored.kind === 'node' && stored.record.changeId === change.record.changeId) return 'done';
     if (versionOf(stored) !== change.expected) return 'conflict';
-    if (change.onlyIfSilent && this.#liveBeat(change.id)) return 'still-beating';
+    const held = this.#nodes.get(change.id);
+    if (change.onlyIfSilent && held && this.#isBeating(held)) return 'still-beating';
     if (change.removed) this.#bury(change.id, change.event.seq);
-    else {
-      this.#write(change.record, false);
-      this.#setHeartbeat(change);
-    }
+    else this.#setHeartbeat(this.#write(change.record, false), change);
     this.#append(change.record, change.event);
     return 'done';
   }
 
-  #setHeartbeat({ id, heartbeat, look, record }: Change): void {
-    if (heartbeat === 'clear') this.#beats.delete(id);
-    if (heartbeat === 'set') {
-      this.#beats.set(id, {
-        until: this.now() + record.node.heartbeat.timeoutMs,
-        stats: this.#liveBeat(id)?.stats,
-      });
-    }
-    if (look === 'keep') return;
-    this.#lookAt(id, look === 'never' ? Number.POSITIVE_INFINITY : this.now() + look.afterMs);
+  #setHeartbeat(held: Held, { heartbeat, look, record }: Change): void {
+    if (heartbeat === 'clear') this.#still(held);
+    if (heartbeat === 'set') this.#beat(held, record.node.heartbeat.timeoutMs);
+    if (look !== 'keep') this.#lookAt(held, look === 'never' ? NEVER : this.now() + look.afterMs);
+  }
+
+  /** A heartbeat. What an earlier one brought stays while that one lasts. */
+  #beat(held: Held, ttlMs: number, stats?: string): void {
+    held.stats = stats ?? (this.#isBeating(held) ? held.stats : undefined);
+    held.beatsUntil = this.now() + ttlMs;
+  }
+
+  /** The heartbeat is over, and what it brought with it. */
+  #still(held: Held): void {
+    held.beatsUntil = LONG_AGO;
+    held.stats = undefined;
   }
 
   beat(beats: readonly Beat[], followed?: Position): Exclude<BeatAnswer, 'epoch'> {
@@ -93,33 +101,25 @@ export class MemoryShard {
     const returned: string[] = [];
     const changed = followed && this.#changedSince(followed);
     for (const { id, session, ttlMs, stats, vouched } of beats) {
-      const live = this.#liveBeat(id);
-      if (vouched && changed && !changed.has(id) && live) {
-        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? live.stats });
-        continue;
-      }
-      const stored = this.read(id);
-      if (stored.kind === 'node' && stored.record.session === session) {
-        this.#beats.set(id, { until: this.now() + ttlMs, stats: stats ?? live?.stats });
-        const { status } = stored.record.node;
+      const held = this.#nodes.get(id);
+      if (held && vouched && changed && !changed.has(id) && this.#isBeating(held)) {
+        this.#beat(held, ttlMs, stats);
+      } else if (held?.record.session === session) {
+        this.#beat(held, ttlMs, stats);
+        const { status } = held.record.node;
         if (status === 'unreachable' || status === 'offline') returned.push(id);
-      } else if (stored.kind === 'node') {
-        const { session: storedSession, sessionSeq: storedSessionSeq, node } = stored.record;
-        refused.push({
-          id,
-          session,
-          by: 'session',
-          storedSession,
-          storedSessionSeq,
-          storedVersion: node.seq,
-        });
-      } else if (stored.kind === 'gone') {
-        refused.push({ id, session, by: 'tombstone', storedVersion: stored.tombstone.version });
-      } else {
-        refused.push({ id, session, by: 'nothing' });
-      }
+      } else refused.push(this.#refusal(id, session));
     }
     return { refused, returned };
+  }
+
+  #refusal(id: string, session: string): RefusedBeat {
+    const stored = this.read(id);
+    if (stored.kind === 'nothing') return { id, session, by: 'nothing' };
+    const storedVersion = versionOf(stored);
+    if (stored.kind === 'gone') return { id, session, by: 'tombstone', storedVersion };
+    const { session: storedSession, sessionSeq: storedSessionSeq } = stored.record;
+    return { id, session, by: 'session', storedSession, storedSessionSeq, storedVersion };
   }
 
   /** The nodes that the log speaks of after a position; nothing where that cannot be told. */
@@ -134,29 +134,26 @@ export class MemoryShard {
     for (const { id, session, timing, ttlMs } of retimings) {
       const held = this.#nodes.get(id);
       if (held?.record.session === session) {
-        this.#nodes.set(id, { ...held, record: withTiming(held.record, timing), timing });
-        this.#shift(id, ttlMs);
+        held.record = withTiming(held.record, timing);
+        held.timing = timing;
+        this.#shift(held, ttlMs);
       } else refused.push(id);
     }
     return { refused };
   }
 
   /** The heartbeat that stands ends in so long. */
-  #shift(id: string, ttlMs: number): void {
-    const beat = this.#liveBeat(id);
-    if (!beat || ttlMs <= 0) return;
-    beat.until = this.now() + ttlMs;
-    const due = this.#due.get(id);
-    if (due !== undefined && due !== Number.POSITIVE_INFINITY && due > beat.until)
-      this.#lookAt(id, beat.until);
+  #shift(held: Held, ttlMs: number): void {
+    if (!this.#isBeating(held) || ttlMs <= 0) return;
+    held.beatsUntil = this.now() + ttlMs;
+    if (held.dueAt !== NEVER && held.dueAt > held.beatsUntil) this.#lookAt(held, held.beatsUntil);
   }
 
   lastBeat(id: string, timeoutMs: number): { at: number; stats: NodeStats } | undefined {
-    const beat = this.#liveBeat(id);
-    const countsMs = this.#nodes.get(id)?.timing?.timeoutMs ?? timeoutMs;
-    return (
-      beat && { at: beat.until - countsMs, stats: beat.stats === undefined ? {} : JSON.parse(beat.stats) }
-    );
+    const held = this.#nodes.get(id);
+    if (!held || !this.#isBeating(held)) return undefined;
+    const countsMs = held.timing?.timeoutMs ?? timeoutMs;
+    return { at: held.beatsUntil - countsMs, stats: held.stats === undefined ? {} : JSON.parse(held.stats) };
   }
 
   position(): Position {
@@ -172,11 +169,13 @@ export class MemoryShard {
     if (!Array.isArray(entries)) return { kind: 'gap', cause: entries };
     const overdue = look.limit > 0 ? this.#overdue().slice(look.skip, look.skip + look.limit) : [];
     const silent: SilentNode[] = [];
-    for (const { id, dueAt } of overdue) {
-      const beat = this.#liveBeat(id);
-      const held = this.#nodes.get(id);
-      if (beat) this.#lookAt(id, beat.until);
-      else if (held) silent.push({ record: held.record, dueAt });
+    for (const held of overdue) {
+      if (this.#isBeating(held)) {
+        this.#lookAt(held, held.beatsUntil);
+        continue;
+      }
+      this.#still(held);
+      silent.push({ record: held.record, dueAt: held.dueAt });
     }
     const looked = overdue.length;
     return {
@@ -219,14 +218,10 @@ export class MemoryShard {
       if (!stored.restored) return { lost, stored };
       if (stored.record.node.seq >= seq) return undefined;
     }
-    this.#write(record, true);
+    const held = this.#write(record, true);
     this.#append(record, event);
-    this.#lookAt(
-      id,
-      record.node.status === 'offline'
-        ? Number.POSITIVE_INFINITY
-        : this.now() + record.node.heartbeat.timeoutMs,
-    );
+    const { status, heartbeat } = record.node;
+    this.#lookAt(held, status === 'offline' ? NEVER : this.now() + heartbeat.timeoutMs);
     return undefined;
   }
 
@@ -238,18 +233,30 @@ export class MemoryShard {
     return undefined;
   }
 
-  #write(record: NodeRecord, restored: boolean): void {
+  #write(record: NodeRecord, restored: boolean): Held {
     const { id } = record.node;
-    const held = this.#nodes.get(id);
-    const timing = held?.record.session === record.session ? held.timing : undefined;
-    this.#nodes.set(id, { record: withTiming(record, timing), restored, timing });
     this.#gone.delete(id);
+    const held = this.#nodes.get(id);
+    if (!held) {
+      const fresh: Held = {
+        record,
+        restored,
+        timing: undefined,
+        beatsUntil: LONG_AGO,
+        stats: undefined,
+        dueAt: NEVER,
+      };
+      this.#nodes.set(id, fresh);
+      return fresh;
+    }
+    if (held.record.session !== record.session) held.timing = undefined;
+    held.record = withTiming(record, held.timing);
+    held.restored = restored;
+    return held;
   }
 
   #bury(id: string, version: number): void {
     this.#nodes.delete(id);
-    this.#due.delete(id);
-    this.#beats.delete(id);
     this.#gone.set(id, { version, until: this.now() + TOMBSTONE_MS });
     for (const [buried, { until }] of this.#gone) {
       if (until > this.now()) break;
@@ -278,26 +285,23 @@ export class MemoryShard {
     return this.#firstN + this.#log.length - 1;
   }
 
-  #liveBeat(id: string): Heartbeat | undefined {
-    const beat = this.#beats.get(id);
-    if (!beat || beat.until > this.now()) return beat;
-    this.#beats.delete(id);
-    return undefined;
+  #isBeating(held: Held): boolean {
+    return held.beatsUntil > this.now();
   }
 
-  #lookAt(id: string, at: number): void {
-    this.#due.set(id, at);
+  #lookAt(held: Held, at: number): void {
+    held.dueAt = at;
     this.#earliestDue = Math.min(this.#earliestDue, at);
   }
 
-  #overdue(): Array<{ id: string; dueAt: number }> {
+  #overdue(): Held[] {
     const now = this.now();
     if (this.#earliestDue > now) return [];
-    const overdue: Array<{ id: string; dueAt: number }> = [];
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const [id, dueAt] of this.#due) {
-      if (dueAt <= now) overdue.push({ id, dueAt });
-      if (dueAt < earliest) earliest = dueAt;
+    const overdue: Held[] = [];
+    let earliest = NEVER;
+    for (const held of this.#nodes.values()) {
+      if (held.dueAt <= now) overdue.push(held);
+      if (held.dueAt < earliest) earliest = held.dueAt;
     }
     this.#earliestDue = earliest;
     return overdue.sort((a, b) => a.dueAt - b.dueAt);
