@@ -25,7 +25,8 @@ const cpus = new Values<NonNullable<NodeFacts['cpu']>>();
 const memories = new Values<NonNullable<NodeFacts['memory']>>();
 const agents = new Values<NonNullable<NodeFacts['agent']>>();
 const timings = new Values<FleetNode['heartbeat']>();
-const noConditions: FleetNode['conditions'] = [];
+/** As it is with all parts, it must not be changed in place. */
+export const noConditions: FleetNode['conditions'] = [];
 
 /**
  * Lets facts that many machines have in common (labels, roles, processors …) be one object for all of them: of a

@@ -1,20 +1,29 @@
-/** A rate with a burst above it. Time is handed in, so that one clock reading serves a whole frame. */
+/** So many a millisecond, and a burst above that. */
+export interface Rate {
+  readonly perMs: number;
+  readonly burst: number;
+}
+
+/** What is left of a rate after a while in which nothing was taken. */
+export function refilled({ perMs, burst }: Rate, tokens: number, passedMs: number): number {
+  return Math.min(burst, tokens + passedMs * perMs);
+}
+
+/** What is left of a rate at any time. Time is handed in, so that one clock reading serves a whole frame. */
 export class TokenBucket {
-  readonly #perMs: number;
-  readonly #burst: number;
+  readonly #rate: Rate;
   #tokens: number;
   #at: number;
 
   constructor(perSecond: number, burst: number, now: number) {
-    this.#perMs = perSecond / 1_000;
-    this.#burst = burst;
+    this.#rate = { perMs: perSecond / 1_000, burst };
     this.#tokens = burst;
     this.#at = now;
   }
 
   /** Takes one token; false where none is left above the reserve. */
   take(now: number, reserve = 0): boolean {
-    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs);
+    this.#tokens = refilled(this.#rate, this.#tokens, now - this.#at);
     this.#at = now;
     if (this.#tokens < reserve + 1) return false;
     this.#tokens -= 1;

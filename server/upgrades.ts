@@ -4,6 +4,11 @@ import type { Duplex } from 'node:stream';
 /** Takes over a socket that asked to be upgraded. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
+/** Until the handler of an upgrade has its own listener, an error of the raw socket would end the process. */
+export function endOnError(this: Duplex): void {
+  this.destroy();
+}
+
 /** Answers an upgrade with a plain HTTP response and ends the socket. */
 export function refuseUpgrade(
   socket: Duplex,
@@ -38,8 +43,7 @@ export function refusesUpgrades(why: string): UpgradeHandler {
 /** Routes upgrades by path, exactly; an unknown path gets 404. */
 export function routeUpgrades(server: Server, routes: Readonly<Record<string, UpgradeHandler>>): void {
   server.on('upgrade', (request, socket, head) => {
-    // Until a handler has its own, an error of the raw socket would end the process.
-    socket.on('error', () => socket.destroy());
+    socket.on('error', endOnError);
     const path = (request.url ?? '').split('?', 1)[0]?.replace(/\/$/, '') ?? '';
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route) route(request, socket, head);

@@ -14,9 +14,10 @@ import {
 } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { LiveSession } from '../fleet/sessions.ts';
+import type { Link, LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
-import { TokenBucket } from '../token-bucket.ts';
+import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
+import { endOnError } from '../upgrades.ts';
 import type { Admission } from './admission.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
 import { FrameBoundary } from './frame-boundary.ts';
@@ -51,23 +52,34 @@ const PENDING_MESSAGES = 8;
 /** What an agent may leave unread before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 
+/** How many frames an agent may send. */
+const FRAMES: Rate = { perMs: LIMITS.framesPerSecond / 1_000, burst: LIMITS.framesBurst };
+
 /** The two first bytes of an empty ping from an agent, final and masked; the mask's four bytes follow. */
 const PING_HEAD = [0x89, 0x80] as const;
 const PING_BYTES = 6;
 /** An empty pong (RFC 6455, sections 5.5.2 and 5.5.3). */
 const PONG = Buffer.from([0x8a, 0x00]);
 
-/** The socket of one agent, from the upgrade to the close. Its state says which messages it may send. */
-export class AgentSocket extends WebSocket {
+type DataListener = (this: Duplex, chunk: Buffer) => void;
+const isDataListener = (listener: unknown): listener is DataListener => typeof listener === 'function';
+
+/**
+ * The socket of one agent, from the upgrade to the close. Its state says which messages it may send. There are tens
+ * of thousands of them, nearly all idle: what only some need at times is made when they need it.
+ */
+export class AgentSocket extends WebSocket implements Link {
   remoteAddress = '';
   lastReceivedAt = 0;
   #state: State = { kind: 'closed' };
   #context: AgentSocketContext | undefined;
-  #frames: TokenBucket | undefined;
+  /** Frames that it may send at once, as of `lastReceivedAt`. */
+  #frames = FRAMES.burst;
   #errors: TokenBucket | undefined;
   #pending = 0;
   #work: Promise<void> | undefined;
-  readonly #boundary = new FrameBoundary();
+  /** While a frame has come only in part. */
+  #begun: FrameBoundary | undefined;
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
   begin(context: AgentSocketContext, remoteAddress: string, socket: Duplex): void {
@@ -76,7 +88,8 @@ export class AgentSocket extends WebSocket {
     this.remoteAddress = remoteAddress;
     this.lastReceivedAt = now;
     this.#state = { kind: 'awaiting registration', since: now };
-    this.#frames = new TokenBucket(LIMITS.framesPerSecond, LIMITS.framesBurst, now);
+    // ws has its own by now.
+    socket.off('error', endOnError);
     this.on('error', onError);
     this.on('message', onMessage);
     this.on('ping', onPing);
@@ -90,17 +103,25 @@ export class AgentSocket extends WebSocket {
    * no parser and no stream of their own to be answered. Everything else goes on to ws as it came.
    */
   #takePings(socket: Duplex): void {
-    const toWs = socket.listeners('data');
-    socket.removeAllListeners('data');
+    const [toWs] = socket.listeners('data').filter(isDataListener);
+    if (!toWs) return;
+    // Not `removeAllListeners`: what Node makes of the socket's listeners then takes 700 bytes more.
+    socket.off('data', toWs);
     socket.on('data', (chunk: Buffer) => {
       const isPing = chunk.length === PING_BYTES && chunk[0] === PING_HEAD[0] && chunk[1] === PING_HEAD[1];
-      if (isPing && this.#boundary.here) {
+      if (isPing && !this.#begun) {
         if (this.#heartbeat() && this.#mayWrite()) socket.write(PONG);
       } else {
-        this.#boundary.passed(chunk);
-        for (const listener of toWs) listener.call(socket, chunk);
+        this.#passed(chunk);
+        toWs.call(socket, chunk);
       }
     });
+  }
+
+  #passed(chunk: Buffer): void {
+    const boundary = this.#begun ?? new FrameBoundary();
+    boundary.passed(chunk);
+    this.#begun = boundary.here ? undefined : boundary;
   }
 
   get live(): boolean {
@@ -200,8 +221,9 @@ export class AgentSocket extends WebSocket {
   /** Counts a frame; one too many ends the session. */
   #admits(now: number): boolean {
     if (this.readyState !== WebSocket.OPEN || this.#state.kind === 'closed') return false;
+    this.#frames = refilled(FRAMES, this.#frames, now - this.lastReceivedAt) - 1;
     this.lastReceivedAt = now;
-    if (this.#frames?.take(now)) return true;
+    if (this.#frames >= 0) return true;
     this.end(CLOSE.protocol, `more than ${LIMITS.framesPerSecond} frames a second`);
     return false;
   }
@@ -220,12 +242,7 @@ export class AgentSocket extends WebSocket {
         break;
       case 'stats':
         if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
-        else
-          this.#context?.fleet.registrar.stats(
-            this.#state.session,
-            message.stats,
-            JSON.stringify(message.stats),
-          );
+        else this.#context?.fleet.registrar.stats(this.#state.session, message.stats, now);
         break;
       case 'register':
         this.#register(message, now);
@@ -249,12 +266,7 @@ export class AgentSocket extends WebSocket {
   }
 
   async #firstRegister(message: Register): Promise<void> {
-    const link = {
-      remoteAddress: this.remoteAddress,
-      end: (code: CloseCode) => this.end(code),
-      tell: (timing: HeartbeatTiming) => this.#tell(timing),
-    };
-    const outcome = await this.#context?.fleet.registrar.register(message, link);
+    const outcome = await this.#context?.fleet.registrar.register(message, this);
     if (outcome?.kind !== 'registered') {
       this.#sendAway();
       return;
@@ -316,7 +328,7 @@ export class AgentSocket extends WebSocket {
   }
 
   /** The agent is to beat otherwise from now on. Not before it has the answer to its registration. */
-  #tell({ intervalMs, timeoutMs }: HeartbeatTiming): boolean {
+  tell({ intervalMs, timeoutMs }: HeartbeatTiming): boolean {
     if (this.#state.kind !== 'live') return false;
     this.#send({ type: 'heartbeat', intervalMs, timeoutMs });
     return true;

@@ -22,7 +22,6 @@ export type Decoded = Register | StatsMessage | Deregister | BadMessage;
 /** The envelope `{"type":"stats","stats":…}` around the stats themselves. */
 const STATS_ENVELOPE_BYTES = 64;
 
-const typed = z.object({ type: z.string() });
 /** Stats come all the time, and registrations in storms: their schemas are compiled. */
 const stats = z.compile(statsMessageSchema, { strict: true });
 const register = z.compile(registerSchema, { strict: true });
@@ -35,10 +34,10 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
   } catch {
     return { type: 'bad', code: 'bad_json', message: 'the frame is not JSON' };
   }
-  const envelope = typed.safeParse(value);
-  if (!envelope.success)
+  const type = typeOf(value);
+  if (type === undefined)
     return { type: 'bad', code: 'bad_json', message: 'a message is an object with a "type"' };
-  switch (envelope.data.type) {
+  switch (type) {
     case 'stats':
       if (frame.length > LIMITS.statsBytes + STATS_ENVELOPE_BYTES) {
         return {
@@ -57,10 +56,17 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
       return {
         type: 'bad',
         code: 'unknown_type',
-        message: `there is no message of type ${JSON.stringify(envelope.data.type.slice(0, 64))}`,
+        message: `there is no message of type ${JSON.stringify(type.slice(0, 64))}`,
         path: 'type',
       };
   }
+}
+
+/** The `type` of a message; nothing where it is not an object, or has none. */
+function typeOf(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !('type' in value))
+    return undefined;
+  return typeof value.type === 'string' ? value.type : undefined;
 }
 
 interface Reader<T> {

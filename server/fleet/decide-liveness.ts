@@ -119,11 +119,14 @@ const byType = (a: Condition, b: Condition): number => (a.type < b.type ? -1 : a
 /** True where two reports say the same; the order in which they say it does not matter. */
 export function sameConditions(a: readonly Condition[], b: readonly Condition[]): boolean {
   if (a.length !== b.length) return false;
-  const key = ({ type, status, message }: Condition): string => JSON.stringify([type, status, message]);
-  const others = b.toSorted(byType);
-  return a.toSorted(byType).every((condition, index) => {
-    const other = others[index];
-    return other !== undefined && key(condition) === key(other);
+  // Nearly always an agent says the same as before, in the order of the record.
+  return sameInOrder(a, b) || sameInOrder(a.toSorted(byType), b.toSorted(byType));
+}
+
+function sameInOrder(a: readonly Condition[], b: readonly Condition[]): boolean {
+  return a.every(({ type, status, message }, index) => {
+    const other = b[index];
+    return other?.type === type && other.status === status && other.message === message;
   });
 }
 

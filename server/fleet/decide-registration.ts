@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Connection, FleetNode, HeartbeatTiming, NodeFacts, Reason } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
+import { noConditions } from '../shared-parts.ts';
 import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp } from './transition.ts';
 
@@ -24,7 +25,7 @@ export function decideRegistration(stored: Stored, registration: Registration, s
   const seq = versionOf(stored) + 1;
   const old = stored.kind === 'node' ? stored.record : undefined;
   const reason = old ? returnReason(old, instanceId) : 'registered';
-  const conditions = old?.node.conditions ?? [];
+  const conditions = old?.node.conditions ?? noConditions;
   const status = contactStatus(conditions);
   // What the agent said comes last: adding fields to a copy costs V8 fifty times as much as copying them in.
   const node: FleetNode = {

@@ -11,6 +11,7 @@ import {
   type Stored,
   withTiming,
 } from '../store/fleet-store.ts';
+import { newChangeId } from './change-id.ts';
 import type { FleetContext } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
@@ -67,7 +68,7 @@ export class Guardian {
     );
     this.#context.heartbeats.drop(session);
     this.#context.sessions.detach(session);
-    session.end(code);
+    session.link.end(code);
   }
 
   async #returned(id: string): Promise<void> {
@@ -165,7 +166,7 @@ export class Guardian {
     const { store, storeNow, log } = this.#context;
     const { id, connection } = node.record.node;
     const hubIsGone = connection !== null && !hubs.has(connection.hubId);
-    const change = decideSilence(node, hubIsGone, { now: storeNow(), changeId: crypto.randomUUID() });
+    const change = decideSilence(node, hubIsGone, { now: storeNow(), changeId: newChangeId() });
     if (!change) return false;
     const outcome = await store.commit(change);
     if (outcome !== 'done') return outcome === 'conflict';

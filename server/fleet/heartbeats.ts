@@ -1,3 +1,4 @@
+import type { NodeStats } from '../../shared/index.ts';
 import type { Beat, BeatAnswer, FleetStore, Position } from '../store/fleet-store.ts';
 import type { LiveSession } from './sessions.ts';
 
@@ -13,8 +14,8 @@ export class Heartbeats {
     this.#waiting = Array.from({ length: shards }, () => []);
   }
 
-  /** Notes a heartbeat, with stats as JSON where it brought some. */
-  note(session: LiveSession, now: number, stats?: string): void {
+  /** Notes a heartbeat, with stats where it brought some. */
+  note(session: LiveSession, now: number, stats?: NodeStats): void {
     session.lastBeatAt = now;
     if (stats !== undefined) session.waitingStats = stats;
     if (session.beatWaits) return;
@@ -41,23 +42,20 @@ export class Heartbeats {
     const taken = this.#waiting[shard];
     if (!taken || taken.length === 0) return undefined;
     this.#waiting[shard] = [];
-    const sessions: LiveSession[] = [];
-    const beats: Beat[] = [];
-    for (const session of taken) {
-      const beat = takeBeat(session, now);
-      if (!beat) continue;
-      sessions.push(session);
-      beats.push(beat);
-    }
+    const beats = taken.map((session) => takeBeat(session, now)).filter((beat) => beat !== undefined);
     if (beats.length === 0) return undefined;
-    const checks = toBeChecked(sessions);
+    const checks = toBeChecked(beats);
     try {
-      const answer = await store.beat(shard, beats, followed);
-      if (answer === 'epoch') this.#putBack(shard, sessions, beats);
+      const answer = await store.beat(
+        shard,
+        beats.map(({ beat }) => beat),
+        followed,
+      );
+      if (answer === 'epoch') this.#putBack(shard, beats);
       else noteChecked(checks, answer);
       return answer;
     } catch (error) {
-      this.#putBack(shard, sessions, beats);
+      this.#putBack(shard, beats);
       throw error;
     }
   }
@@ -67,10 +65,10 @@ export class Heartbeats {
     for (const session of sessions) session.doubts += 1;
   }
 
-  #putBack(shard: number, sessions: readonly LiveSession[], beats: readonly Beat[]): void {
-    for (const [index, session] of sessions.entries()) {
+  #putBack(shard: number, beats: readonly TakenBeat[]): void {
+    for (const { session, stats } of beats) {
       if (session.ended) continue;
-      session.waitingStats ??= beats[index]?.stats;
+      session.waitingStats ??= stats;
       if (session.beatWaits) continue;
       session.beatWaits = true;
       this.#waiting[shard]?.push(session);
@@ -78,8 +76,15 @@ export class Heartbeats {
   }
 }
 
+/** A heartbeat on its way to the store, with what is to be put back where it does not arrive. */
+interface TakenBeat {
+  session: LiveSession;
+  stats: NodeStats | undefined;
+  beat: Beat;
+}
+
 /** The waiting heartbeat of a session, or nothing where it closed or is too old to count. */
-function takeBeat(session: LiveSession, now: number): Beat | undefined {
+function takeBeat(session: LiveSession, now: number): TakenBeat | undefined {
   if (!session.beatWaits || session.ended) return undefined;
   session.beatWaits = false;
   const stats = session.waitingStats;
@@ -88,15 +93,15 @@ function takeBeat(session: LiveSession, now: number): Beat | undefined {
   if (ttlMs <= 0) return undefined;
   const vouched = session.checkedAt === session.doubts;
   const beat: Beat = { id: session.nodeId, session: session.session, ttlMs, vouched };
-  if (stats !== undefined) beat.stats = stats;
-  return beat;
+  if (stats !== undefined) beat.stats = JSON.stringify(stats);
+  return { session, stats, beat };
 }
 
 /** Sessions whose heartbeats go to be checked, with their doubts now: what is heard meanwhile is a new doubt. */
-function toBeChecked(sessions: readonly LiveSession[]): Array<{ session: LiveSession; doubts: number }> {
-  return sessions
-    .filter(({ checkedAt, doubts }) => checkedAt !== doubts)
-    .map((session) => ({ session, doubts: session.doubts }));
+function toBeChecked(beats: readonly TakenBeat[]): Array<{ session: LiveSession; doubts: number }> {
+  return beats
+    .filter(({ beat }) => !beat.vouched)
+    .map(({ session }) => ({ session, doubts: session.doubts }));
 }
 
 /** The store took these heartbeats: from now on the hub vouches for the sessions, until it hears of their nodes. */

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import {
   agreeTiming,
   CLOSE,
-  type CloseCode,
   type Connection,
   type HeartbeatTiming,
   type NodeStats,
@@ -19,19 +18,11 @@ import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { nodeIdOf } from './identity.ts';
-import type { LiveSession } from './sessions.ts';
+import type { Link, LiveSession } from './sessions.ts';
 import { type Decide, type Settled, settle } from './settle.ts';
 
 /** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
 const WAITING_CLOSES = 100_000;
-
-/** The socket of an agent, as far as the fleet needs to know it. */
-export interface Link {
-  remoteAddress: string;
-  end: (code: CloseCode) => void;
-  /** Tells the agent another timing. False where it cannot be told now, such as before its registration is answered. */
-  tell: (timing: HeartbeatTiming) => boolean;
-}
 
 export type RegisterOutcome =
   | { kind: 'registered'; session: LiveSession; reply: Registered }
@@ -68,8 +59,7 @@ export class Registrar {
       session: record.session,
       shard: this.#context.store.shardOf(id),
       connection: registration.connection,
-      end: link.end,
-      tell: link.tell,
+      link,
       timing: registration.timing,
       told: registration.timing,
       askedIntervalMs: message.heartbeat?.intervalMs,
@@ -83,7 +73,7 @@ export class Registrar {
       leaving: false,
       ended: false,
     };
-    sessions.attach(session)?.end(CLOSE.superseded);
+    sessions.attach(session)?.link.end(CLOSE.superseded);
     this.#tell(change);
     await view.waitFor(id, event.seq);
     const reply = this.#reply(change, event.type === 'reregistered', session.told);
@@ -167,8 +157,8 @@ export class Registrar {
   }
 
   /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
-  stats(session: LiveSession, stats: NodeStats, json: string): void {
-    this.#context.heartbeats.note(session, this.#context.clock.now(), json);
+  stats(session: LiveSession, stats: NodeStats, now: number = this.#context.clock.now()): void {
+    this.#context.heartbeats.note(session, now, stats);
     // What an earlier instance reported lasts until this one's first word on its health.
     const conditions = stats.conditions ?? (session.conditionsInherited ? [] : undefined);
     session.conditionsInherited = false;

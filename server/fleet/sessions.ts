@@ -1,5 +1,14 @@
-import type { CloseCode, Connection, HeartbeatTiming } from '../../shared/index.ts';
+import type { CloseCode, Connection, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
 import type { NodeRecord } from '../store/fleet-store.ts';
+
+/** The socket of an agent, as far as the fleet needs to know it. */
+export interface Link {
+  readonly remoteAddress: string;
+  /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
+  end(code: CloseCode): void;
+  /** Tells the agent another timing. False where it cannot be told now, such as before its registration is answered. */
+  tell(timing: HeartbeatTiming): boolean;
+}
 
 /**
  * A registered agent whose socket this hub holds. One object for the life of the session; the hot path only
@@ -10,10 +19,7 @@ export interface LiveSession {
   readonly session: string;
   readonly shard: number;
   connection: Connection;
-  /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
-  readonly end: (code: CloseCode) => void;
-  /** Tells the agent another timing. False where it cannot be told now. */
-  readonly tell: (timing: HeartbeatTiming) => boolean;
+  readonly link: Link;
   /** By which it is judged: what its record says, never a shorter timeout than its agent knows. */
   timing: HeartbeatTiming;
   /** What its agent was told last. */
@@ -26,8 +32,8 @@ export interface LiveSession {
   lastBeatAt: number;
   /** A heartbeat waits to be written. */
   beatWaits: boolean;
-  /** The newest stats that wait to be written, as JSON. */
-  waitingStats: string | undefined;
+  /** The newest stats that wait to be written. */
+  waitingStats: NodeStats | undefined;
   /** How often something was heard of this node that its next heartbeat has to be checked for. */
   doubts: number;
   /** `doubts` when the store last took a checked heartbeat: while they are equal, heartbeats are vouched for. */

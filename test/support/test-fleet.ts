@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../server/clock.ts';
 import { Fleet, type FleetOptions } from '../../server/fleet/fleet.ts';
-import type { Link, RegisterOutcome } from '../../server/fleet/registrar.ts';
-import type { LiveSession } from '../../server/fleet/sessions.ts';
+import type { RegisterOutcome } from '../../server/fleet/registrar.ts';
+import type { Link, LiveSession } from '../../server/fleet/sessions.ts';
 import { silentLog } from '../../server/log.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import {
@@ -72,5 +72,5 @@ export async function registerAgent(fleet: Fleet, message: Register = registerMe
 
 /** Sends stats as a socket would. */
 export function sendStats(fleet: Fleet, session: LiveSession, stats: NodeStats): void {
-  fleet.registrar.stats(session, stats, JSON.stringify(stats));
+  fleet.registrar.stats(session, stats);
 }
