@@ -9,7 +9,7 @@ export interface Log {
 }
 
 /** A log that says nothing. */
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silentLog };
+export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** A log whose lines all carry these fields. */
 export function logWith(log: Log, bound: Readonly<Record<string, unknown>>): Log {
