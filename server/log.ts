@@ -9,7 +9,15 @@ export interface Log {
 }
 
 /** A log that says nothing. */
-export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} };
+export const silentLog: Log = {
+  debug() {},
+  info() {},
+  warn() {},
+  error() {},
+  child() {
+    return this;
+  },
+};
 
 /** A log whose lines all carry these fields. */
 export function logWith(log: Log, bound: Readonly<Record<string, unknown>>): Log {

@@ -27,7 +27,7 @@ import {
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
 import { batchesOf } from './batches.ts';
-import { type Batch, CommitQueue } from './commit-queue.ts';
+import { CommitQueue, type Share } from './commit-queue.ts';
 import { GatheredCalls } from './gathered-calls.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
@@ -84,6 +84,7 @@ export class RedisStore implements FleetStore {
   readonly #beats: GatheredCalls;
   /** By shard: the name of the data set that was attached; '' before. */
   readonly #epochs: string[];
+  /** By shard: one for all of them on one server, for a call may be of many. */
   readonly #commits: CommitQueue[];
   readonly #own = new OwnChanges();
 
@@ -100,15 +101,15 @@ export class RedisStore implements FleetStore {
     this.#logger = logger;
     this.#logEntries = String(logEntries);
     this.#epochs = Array.from({ length: shards }, () => '');
-    this.#commits = Array.from(
-      { length: shards },
-      (_, shard) =>
-        new CommitQueue((batch) => this.#commitAll(shard, batch), {
-          clock,
-          // A call may take as long as it may; only a row of slow ones means that Redis is too far behind.
-          sentWithinMs: 5 * commandTimeoutMs,
-        }),
-    );
+    const newQueue = (ofShards: number) =>
+      new CommitQueue((shares) => this.#commitAll(shares), {
+        clock,
+        // A call may take as long as it may; only a row of slow ones means that Redis is too far behind.
+        sentWithinMs: 5 * commandTimeoutMs,
+        shards: ofShards,
+      });
+    const one = newQueue(shards);
+    this.#commits = Array.from({ length: shards }, () => (this.#isCluster ? newQueue(1) : one));
     this.#link = new RedisLink({
       target,
       channel: this.#keys.bell,
@@ -179,20 +180,22 @@ export class RedisStore implements FleetStore {
     const queue = this.#commits[shard];
     if (!queue) throw new RangeError(`there is no shard ${shard}`);
     this.#own.remember(change);
-    const outcome = await queue.commit(change, this.#epoch(shard));
+    const outcome = await queue.commit(change, shard, this.#epoch(shard));
     if (outcome !== 'done') this.#own.forget(change);
     return outcome;
   }
 
-  async #commitAll(shard: number, { epoch: attached, changes, args }: Batch) {
-    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
-    return this.#link.run(shard, async (client) => {
-      const reply = await client.fleetCommits(
-        ...[epoch, deadlines, events, absent, attached, prefix],
-        ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
-        ...args,
-      );
-      const outcomes = toOutcomes(reply, changes);
+  async #commitAll(shares: readonly Share[]): Promise<Array<CommitOutcome | Error>> {
+    const keys: string[] = [];
+    const args: Array<string | number> = [this.#logEntries, TOMBSTONE_MS, this.#keys.bell];
+    for (const { shard, epoch: attached, changes, args: ofChanges } of shares) {
+      const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
+      keys.push(epoch, deadlines, events, absent);
+      args.push(attached, prefix, shard, changes);
+      for (const word of ofChanges) args.push(word);
+    }
+    return this.#link.run(shares[0]?.shard ?? 0, async (client) => {
+      const outcomes = toOutcomes(await client.fleetCommits(keys.length, ...keys, ...args));
       // A Redis that refuses all of them is as good as none.
       if (outcomes.every((outcome) => outcome instanceof Error)) throw outcomes[0];
       return outcomes;
@@ -256,8 +259,8 @@ export class RedisStore implements FleetStore {
 
   onBell(listener: (shard: number) => void): () => void {
     return this.#link.onBell((payload) => {
-      const shard = Number(payload);
-      if (Number.isInteger(shard) && shard >= 0 && shard < this.shards) listener(shard);
+      for (const shard of payload.split(',').map(Number))
+        if (Number.isInteger(shard) && shard >= 0 && shard < this.shards) listener(shard);
     });
   }
 

@@ -30,11 +30,10 @@ export function changeArguments(change: Change): string[] {
   ];
 }
 
-/** The answer of `commits` to so many changes: what became of each, or why Redis refused it. */
-export function toOutcomes(reply: unknown, changes: number): Array<CommitOutcome | Error> {
-  if (reply === 'epoch') return Array.from({ length: changes }, () => 'epoch');
+/** The answer of `commits`: what became of each change, or why Redis refused it. */
+export function toOutcomes(reply: unknown): Array<CommitOutcome | Error> {
   return asList(reply).map((outcome) =>
-    outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating'
+    outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating' || outcome === 'epoch'
       ? outcome
       : new Error(asText(outcome)),
   );

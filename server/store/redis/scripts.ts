@@ -8,7 +8,7 @@ import type { Result } from 'ioredis';
 const files = {
   fleetAttach: 'attach-2',
   fleetRead: 'read-3',
-  fleetCommits: 'commits-4',
+  fleetCommits: 'commits-n',
   fleetBeat: 'beat-n',
   fleetRetime: 'retime-3',
   fleetStats: 'stats-2',

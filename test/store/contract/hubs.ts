@@ -41,6 +41,16 @@ export function hubsContract(create: CreateFleet): void {
   describe('the doorbell', () => {
     const setting = freshFleet(create);
 
+    it('rings for every shard that commits asked for together have changed', async () => {
+      const { store, fleet } = setting();
+      const other = await fleet.join();
+      const heard = new Set<number>();
+      other.onBell((shard) => heard.add(shard));
+      const ids = Array.from({ length: 4 * store.shards }, (_, n) => `n-${n}`);
+      await Promise.all(ids.map((id) => done(store, registration({ id }))));
+      await fleet.until(async () => ids.every((id) => heard.has(store.shardOf(id))));
+    });
+
     it('rings at every hub for a commit and for a restore, until it is no longer listened to', async () => {
       const { store, fleet } = setting();
       const other = await fleet.join();

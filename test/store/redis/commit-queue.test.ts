@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type CommitOutcome, StoreAwayError } from '../../../server/store/fleet-store.ts';
-import { type Batch, CommitQueue } from '../../../server/store/redis/commit-queue.ts';
+import { CommitQueue, type Share } from '../../../server/store/redis/commit-queue.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { registration } from '../../support/fixtures.ts';
 
@@ -9,22 +9,27 @@ type Outcomes = Array<CommitOutcome | Error>;
 /** A Redis that answers when it is told to. */
 function harness() {
   const clock = new FakeClock();
-  const calls: Array<Batch & { answer: (outcomes?: Outcomes) => void; fail: () => void }> = [];
+  const calls: Array<{
+    shares: readonly Share[];
+    answer: (outcomes?: Outcomes) => void;
+    fail: () => void;
+  }> = [];
+  const sizeOf = (shares: readonly Share[]) => shares.reduce((sum, { changes }) => sum + changes, 0);
   const queue = new CommitQueue(
-    (batch) =>
+    (shares) =>
       new Promise<Outcomes>((resolve, reject) => {
-        const done = (): Outcomes => Array.from({ length: batch.changes }, () => 'done');
+        const done = (): Outcomes => Array.from({ length: sizeOf(shares) }, () => 'done');
         calls.push({
-          ...batch,
+          shares,
           answer: (outcomes = done()) => resolve(outcomes),
           fail: () => reject(new StoreAwayError('no answer')),
         });
       }),
-    { clock, sentWithinMs: 10_000 },
+    { clock, sentWithinMs: 10_000, shards: 1 },
   );
-  const ask = (id: string, epoch = 'e', bytes = 0) =>
-    queue.commit(registration({ id, facts: { metadata: { note: 'x'.repeat(bytes) } } }), epoch);
-  return { clock, calls, ask, sizes: () => calls.map(({ changes }) => changes) };
+  const ask = (id: string, { shard = 0, epoch = 'e', bytes = 0 } = {}) =>
+    queue.commit(registration({ id, facts: { metadata: { note: 'x'.repeat(bytes) } } }), shard, epoch);
+  return { clock, calls, ask, sizes: () => calls.map(({ shares }) => sizeOf(shares)) };
 }
 
 const many = (count: number): string[] => Array.from({ length: count }, (_, n) => `n-${n}`);
@@ -50,7 +55,7 @@ describe('the queue of commits', () => {
 
   it('bounds a call by changes and by bytes, but takes one however large', async () => {
     const { clock, calls, ask, sizes } = harness();
-    const all = [...many(300).map((id) => ask(id)), ask('large', 'e', 300_000), ask('small')];
+    const all = [...many(300).map((id) => ask(id)), ask('large', { bytes: 300_000 }), ask('small')];
     for (let turn = 0; turn < 6; turn += 1) {
       await clock.settle();
       calls[turn]?.answer();
@@ -82,15 +87,37 @@ describe('the queue of commits', () => {
     expect(await b).toBe('done');
   });
 
+  it('sends changes of all shards in one call, those of a shard in their order', async () => {
+    const { clock, calls, ask } = harness();
+    const asked = [
+      ...[ask('a', { shard: 3 }), ask('b', { shard: 5 }), ask('c', { shard: 3 }), ask('d', { shard: 1 })],
+      ...[ask('e', { shard: 5 }), ask('f', { shard: 3 })],
+    ];
+    await clock.settle();
+    expect(calls).toHaveLength(1);
+    const shares = calls[0]?.shares ?? [];
+    expect(shares.map(({ shard, changes }) => [shard, changes])).toEqual([
+      [3, 3],
+      [5, 2],
+      [1, 1],
+    ]);
+    const ids = shares.map(({ args }) => args.filter((word) => /^[a-f]$/.test(word)));
+    expect(ids).toEqual([['a', 'c', 'f'], ['b', 'e'], ['d']]);
+    calls[0]?.answer(['done', 'conflict', 'done', 'epoch', 'done', 'still-beating']);
+    const outcomes = ['done', 'epoch', 'conflict', 'still-beating', 'done', 'done'];
+    expect(await Promise.all(asked)).toEqual(outcomes);
+  });
+
   it('keeps changes of different data sets apart', async () => {
     const { clock, calls, ask } = harness();
-    const all = [ask('a', 'old'), ask('b', 'old'), ask('c', 'new')];
+    const all = [ask('a', { epoch: 'old' }), ask('b', { epoch: 'new' }), ask('c', { epoch: 'old' })];
     await clock.settle();
-    calls[0]?.answer(['epoch', 'epoch']);
-    await clock.settle();
-    calls[1]?.answer();
-    expect(await Promise.all(all)).toEqual(['epoch', 'epoch', 'done']);
-    expect(calls.map(({ epoch }) => epoch)).toEqual(['old', 'new']);
+    expect(calls[0]?.shares.map(({ epoch, changes }) => [epoch, changes])).toEqual([
+      ['old', 2],
+      ['new', 1],
+    ]);
+    calls[0]?.answer(['epoch', 'epoch', 'done']);
+    expect(await Promise.all(all)).toEqual(['epoch', 'done', 'epoch']);
   });
 
   it('gives up what could not be sent in time, and takes no more than it can hold', async () => {

@@ -138,4 +138,16 @@ describe('the keys in Redis', () => {
     await done(store, registration({ id: 'b' }));
     await store.close();
   });
+
+  it('take the commits of one turn over all shards in one call, each shard with its own data set', async () => {
+    const { store, keyOf } = await setUp();
+    const changes = Array.from({ length: 100 }, (_, n) => registration({ id: `node-${n}` }));
+    const lost = store.shardOf('node-0');
+    await redis.cli('SET', keyOf('node-0', 'epoch'), 'another');
+    const before = await scriptCalls();
+    const outcomes = await Promise.all(changes.map((change) => store.commit(change)));
+    expect((await scriptCalls()) - before).toBe(1);
+    expect(outcomes).toEqual(changes.map(({ id }) => (store.shardOf(id) === lost ? 'epoch' : 'done')));
+    await store.close();
+  });
 });
