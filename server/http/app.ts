@@ -22,6 +22,8 @@ import { summaryRoute } from './summary.ts';
 
 /** How long a client may take to send a request, and to read an answer, without a sign of life. */
 const IO_TIMEOUT_MS = 15_000;
+/** How often it is looked whether somebody took too long to send a request. */
+const REQUESTS_LOOK_MS = 5_000;
 /** How long a connection without a request is kept. */
 const IDLE_TIMEOUT_MS = 60_000;
 /** Bytes of a request's body. */
@@ -61,7 +63,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   const app = Fastify({
     bodyLimit: BODY_BYTES,
     requestTimeout: IO_TIMEOUT_MS,
-    connectionTimeout: IO_TIMEOUT_MS,
+    http: { headersTimeout: IO_TIMEOUT_MS, connectionsCheckingInterval: REQUESTS_LOOK_MS },
     keepAliveTimeout: IDLE_TIMEOUT_MS,
     forceCloseConnections: 'idle',
     // Ids may be longer than the default of 100, and escaped. No route has a pattern that length could slow down.
@@ -71,6 +73,8 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
       void sendProblem(reply, new Problem('invalid', 'the path is not valid')),
   });
   app.removeContentTypeParser('text/plain');
+  // Not `connectionTimeout`: the timer that it gives every connection would stay with the socket of each agent.
+  app.server.prependListener('request', ({ socket }) => socket.setTimeout(IO_TIMEOUT_MS));
   const gate = new Gate(app);
   guardDoors(app, access, role);
   const allowedAt = rememberRoutes(app);

@@ -1,3 +1,4 @@
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { registerAgent, registerMessage } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
@@ -307,6 +308,22 @@ describe('the API', () => {
     release();
     expect((await inFlight).status).toBe(200);
     await drained;
+  });
+
+  it('a client that sends or reads nothing more is given up; a connection without a request has no timer', async () => {
+    const api = await start();
+    const { server } = api.face.app;
+    const came = new Promise<Socket>((resolve) => void server.once('connection', resolve));
+    const client = connect(Number(new URL(api.url).port), '127.0.0.1');
+    const connection = await came;
+    expect(connection.timeout ?? 0).toBe(0);
+    client.write(
+      'POST /api/v1/nodes HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{',
+    );
+    await until('the request has a timer', () => connection.timeout === 15_000);
+    client.destroy();
+    // What ends the others: who sends no whole head, or no whole request, in time.
+    expect([server.headersTimeout, server.requestTimeout]).toEqual([15_000, 15_000]);
   });
 
   it('[API-65] GET / names what there is, /docs reads without a token, and without anything from elsewhere', async () => {
