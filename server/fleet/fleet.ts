@@ -247,10 +247,11 @@ export class Fleet {
       shard,
       { store, clock, log, view, slices: this.slices, shortestTimeoutMs: timing.timeoutMs },
       {
-        lost: (of, viewIsWhole) => {
+        lost: (of, { viewIsWhole, missedSome }) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));
           // The leases may be gone with the rest, and a hub without one looks dead to the others.
           this.presence.renewNow();
+          if (missedSome) this.pacing.mayHaveMoved(this.sessions.ofShard(of));
           return this.#guardian.lost(of, viewIsWhole);
         },
         merge: (unmerged) => this.#guardian.merge(unmerged),

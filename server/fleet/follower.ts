@@ -26,10 +26,18 @@ const IDLE_MS = 200;
 /** A look that took longer than this, or came later, means that something stalled. */
 export const STALL_MS = 1_000;
 
+/** How well this hub knew a shard when the shard lost its data. */
+export interface Heard {
+  /** The view held all of it, up to the newest entry that was read. */
+  viewIsWhole: boolean;
+  /** Its log was not read for a while, so that registrations elsewhere may have been lost unheard. */
+  missedSome: boolean;
+}
+
 /** What the follower asks of the hub around it. */
 export interface FollowerDuties {
   /** What this hub knows of the shard, when the store lost data: to be put back. */
-  lost: (shard: number, viewIsWhole: boolean) => LostNode[];
+  lost: (shard: number, heard: Heard) => LostNode[];
   /** Merges what the store holds otherwise than we knew. */
   merge: (unmerged: Awaited<ReturnType<FleetStore['restore']>>) => Promise<void>;
   /** The shard was loaded: its log is followed from here on, and nothing is told of what came before. */
@@ -77,6 +85,8 @@ export class Follower {
   #nextLookAt = 0;
   /** When the newest look began. */
   #lookedAt = Number.NEGATIVE_INFINITY;
+  /** When the newest look began that read the log to its end. */
+  #heardAt = Number.NEGATIVE_INFINITY;
 
   readonly #store: FleetStore;
   readonly #view: FleetView;
@@ -283,7 +293,8 @@ export class Follower {
       this.#duties.followed(entry);
     }
     phase.caughtUp = !news.moreLogged;
-    if (!phase.caughtUp) this.#again = true;
+    if (phase.caughtUp) this.#heardAt = this.#lookedAt;
+    else this.#again = true;
     if (news.looked > 0) await this.#judge(news);
     else this.#rest(news);
   }
@@ -314,7 +325,9 @@ export class Follower {
   #loses(why: string): void {
     if (this.#phase.kind === 'lost') return;
     this.storeSince = Number.POSITIVE_INFINITY;
-    this.#phase = { kind: 'lost', why, waiting: this.#duties.lost(this.shard, this.#viewIsWhole) };
+    const missedSome = this.#clock.now() - this.#heardAt > STALL_MS;
+    const waiting = this.#duties.lost(this.shard, { viewIsWhole: this.#viewIsWhole, missedSome });
+    this.#phase = { kind: 'lost', why, waiting };
     this.#again = true;
     void this.wake();
   }

@@ -32,7 +32,7 @@ export class Pacing {
   /** How far this round has come, and how many sessions of it are due but not yet looked at. */
   #round: IterableIterator<LiveSession> | undefined;
   #owed = 0;
-  /** Sessions whose agents were told a shorter interval than counts. */
+  /** Sessions whose agents beat in a shorter interval than counts, as far as this hub knows. */
   readonly #easing = new Map<LiveSession, Rhythm>();
   #tooMany = false;
   #end: Cancel = () => {};
@@ -100,6 +100,21 @@ export class Pacing {
     const sessions = [...this.#context.sessions.ofShard(shard)];
     await this.#retimer.rewrite(shard, sessions);
     for (const session of sessions) this.show(session);
+  }
+
+  /**
+   * These agents may have registered elsewhere and got a longer timeout there, of which nothing is left to hear. They
+   * get the longest until they beat in the rhythm that they know from here.
+   */
+  mayHaveMoved(sessions: Iterable<LiveSession>): void {
+    if (!this.#limits) return;
+    const now = this.#context.clock.now();
+    const { longest } = this;
+    for (const session of sessions) {
+      if (longest.timeoutMs <= session.timing.timeoutMs) continue;
+      session.timing = longest;
+      this.#easing.set(session, newRhythm(now));
+    }
   }
 
   /** What this hub shows of the node, and bases changes on, has the timing by which it is judged. */

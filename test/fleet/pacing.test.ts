@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fleet } from '../../server/fleet/fleet.ts';
+import { NoView } from '../../server/fleet/no-view.ts';
 import { StoreAwayError } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import type { HeartbeatTiming } from '../../shared/index.ts';
@@ -9,6 +10,7 @@ import { registerAgent, registerMessage, type TestAgent, TIMING, testFleet } fro
 
 const TEN = { intervalMs: 10_000, timeoutMs: 30_000 };
 const TWENTY = { intervalMs: 20_000, timeoutMs: 60_000 };
+const LONGEST = { intervalMs: 60_000, timeoutMs: 180_000 };
 
 describe('an interval that grows with the fleet', () => {
   let clock: FakeClock;
@@ -403,8 +405,8 @@ describe('an interval that grows with the fleet', () => {
     await pass(60_000);
     store.fault = 'away';
     for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
-    await pass(1_000);
-    expect((await stored('a')).timing).toEqual({ intervalMs: 60_000, timeoutMs: 180_000 });
+    await pass(500);
+    expect((await stored('a')).timing).toEqual(LONGEST);
     store.fault = 'none';
     await pass(1_000);
     expect((await stored('a')).timing).toEqual(TWENTY);
@@ -423,7 +425,47 @@ describe('an interval that grows with the fleet', () => {
     for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
     store.fault = 'none';
     await pass(1_000);
-    expect((await stored('a')).timing).toEqual({ intervalMs: 60_000, timeoutMs: 180_000 });
+    expect((await stored('a')).timing).toEqual(LONGEST);
+  });
+
+  // Found by test/model: of the newer registration nothing was left, the agent had 60 s and was offline after 30.
+  it('[PACE-8] a hub that missed where its agent went puts back its older session with the longest timeout', async () => {
+    const agent = await register('a');
+    await pass(200);
+    beating.delete(agent);
+    store.fault = 'away';
+    await crowd(200);
+    const other = testFleet(new MemoryStore(memory), clock, 'hub-b', TIMING, {
+      ...{ pace: { longestMs: 60_000, perSecond: 10 }, view: new NoView(clock) },
+    });
+    await other.start();
+    fleets.push(other);
+    const moved = await register('a', { on: other });
+    expect(knows(moved)).toEqual(TWENTY);
+    beating.delete(moved);
+    await pass(2_000);
+    await other.registrar.closed(moved.session, { goodbye: false, code: 1006 });
+    for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
+    await crowd(0);
+    store.fault = 'none';
+    await pass(55_000);
+    expect(await stored('a')).toMatchObject({ timing: LONGEST, status: 'online' });
+    await pass(130_000);
+    expect(await stored('a')).toMatchObject({ status: 'offline' });
+  });
+
+  it('[PACE-8] a hub that missed a while before a loss takes the shorter timing of agents that beat there', async () => {
+    const agent = await register('a');
+    await pass(200);
+    store.fault = 'away';
+    await pass(2_000);
+    for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
+    store.fault = 'none';
+    await pass(1_000);
+    expect((await stored('a')).timing).toEqual(LONGEST);
+    await pass(40_000);
+    expect(await stored('a')).toMatchObject({ timing: TEN, status: 'online' });
+    expect([agent.session.timing, agent.link.told]).toEqual([TEN, []]);
   });
 
   it('[PACE-9] agents that beat by requests keep their interval', async () => {
