@@ -198,6 +198,23 @@ export class Stage {
     return { ...started, load: await load };
   }
 
+  /** Several servers of one kind on one Redis, with a share of the agents and a load of its own for each. */
+  async group(name: PeerName, processes: number, agents: number) {
+    const starting = Promise.all(Array.from({ length: processes }, () => this.load()));
+    // As in `pair`.
+    starting.catch(() => {});
+    const { peer, server: first, redis } = await this.peer(name);
+    const servers = [first];
+    while (servers.length < processes) servers.push(await this.server(peer, { redisUrl: redis?.url }));
+    const loads = await starting;
+    const count = Math.floor(agents / processes);
+    for (const [index, load] of loads.entries()) {
+      const ports = servers.slice(index, index + 1).map(({ port }) => port);
+      await load.connect({ dialect: peer.dialect, ports, count, prefix: `node-${index}` });
+    }
+    return { servers, loads, redis };
+  }
+
   /** Ends everything, the newest first. One that does not end does not keep the others. */
   async close(): Promise<void> {
     this.#closed = true;

@@ -12,7 +12,7 @@ import {
   peersFor,
   type Row,
 } from '../harness/row.ts';
-import type { BenchRedis, Load, Stage } from '../harness/stage.ts';
+import type { Load, Stage } from '../harness/stage.ts';
 import { median } from '../harness/statistics.ts';
 import { PEERS, type PeerName, type PeerServer } from '../peers/catalogue.ts';
 
@@ -55,21 +55,9 @@ interface Ready extends Measured {
 }
 
 async function prepare(stage: Stage, name: PeerName, agents: number): Promise<Ready> {
-  const processes = Math.ceil(agents / AGENTS_A_PROCESS);
-  const peer = PEERS[name];
-  const first = await stage.peer(name);
-  const redis: BenchRedis | undefined = first.redis;
-  const servers = [first.server];
-  while (servers.length < processes) servers.push(await stage.server(peer, { redisUrl: redis?.url }));
-  const loads: Load[] = [];
-  for (const [index, { port }] of servers.entries()) {
-    const load = await stage.load();
-    const count = Math.floor(agents / processes);
-    await load.connect({ dialect: peer.dialect, ports: [port], count, prefix: `node-${index}` });
-    loads.push(load);
-  }
+  const group = await stage.group(name, Math.ceil(agents / AGENTS_A_PROCESS), agents);
   await pause(500);
-  return { loads, servers, redis, windows: [], atRest: await restShare(servers, 1_000) };
+  return { ...group, windows: [], atRest: await restShare(group.servers, 1_000) };
 }
 
 async function measure(ready: Ready, perSecond: number, windowMs: number): Promise<Window> {

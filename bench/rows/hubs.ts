@@ -9,7 +9,7 @@ import { median } from '../harness/statistics.ts';
 import { PEERS, type PeerServer } from '../peers/catalogue.ts';
 
 const SIZES = {
-  full: { agents: 4_000, perSecond: 10_000, rounds: 5, windowMs: 2_500 },
+  full: { agents: 4_000, perSecond: 10_000, rounds: 5, windowMs: 2_000 },
   quick: { agents: 1_000, perSecond: 5_000, rounds: 2, windowMs: 1_500 },
   tiny: { agents: 80, perSecond: 500, rounds: 1, windowMs: 300 },
 };
@@ -32,20 +32,8 @@ interface Group {
 }
 
 async function prepare(stage: Stage, name: Group['name'], hubs: number, agents: number): Promise<Group> {
-  const peer = PEERS[name];
-  // Servers and loads have different cores: they start side by side.
-  const starting = Promise.all(Array.from({ length: hubs }, () => stage.load()));
-  starting.catch(() => {});
-  const { server: first, redis } = await stage.peer(name);
-  const servers = [first];
-  while (servers.length < hubs) servers.push(await stage.server(peer, { redisUrl: redis?.url }));
-  const loads = await starting;
-  const count = Math.floor(agents / hubs);
-  for (const [index, load] of loads.entries()) {
-    const ports = servers.slice(index, index + 1).map(({ port }) => port);
-    await load.connect({ dialect: peer.dialect, ports, count, prefix: `node-${index}` });
-  }
-  return { name, hubs, servers, loads, redis, windows: [], restMicros: { hubs: 0, redis: 0 } };
+  const group = await stage.group(name, hubs, agents);
+  return { name, hubs, ...group, windows: [], restMicros: { hubs: 0, redis: 0 } };
 }
 
 async function rest({ servers, redis }: Group): Promise<Group['restMicros']> {
