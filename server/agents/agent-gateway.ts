@@ -4,12 +4,15 @@ import { WebSocketServer } from 'ws';
 import { KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
 import { type Access, bearer } from '../access.ts';
 import type { Cancel } from '../clock.ts';
+import { Deadlines } from '../deadlines.ts';
 import { refuseForNow, refuseUpgrade } from '../upgrades.ts';
 import { Admission, type AdmissionLimits, type Overload, type Refusal, TURN_MS } from './admission.ts';
 import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
 
-/** How often deadlines are looked at: one sweep over all sockets instead of a timer each. */
+/** How often deadlines are looked at: one sweep over those sockets whose turn it is, instead of a timer each. */
 const SWEEP_MS = 1_000;
+/** Each socket is looked at after so long at the latest: its deadline may have come nearer. */
+const LOOK_WITHIN_MS = 10_000;
 /** Sockets that are looked at before the clock is read again. */
 const SOCKETS_PER_TURN = 50;
 /** Agents are closed over this long at most when the hub shuts down, so that they do not come back at once. */
@@ -36,7 +39,7 @@ const overloads: Readonly<Record<Overload, string>> = {
 export class AgentGateway {
   readonly #context: AgentSocketContext;
   readonly #access: Access;
-  readonly #sockets = new Set<AgentSocket>();
+  readonly #deadlines = new Deadlines<AgentSocket>();
   readonly #wss = new WebSocketServer({
     noServer: true,
     WebSocket: AgentSocket,
@@ -58,7 +61,7 @@ export class AgentGateway {
   ) {
     const { fleet, clock, log, limits } = parts;
     this.admission = new Admission(limits, clock.now());
-    const gone = (agent: AgentSocket) => this.#sockets.delete(agent);
+    const gone = (agent: AgentSocket) => this.#deadlines.delete(agent);
     this.#context = { fleet, clock, log, admission: this.admission, gone };
     this.#access = access;
     this.#ends = [
@@ -69,13 +72,13 @@ export class AgentGateway {
 
   /** Sockets that are open, registered or not. */
   get size(): number {
-    return this.#sockets.size;
+    return this.#deadlines.size;
   }
 
   /** Bytes that all agents together have not read yet. */
   get unreadBytes(): number {
     let bytes = 0;
-    for (const agent of this.#sockets) bytes += agent.bufferedAmount;
+    for (const agent of this.#deadlines.all()) bytes += agent.bufferedAmount;
     return bytes;
   }
 
@@ -120,7 +123,7 @@ export class AgentGateway {
   #begin(agent: AgentSocket, remoteAddress: string, known: boolean, socket: Duplex): void {
     this.admission.began(known);
     agent.begin(this.#context, remoteAddress, socket);
-    this.#sockets.add(agent);
+    this.#deadlines.set(agent, agent.deadline + 1);
   }
 
   /** In slices: a network that lost ten thousand agents ends as many sockets here. */
@@ -128,12 +131,16 @@ export class AgentGateway {
     if (this.#sweeping) return;
     this.#sweeping = true;
     const { clock, fleet } = this.#context;
+    let now = clock.now();
     let looked = 0;
     try {
-      for (const agent of this.#sockets) {
+      for (const agent of this.#deadlines.passed(now)) {
+        if (now > agent.deadline) agent.expire();
+        this.#deadlines.set(agent, Math.min(agent.deadline + 1, now + LOOK_WITHIN_MS));
         looked += 1;
-        if (looked % SOCKETS_PER_TURN === 0 && fleet.slices.over()) await fleet.slices.next();
-        agent.checkDeadline(clock.now());
+        if (looked % SOCKETS_PER_TURN > 0) continue;
+        if (fleet.slices.over()) await fleet.slices.next();
+        now = clock.now();
       }
     } finally {
       this.#sweeping = false;
@@ -147,17 +154,17 @@ export class AgentGateway {
   }
 
   async #drain(): Promise<void> {
-    const all = [...this.#sockets];
+    const all = [...this.#deadlines.all()];
     const steps = Math.min(DRAIN_SPREAD_MS / DRAIN_STEP_MS, Math.ceil(all.length / 20));
     const perStep = Math.ceil(all.length / Math.max(1, steps));
     for (let from = 0; from < all.length; from += perStep) {
       for (const agent of all.slice(from, from + perStep)) agent.drain();
       if (from + perStep < all.length) await this.#wait(DRAIN_STEP_MS);
     }
-    for (let waited = 0; waited < DRAIN_ANSWER_MS && this.#sockets.size > 0; waited += DRAIN_STEP_MS) {
+    for (let waited = 0; waited < DRAIN_ANSWER_MS && this.size > 0; waited += DRAIN_STEP_MS) {
       await this.#wait(DRAIN_STEP_MS);
     }
-    for (const agent of this.#sockets) agent.terminate();
+    for (const agent of this.#deadlines.all()) agent.terminate();
     for (const end of this.#ends) end();
     this.#wss.close();
   }

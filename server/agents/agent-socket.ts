@@ -13,6 +13,7 @@ import {
   type Register,
 } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
+import type { Dated } from '../deadlines.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
@@ -68,8 +69,9 @@ const isDataListener = (listener: unknown): listener is DataListener => typeof l
  * The socket of one agent, from the upgrade to the close. Its state says which messages it may send. There are tens
  * of thousands of them, nearly all idle: what only some need at times is made when they need it.
  */
-export class AgentSocket extends WebSocket implements Link {
+export class AgentSocket extends WebSocket implements Link, Dated {
   remoteAddress = '';
+  deadlineSecond = 0;
   lastReceivedAt = 0;
   #state: State = { kind: 'closed' };
   #context: AgentSocketContext | undefined;
@@ -128,21 +130,26 @@ export class AgentSocket extends WebSocket implements Link {
     return this.#state.kind === 'live';
   }
 
-  /** Ends sockets that did not register in time, or from which nothing came for longer than their node may be silent. */
-  checkDeadline(now: number): void {
+  /** After this it is ended: it did not register in time, or nothing came for longer than its node may be silent. */
+  get deadline(): number {
     const state = this.#state;
-    if (state.kind === 'awaiting registration') {
-      if (now - state.since > LIMITS.registerWithinMs) this.end(CLOSE.unregistered);
-    } else if (state.kind === 'live') {
-      const { timeoutMs, intervalMs } = state.session.timing;
-      if (now - this.lastReceivedAt <= timeoutMs + intervalMs) return;
-      this.#context?.log.info(
-        { nodeId: state.session.nodeId },
-        'Nothing came from this agent for too long; ending its socket',
-      );
-      this.#closeState();
-      this.terminate();
-    }
+    if (state.kind === 'awaiting registration') return state.since + LIMITS.registerWithinMs;
+    if (state.kind !== 'live') return Number.POSITIVE_INFINITY;
+    const { timeoutMs, intervalMs } = state.session.timing;
+    return this.lastReceivedAt + timeoutMs + intervalMs;
+  }
+
+  /** Its deadline passed. */
+  expire(): void {
+    const state = this.#state;
+    if (state.kind === 'awaiting registration') this.end(CLOSE.unregistered);
+    if (state.kind !== 'live') return;
+    this.#context?.log.info(
+      { nodeId: state.session.nodeId },
+      'Nothing came from this agent for too long; ending its socket',
+    );
+    this.#closeState();
+    this.terminate();
   }
 
   /** The hub closes. The node's status is left to its heartbeat. */
