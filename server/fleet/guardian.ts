@@ -15,7 +15,7 @@ import { newChangeId } from './change-id.ts';
 import type { FleetContext } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
-import type { LiveSession } from './sessions.ts';
+import { type LiveSession, vouchFor } from './sessions.ts';
 import { settle } from './settle.ts';
 
 /** Sessions whose nodes are read again at a time. */
@@ -91,6 +91,7 @@ export class Guardian {
     session.doubts += 1;
     if (session.leaving) return;
     if (event.type !== 'removed' && entry.session === session.session) {
+      vouchFor(session, event.node);
       // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
       const record = this.#context.view.get(event.nodeId) ?? recordOf(entry);
       if (record.node.seq < session.record.node.seq) return;

@@ -18,7 +18,7 @@ import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { nodeIdOf } from './identity.ts';
-import type { Link, LiveSession } from './sessions.ts';
+import { type Link, type LiveSession, vouchFor } from './sessions.ts';
 import { type Decide, type Settled, settle } from './settle.ts';
 
 /** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
@@ -76,6 +76,8 @@ export class Registrar {
     sessions.attach(session)?.link.end(CLOSE.superseded);
     this.#tell(change);
     await view.waitFor(id, event.seq);
+    const seen = view.get(id);
+    if (seen?.session === session.session) vouchFor(session, seen.node);
     const reply = this.#reply(change, event.type === 'reregistered', session.told);
     return { kind: 'registered', session, reply };
   }

@@ -1,4 +1,4 @@
-import type { CloseCode, Connection, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
+import type { CloseCode, Connection, FleetNode, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
 import type { NodeRecord } from '../store/fleet-store.ts';
 
 /** The socket of an agent, as far as the fleet needs to know it. */
@@ -36,13 +36,24 @@ export interface LiveSession {
   waitingStats: NodeStats | undefined;
   /** How often something was heard of this node that its next heartbeat has to be checked for. */
   doubts: number;
-  /** `doubts` when the store last took a checked heartbeat: while they are equal, heartbeats are vouched for. */
+  /**
+   * `doubts` when the store last took a checked heartbeat, or the log last said that this session speaks for the
+   * node: while they are equal, heartbeats are vouched for.
+   */
   checkedAt: number;
   /** The conditions in the record were reported by an earlier instance of the agent. */
   conditionsInherited: boolean;
   /** Its agent asked to be removed: the removal that follows is not to be answered as somebody else's. */
   leaving: boolean;
   ended: boolean;
+}
+
+/**
+ * The log was followed to where this session speaks for the node as it is now, which is as good as a look at the record
+ * in the store. A node that is called gone is not vouched for, so that its heartbeat is looked at and brings it back.
+ */
+export function vouchFor(session: LiveSession, { status }: FleetNode): void {
+  if (status === 'online' || status === 'degraded') session.checkedAt = session.doubts;
 }
 
 /** The live sessions of this hub, one per node. */

@@ -39,6 +39,8 @@ interface Held {
   dueAt: number;
 }
 
+/** Nodes that are due so soon and beat are put off with those that are due: one walk a second does it for all. */
+const LOOK_AHEAD_MS = 1_000;
 /** Of a heartbeat that is not there. */
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -167,26 +169,19 @@ export class MemoryShard {
   tick({ after, limit, look }: TickRequest): TickAnswer {
     const entries = this.entriesAfter(after, limit);
     if (!Array.isArray(entries)) return { kind: 'gap', cause: entries };
-    const overdue = look.limit > 0 ? this.#overdue().slice(look.skip, look.skip + look.limit) : [];
-    const silent: SilentNode[] = [];
-    for (const held of overdue) {
-      if (this.#isBeating(held)) {
-        this.#lookAt(held, held.beatsUntil);
-        continue;
-      }
-      this.#still(held);
-      silent.push({ record: held.record, dueAt: held.dueAt });
-    }
-    const looked = overdue.length;
+    const looks = look.limit > 0;
+    const { silent, putOff } = looks ? this.#overdue() : { silent: [], putOff: 0 };
+    const told = silent.slice(look.skip, look.skip + look.limit);
+    for (const held of told) this.#still(held);
     return {
       kind: 'news',
       entries,
-      silent,
+      silent: told.map(({ record, dueAt }): SilentNode => ({ record, dueAt })),
       moreLogged: entries.length >= limit,
-      looked,
-      putOff: looked - silent.length,
-      moreDue: look.limit > 0 && looked >= look.limit,
-      nextDueAt: look.limit > 0 ? this.#earliestDue : undefined,
+      looked: told.length + putOff,
+      putOff,
+      moreDue: looks && told.length >= look.limit,
+      nextDueAt: looks ? this.#earliestDue : undefined,
       now: this.now(),
     };
   }
@@ -294,16 +289,22 @@ export class MemoryShard {
     this.#earliestDue = Math.min(this.#earliestDue, at);
   }
 
-  #overdue(): Held[] {
+  /** Who is silent, the longest overdue first. Those that are due, or will be soon, and still beat are put off. */
+  #overdue(): { silent: Held[]; putOff: number } {
     const now = this.now();
-    if (this.#earliestDue > now) return [];
-    const overdue: Held[] = [];
-    let earliest = NEVER;
+    const silent: Held[] = [];
+    let putOff = 0;
+    if (this.#earliestDue > now) return { silent, putOff };
+    this.#earliestDue = NEVER;
     for (const held of this.#nodes.values()) {
-      if (held.dueAt <= now) overdue.push(held);
-      if (held.dueAt < earliest) earliest = held.dueAt;
+      if (held.dueAt <= now + LOOK_AHEAD_MS && this.#isBeating(held)) {
+        if (held.dueAt <= now) putOff += 1;
+        held.dueAt = held.beatsUntil;
+      }
+      if (held.dueAt <= now) silent.push(held);
+      this.#earliestDue = Math.min(this.#earliestDue, held.dueAt);
     }
-    this.#earliestDue = earliest;
-    return overdue.sort((a, b) => a.dueAt - b.dueAt);
+    silent.sort((a, b) => a.dueAt - b.dueAt);
+    return { silent, putOff };
   }
 }

@@ -51,6 +51,29 @@ export function silenceContract(create: CreateFleet): void {
       await untilTold(setting(), shard, 1);
     });
 
+    it('puts off with it those that beat and would be due within the second, and says who really is next', async () => {
+      const { store, fleet } = setting();
+      const [due = '', soon = '', later = '', silent = ''] = idsOfOneShard(store, 4);
+      const shard = store.shardOf(due);
+      const beat = async (id: string, timeoutMs: number) => {
+        const { session } = await done(store, registration({ id, timeoutMs }));
+        await store.beat(shard, [{ id, session, ttlMs: 60_000 }]);
+      };
+      await Promise.all([beat(due, 60), beat(soon, 900), beat(later, 20_000)]);
+      await fleet.elapse(70);
+      const first = await news(store, shard);
+      expect(first).toMatchObject({ silent: [], looked: 1, putOff: 1 });
+      expect((first.nextDueAt ?? 0) - first.now).toBeGreaterThan(10_000);
+      expect((first.nextDueAt ?? 0) - first.now).toBeLessThanOrEqual(20_000);
+
+      await done(store, { ...registration({ id: silent }), heartbeat: 'clear', look: { afterMs: 500 } });
+      const second = await news(store, shard);
+      expect(second).toMatchObject({ silent: [], looked: 0 });
+      expect((second.nextDueAt ?? 0) - first.now).toBeLessThan(10_000);
+      const told = await untilTold(setting(), shard, 1);
+      expect(told).toMatchObject({ silent: [{ record: { node: { id: silent } } }], looked: 1 });
+    });
+
     it('looks at a node when the last commit said, or never', async () => {
       const { store, fleet } = setting();
       const [a = '', b = '', c = '', d = ''] = idsOfOneShard(store, 4);

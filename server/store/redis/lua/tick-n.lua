@@ -18,12 +18,15 @@ ARGV  for each shard: the attached epoch
 Returns for each shard
         {'epoch'}: the data set is another one
         {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
-        {'news', now (ms), nodes looked at, '1' where more are overdue, '1' where more was logged,
+        {'news', now (ms), overdue nodes looked at, '1' where more are overdue, '1' where more was logged,
           when the next one is due (ms; '' where none was looked for),
           entries as XRANGE gives them, silent nodes:
           {{due (ms), session, sessionSeq, changeId, record, timing ('' where it is the record's)}, ...}}
 ]]
 local call = redis.call
+-- Nodes that are due so soon are looked at together with those that are due: those that beat are put off, so that
+-- one look a second does it for all of them, and only what really ends soon is waited for.
+local AHEAD_MS = 1000
 
 -- True where entries were ever taken off the log's beginning.
 local function was_trimmed(events_key)
@@ -71,14 +74,19 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local silent, looked, more_due, next_due = {}, 0, false, ''
   if look > 0 then
-    local due = call('ZRANGE', deadlines_key, '-inf', now, 'BYSCORE', 'LIMIT', skip, look, 'WITHSCORES')
-    looked = #due / 2
-    more_due = looked >= look
+    local ahead = string.format('%.0f', now + AHEAD_MS)
+    local due = call('ZRANGE', deadlines_key, '-inf', ahead, 'BYSCORE', 'LIMIT', skip, look, 'WITHSCORES')
+    local soonest = math.huge
     for at = 1, #due, 2 do
-      local id = due[at]
+      local id, due_at = due[at], tonumber(due[at + 1])
       local left = call('PTTL', prefix .. 'beat:' .. id)
+      if due_at <= now then looked = looked + 1 end
       if left ~= -2 then
-        call('ZADD', deadlines_key, now + math.max(left, 0) + 1, id)
+        local ends = now + math.max(left, 0) + 1
+        if ends ~= due_at then call('ZADD', deadlines_key, ends, id) end
+        soonest = math.min(soonest, ends)
+      elseif due_at > now then
+        soonest = math.min(soonest, due_at)
       else
         local node_key = prefix .. 'node:' .. id
         local node = call('HMGET', node_key, 'session', 'sessionSeq', 'changeId', 'record', 'timing')
@@ -89,7 +97,13 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
         end
       end
     end
-    next_due = call('ZRANGE', deadlines_key, string.format('(%.0f', now), '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2] or ''
+    more_due = looked >= look
+    local beyond = due[#due]
+    if #due < 2 * look then
+      beyond = call('ZRANGE', deadlines_key, '(' .. ahead, '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+    end
+    soonest = math.min(soonest, tonumber(beyond) or math.huge)
+    if soonest < math.huge then next_due = string.format('%.0f', soonest) end
   end
   return {
     'news', string.format('%.0f', now), tostring(looked), more_due and '1' or '0', more_entries and '1' or '0',

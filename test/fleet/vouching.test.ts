@@ -1,0 +1,92 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Fleet } from '../../server/fleet/fleet.ts';
+import type { Beat } from '../../server/store/fleet-store.ts';
+import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { FaultyStore } from '../support/faulty-store.ts';
+import {
+  registerAgent,
+  registerMessage,
+  sendStats,
+  type TestAgent,
+  testFleet,
+} from '../support/test-fleet.ts';
+
+describe('a hub vouches for a heartbeat, so that its record need not be looked at', () => {
+  let clock: FakeClock;
+  let fleet: Fleet;
+  let other: Fleet;
+  let beats: Beat[];
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    const memory = new MemoryFleet(clock, 2);
+    const store = new FaultyStore(new MemoryStore(memory));
+    const { beat } = store;
+    store.beat = (shard, some, followed) => {
+      beats.push(...some);
+      return beat(shard, some, followed);
+    };
+    beats = [];
+    fleet = testFleet(store, clock, 'hub-a');
+    other = testFleet(new MemoryStore(memory), clock, 'hub-b');
+    await Promise.all([fleet.start(), other.start()]);
+    await clock.advance(31_000);
+  });
+  afterEach(async () => {
+    const stops = [fleet.stop(), other.stop()];
+    await clock.advance(1);
+    await Promise.all(stops);
+  });
+
+  const register = async (on = fleet): Promise<TestAgent> => {
+    const registered = registerAgent(on, registerMessage({ nodeId: 'a' }));
+    await clock.advance(200);
+    return registered;
+  };
+  /** Whether the next heartbeat is vouched for. */
+  const vouches = async ({ session }: TestAgent): Promise<boolean | undefined> => {
+    beats.length = 0;
+    fleet.heartbeat(session);
+    await clock.advance(200);
+    expect(beats.length).toBeGreaterThan(0);
+    return beats[0]?.vouched;
+  };
+
+  it('from the first one on: its own registration stands in the log', async () => {
+    expect(await vouches(await register())).toBe(true);
+  });
+
+  it('also after the log told of the node, as long as this session speaks for it', async () => {
+    const agent = await register();
+    sendStats(fleet, agent.session, { conditions: [{ type: 'disk', status: 'fail' }] });
+    await clock.advance(200);
+    expect(fleet.view.get('a')?.node.status).toBe('degraded');
+    expect(await vouches(agent)).toBe(true);
+  });
+
+  it('not where the log calls the node unreachable: the heartbeat brings it back', async () => {
+    const agent = await register();
+    const record = fleet.view.get('a');
+    if (!record) throw new Error('the node is not in view');
+    await other.registrar.closed(
+      { ...agent.session, record, shard: other.store.shardOf('a') },
+      { goodbye: false, code: 1006 },
+    );
+    await clock.advance(1_000);
+    expect(fleet.view.get('a')?.node.status).toBe('unreachable');
+    expect(await vouches(agent)).toBe(false);
+    expect(fleet.view.get('a')?.node.status).toBe('online');
+    expect(await vouches(agent)).toBe(true);
+  });
+
+  it('not for all time: once a minute the record is looked at', async () => {
+    const agent = await register();
+    const answers: Array<boolean | undefined> = [];
+    for (let beat = 0; beat < 13; beat += 1) {
+      answers.push(await vouches(agent));
+      await clock.advance(9_800);
+    }
+    expect(answers.filter((vouched) => vouched === false)).toHaveLength(2);
+  });
+});
