@@ -20,7 +20,7 @@ import { View } from './view.ts';
 const LOOK_INTERVAL_MS = 50;
 
 /** Vouched heartbeats are checked after so long at the latest. */
-const DOUBT_AFTER_MS = 60_000;
+const DOUBT_AFTER_MS = 5 * 60_000;
 
 export interface FleetOptions {
   hubId: string;
@@ -206,7 +206,7 @@ export class Fleet {
     this.#doubtInTurn(now);
   }
 
-  /** Each shard's heartbeats are checked once a minute even if nothing was heard: somebody may have deleted a record. */
+  /** Each shard's heartbeats are checked every five minutes even if nothing was heard: somebody may have deleted a record. */
   #doubtInTurn(now: number): void {
     const turn = Math.floor((now / DOUBT_AFTER_MS) * this.store.shards) % this.store.shards;
     if (turn === this.#doubted) return;

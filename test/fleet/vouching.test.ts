@@ -80,10 +80,10 @@ describe('a hub vouches for a heartbeat, so that its record need not be looked a
     expect(await vouches(agent)).toBe(true);
   });
 
-  it('not for all time: once a minute the record is looked at', async () => {
+  it('not for all time: every five minutes the record is looked at', async () => {
     const agent = await register();
     const answers: Array<boolean | undefined> = [];
-    for (let beat = 0; beat < 13; beat += 1) {
+    for (let beat = 0; beat < 61; beat += 1) {
       answers.push(await vouches(agent));
       await clock.advance(9_800);
     }
