@@ -22,6 +22,7 @@ import { endOnError } from '../upgrades.ts';
 import type { Admission } from './admission.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
 import { FrameBoundary } from './frame-boundary.ts';
+import { wholeText } from './whole-text.ts';
 
 /** What all agent sockets of a hub share. */
 export interface AgentSocketContext {
@@ -65,6 +66,10 @@ const PONG = Buffer.from([0x8a, 0x00]);
 type DataListener = (this: Duplex, chunk: Buffer) => void;
 const isDataListener = (listener: unknown): listener is DataListener => typeof listener === 'function';
 
+/** A network socket knows its agent, so that one listener serves all of them. */
+const AGENT = Symbol('agent');
+type AgentStream = Duplex & { [AGENT]?: AgentSocket };
+
 /**
  * The socket of one agent, from the upgrade to the close. Its state says which messages it may send. There are tens
  * of thousands of them, nearly all idle: what only some need at times is made when they need it.
@@ -80,8 +85,10 @@ export class AgentSocket extends WebSocket implements Link, Dated {
   #errors: TokenBucket | undefined;
   #pending = 0;
   #work: Promise<void> | undefined;
-  /** While a frame has come only in part. */
+  /** While a message has come only in part. */
   #begun: FrameBoundary | undefined;
+  /** What ws does with what comes from the socket. */
+  #toWs: DataListener | undefined;
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
   begin(context: AgentSocketContext, remoteAddress: string, socket: Duplex): void {
@@ -92,32 +99,64 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     this.#state = { kind: 'awaiting registration', since: now };
     // ws has its own by now.
     socket.off('error', endOnError);
-    this.on('error', onError);
-    this.on('message', onMessage);
-    this.on('ping', onPing);
-    this.on('pong', onPong);
-    this.on('close', onClose);
-    this.#takePings(socket);
+    this.#standBefore(socket);
+  }
+
+  /** Puts itself before ws in what comes from the socket. */
+  #standBefore(socket: AgentStream): void {
+    const [toWs] = socket.listeners('data').filter(isDataListener);
+    if (!toWs) return;
+    this.#toWs = toWs;
+    socket[AGENT] = this;
+    // Not `removeAllListeners`: what Node makes of the socket's listeners then takes 700 bytes more.
+    socket.off('data', toWs);
+    socket.on('data', onData);
   }
 
   /**
-   * Stands before ws in what comes from the socket: most of it are heartbeats, empty pings of six bytes that need
-   * no parser and no stream of their own to be answered. Everything else goes on to ws as it came.
+   * For `onData`. Most of it are heartbeats, empty pings of six bytes, and then messages that come whole and alone:
+   * they need no parser and no stream of their own. Everything else goes on to ws as it came.
    */
-  #takePings(socket: Duplex): void {
-    const [toWs] = socket.listeners('data').filter(isDataListener);
-    if (!toWs) return;
-    // Not `removeAllListeners`: what Node makes of the socket's listeners then takes 700 bytes more.
-    socket.off('data', toWs);
-    socket.on('data', (chunk: Buffer) => {
-      const isPing = chunk.length === PING_BYTES && chunk[0] === PING_HEAD[0] && chunk[1] === PING_HEAD[1];
-      if (isPing && !this.#begun) {
-        if (this.#heartbeat() && this.#mayWrite()) socket.write(PONG);
-      } else {
-        this.#passed(chunk);
-        toWs.call(socket, chunk);
-      }
-    });
+  came(socket: Duplex, chunk: Buffer): void {
+    const isPing = chunk.length === PING_BYTES && chunk[0] === PING_HEAD[0] && chunk[1] === PING_HEAD[1];
+    if (isPing && !this.#begun) {
+      if (this.#heartbeat() && this.#mayWrite()) socket.write(PONG);
+      return;
+    }
+    const text = this.#begun ? undefined : wholeText(chunk);
+    if (text) {
+      this.#received(text, false);
+      return;
+    }
+    this.#passed(chunk);
+    this.#toWs?.call(socket, chunk);
+  }
+
+  /**
+   * What ws tells. It does so by events, and nobody else listens to them: five listeners would take a hundred bytes more
+   * of each socket.
+   */
+  override emit(event: string | symbol, ...[first, second]: unknown[]): boolean {
+    switch (event) {
+      case 'message':
+        if (Buffer.isBuffer(first)) this.#received(first, second === true);
+        return true;
+      case 'ping':
+        if (Buffer.isBuffer(first)) this.#pinged(first);
+        return true;
+      case 'pong':
+        // Nobody asked for it: no heartbeat, but a frame like any other.
+        this.#admits(this.#now());
+        return true;
+      case 'close':
+        if (typeof first === 'number' && Buffer.isBuffer(second)) this.#closed(first, second);
+        return true;
+      case 'error':
+        if (first instanceof Error) this.#broken(first);
+        return true;
+      default:
+        return super.emit(event, first, second);
+    }
   }
 
   #passed(chunk: Buffer): void {
@@ -184,15 +223,15 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     else this.#logged(registrar?.closed(session, ending));
   }
 
-  /** For `onClose`: the close has happened, whoever began it. */
-  closed(code: number, reason: Buffer): void {
+  /** The close has happened, whoever began it. */
+  #closed(code: number, reason: Buffer): void {
     this.#context?.gone(this);
     const detail = reason.length > 0 ? reason.toString() : undefined;
     this.#closeState({ goodbye: GOODBYE_CODES.has(code), code, ...(detail && { detail }) });
   }
 
-  /** For `onError`: the agent broke the WebSocket protocol, and ws ends the socket. */
-  broken(error: Error): void {
+  /** The agent broke the WebSocket protocol, and ws ends the socket. */
+  #broken(error: Error): void {
     this.#context?.log.info(
       { remoteAddress: this.remoteAddress, why: error.message },
       'An agent broke the WebSocket protocol',
@@ -204,7 +243,7 @@ export class AgentSocket extends WebSocket implements Link, Dated {
    * Answers the ping. ws would do it too, but ends a socket with too many waiting pongs without a close code,
    * and so also that of an agent whose pings of a minute came at once.
    */
-  pinged(data: Buffer): void {
+  #pinged(data: Buffer): void {
     if (this.#heartbeat() && this.#mayWrite()) this.pong(data);
   }
 
@@ -214,11 +253,6 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     if (!this.#admits(now)) return false;
     if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
     return true;
-  }
-
-  /** A pong that nobody asked for: no heartbeat, but a frame like any other. */
-  ponged(): void {
-    this.#admits(this.#now());
   }
 
   #now(): number {
@@ -235,7 +269,7 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     return false;
   }
 
-  received(data: Buffer, isBinary: boolean): void {
+  #received(data: Buffer, isBinary: boolean): void {
     const now = this.#now();
     if (!this.#admits(now)) return;
     if (isBinary) {
@@ -375,19 +409,7 @@ export class AgentSocket extends WebSocket implements Link, Dated {
 
 const notRegistered = { code: 'not_registered', message: 'register first' } as const;
 
-// One set of handlers for all sockets: `this` is the socket.
-function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
-  if (this instanceof AgentSocket && Buffer.isBuffer(data)) this.received(data, isBinary);
-}
-function onPing(this: WebSocket, data: Buffer): void {
-  if (this instanceof AgentSocket) this.pinged(data);
-}
-function onPong(this: WebSocket): void {
-  if (this instanceof AgentSocket) this.ponged();
-}
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-  if (this instanceof AgentSocket) this.closed(code, reason);
-}
-function onError(this: WebSocket, error: Error): void {
-  if (this instanceof AgentSocket) this.broken(error);
+// One listener for all sockets.
+function onData(this: AgentStream, chunk: Buffer): void {
+  this[AGENT]?.came(this, chunk);
 }

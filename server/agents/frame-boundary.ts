@@ -1,6 +1,10 @@
+/** Of the first byte of a frame: whether it ends its message, and whether it is a control frame, which is in none. */
+const FINAL = 0x80;
+const CONTROL = 0x08;
+
 /**
- * Follows where frames begin and end in what an agent sends (RFC 6455, section 5.2), without looking into them.
- * It reads no more than the heads, so that ws stays the only one who judges what a frame says.
+ * Follows where messages begin and end in what an agent sends (RFC 6455, sections 5.2 and 5.4), without looking into
+ * them. It reads no more than the heads of frames, so that ws stays the only one who judges what a frame says.
  */
 export class FrameBoundary {
   /** Payload bytes of the current frame that are still to come. */
@@ -9,10 +13,12 @@ export class FrameBoundary {
   #head = 0;
   #length = 0;
   #lengthBytes = 0;
+  /** A message came of which further fragments follow. */
+  #open = false;
 
-  /** The next byte begins a frame. */
+  /** The next byte begins a frame, and no fragment. */
   get here(): boolean {
-    return this.#payload === 0 && this.#head === 0;
+    return this.#payload === 0 && this.#head === 0 && !this.#open;
   }
 
   /** A chunk went on to ws. */
@@ -32,7 +38,10 @@ export class FrameBoundary {
 
   #headByte(byte: number): void {
     this.#head += 1;
-    if (this.#head === 1) return;
+    if (this.#head === 1) {
+      if ((byte & CONTROL) === 0) this.#open = (byte & FINAL) === 0;
+      return;
+    }
     if (this.#head === 2) {
       const short = byte & 0x7f;
       this.#lengthBytes = short === 127 ? 8 : short === 126 ? 2 : 0;

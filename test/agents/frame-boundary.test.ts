@@ -20,19 +20,28 @@ function frameThatHidesAPing(text: string): { bytes: Buffer; at: number } {
   return { bytes: Buffer.concat([start, masked]), at: start.length + inPayload };
 }
 
-describe('the boundary of frames', () => {
-  it('is known after every chunk, however the frames are cut', () => {
-    const lengths = fc.array(fc.oneof(fc.nat(20), fc.constantFrom(125, 126, 127, 65_535, 65_536)), {
-      maxLength: 8,
-    });
+describe('the boundary of messages', () => {
+  it('is known after every chunk, however messages are cut into frames and frames into chunks', () => {
+    const length = fc.oneof(fc.nat(20), fc.constantFrom(125, 126, 127, 65_535, 65_536));
+    /** A message in one frame or more, with pings between them. */
+    const message = fc
+      .array(length, { minLength: 1, maxLength: 3 })
+      .map((sizes) =>
+        sizes.flatMap((size, index) => [
+          ...(index > 0 ? [frame(OPCODE.ping)] : []),
+          frame(index > 0 ? OPCODE.continuation : OPCODE.text, Buffer.alloc(size), {
+            fin: index === sizes.length - 1,
+          }),
+        ]),
+      )
+      .map((frames) => Buffer.concat(frames));
     const cuts = fc.array(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 70_000 })), {
       minLength: 1,
     });
     fc.assert(
-      fc.property(lengths, cuts, (sizes, steps) => {
-        const frames = sizes.map((size) => frame(OPCODE.text, Buffer.alloc(size)));
-        const bytes = Buffer.concat(frames);
-        const ends = new Set(frames.map((_, count) => Buffer.concat(frames.slice(0, count)).length));
+      fc.property(fc.array(message, { maxLength: 6 }), cuts, (messages, steps) => {
+        const bytes = Buffer.concat(messages);
+        const ends = new Set(messages.map((_, count) => Buffer.concat(messages.slice(0, count)).length));
         ends.add(bytes.length);
         const boundary = new FrameBoundary();
         const wrong: number[] = [];

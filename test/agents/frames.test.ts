@@ -72,6 +72,18 @@ describe('a frame that breaks the WebSocket protocol', () => {
     },
   );
 
+  test('[LIM-18] a whole message amid another ends the session too where it comes alone', async () => {
+    const hub = await hubs.start();
+    const raw = await rawRegistered(hub);
+    raw.write(text);
+    // A ping amid the message is answered: the hub has read what came before it.
+    raw.write(frame(OPCODE.ping));
+    expect(await raw.nextFrame()).toMatchObject({ opcode: OPCODE.pong });
+    raw.write(frame(OPCODE.text, '{}'));
+    expect(await raw.closeCode()).toBe(1002);
+    raw.destroy();
+  });
+
   test('[LIM-18] a peer sees 1009 for a message of 1 MB', async () => {
     const watched = await withBystander(await hubs.start());
     const agent = await watched.hub.agent({ nodeId: 'n-1' });
