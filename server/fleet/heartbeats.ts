@@ -23,6 +23,11 @@ export class Heartbeats {
     this.#waiting[session.shard]?.push(session);
   }
 
+  /** Whether there may be something to write of a shard. */
+  wait(shard: number): boolean {
+    return (this.#waiting[shard]?.length ?? 0) > 0;
+  }
+
   /** Forgets what waits of a session: after its close, an earlier heartbeat must not refresh the node. */
   drop(session: LiveSession): void {
     session.beatWaits = false;
