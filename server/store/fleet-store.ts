@@ -149,8 +149,8 @@ export interface Beat {
   /** The newest stats, as JSON. */
   stats?: string;
   /**
-   * The caller saw the store take a heartbeat of this session, for a node not called gone, and has followed the
-   * log since: only what was logged after that has to be looked at.
+   * The caller saw the store take a heartbeat of this session, or the log say that it speaks for the node, which is
+   * not called gone; and it has followed the log since: only what was logged after that has to be looked at.
    */
   vouched?: boolean;
 }

@@ -24,22 +24,6 @@ local call = redis.call
 -- More news than this and each heartbeat is looked at: reading the news would cost more.
 local MOST_NEWS = 20
 
--- The nodes that the log speaks of after a position; nothing where that cannot be told.
-local function changed_since(events_key, position)
-  if position == '' then
-    return nil
-  end
-  local entries = call('XRANGE', events_key, position, '+', 'COUNT', MOST_NEWS + 1)
-  if #entries > MOST_NEWS or #entries == 0 or entries[1][1] ~= position then
-    return nil
-  end
-  local changed = {}
-  for n = 2, #entries do
-    changed[entries[n][2][2]] = true
-  end
-  return changed
-end
-
 local function refusal(prefix, id, session, stored_session)
   if stored_session then
     local seqs = call('HMGET', prefix .. 'node:' .. id, 'sessionSeq', 'version')
@@ -52,33 +36,29 @@ local function refusal(prefix, id, session, stored_session)
   return { 'nothing', id, session }
 end
 
-local at = 1
-local function shard(epoch_key, events_key)
-  local epoch, position, prefix = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local pings, stats = at + 6, at + 6 + 2 * ARGV[at + 3]
-  local checked = stats + 3 * ARGV[at + 4]
-  local beyond = checked + 4 * ARGV[at + 5]
-  at = beyond
-  if call('GET', epoch_key) ~= epoch then
-    return { 'epoch' }
-  end
-
-  local answer = {}
+local function shard(share, entries)
+  local prefix, pings, stats, checked = share.prefix, share.pings, share.stats, share.checked
   local beat_prefix = prefix .. 'beat:'
-  local changed = pings < checked and changed_since(events_key, position)
+  local answer = {}
+
+  -- Whoever the log spoke of since is not vouched for any more; nor is anybody where it spoke of many.
+  local vouched, changed = share.position ~= '' and #entries <= MOST_NEWS, {}
+  for n = 1, #entries do
+    changed[entries[n][2][2]] = true
+  end
   for n = pings, stats - 1, 2 do
     local id = ARGV[n]
-    if not changed or changed[id] or call('PEXPIRE', beat_prefix .. id, ARGV[n + 1]) == 0 then
+    if not vouched or changed[id] or call('PEXPIRE', beat_prefix .. id, ARGV[n + 1]) == 0 then
       answer[#answer + 1] = { 'check', id }
     end
   end
   for n = stats, checked - 1, 3 do
     local id = ARGV[n]
-    if not changed or changed[id] or not call('SET', beat_prefix .. id, ARGV[n + 2], 'PX', ARGV[n + 1], 'XX') then
+    if not vouched or changed[id] or not call('SET', beat_prefix .. id, ARGV[n + 2], 'PX', ARGV[n + 1], 'XX') then
       answer[#answer + 1] = { 'check', id }
     end
   end
-  for n = checked, beyond - 1, 4 do
+  for n = checked, share.beyond - 1, 4 do
     local id, session, ttl, stat = ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3]
     local node = call('HMGET', prefix .. 'node:' .. id, 'session', 'status')
     if node[1] ~= session then
@@ -96,8 +76,37 @@ local function shard(epoch_key, events_key)
   return answer
 end
 
-local answers = {}
+local shares, epoch_keys, logs, positions = {}, {}, {}, {}
+local at = 1
 for k = 1, #KEYS, 3 do
-  answers[#answers + 1] = shard(KEYS[k], KEYS[k + 1])
+  local pings, stats = at + 6, at + 6 + 2 * ARGV[at + 3]
+  local checked = stats + 3 * ARGV[at + 4]
+  local share = {
+    epoch = ARGV[at], position = ARGV[at + 1], prefix = ARGV[at + 2], events = KEYS[k + 1],
+    pings = pings, stats = stats, checked = checked, beyond = checked + 4 * ARGV[at + 5],
+  }
+  shares[#shares + 1] = share
+  epoch_keys[#epoch_keys + 1] = KEYS[k]
+  if pings < checked and share.position ~= '' then
+    logs[#logs + 1] = share.events
+    positions[#positions + 1] = share.position
+  end
+  at = share.beyond
+end
+
+-- What was logged after the positions. That the position's own entry still stands is seen by the looks.
+local news = {}
+if #logs > 0 then
+  local words = { 'COUNT', MOST_NEWS + 1, 'STREAMS', unpack(logs) }
+  for n = 1, #positions do words[#words + 1] = positions[n] end
+  for _, log in ipairs(call('XREAD', unpack(words)) or {}) do
+    news[log[1]] = log[2]
+  end
+end
+
+local epochs = call('MGET', unpack(epoch_keys))
+local answers = {}
+for n, share in ipairs(shares) do
+  answers[n] = epochs[n] == share.epoch and shard(share, news[share.events] or {}) or { 'epoch' }
 end
 return answers
