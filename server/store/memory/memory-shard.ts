@@ -41,6 +41,12 @@ interface Held {
 
 /** Nodes that are due so soon and beat are put off with those that are due: one walk a second does it for all. */
 const LOOK_AHEAD_MS = 1_000;
+/** An entry of the log as it is kept: it lives as long as a node that has not changed since. */
+interface Logged {
+  event: LogEntry['event'];
+  record: NodeRecord;
+}
+
 /** Of a heartbeat that is not there. */
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -50,8 +56,8 @@ export class MemoryShard {
   readonly #nodes = new Map<string, Held>();
   readonly #gone = new Map<string, { version: number; until: number }>();
   #earliestDue = NEVER;
-  /** Entry `n` of the log stands at index `n - #firstN`. */
-  #log: LogEntry[] = [];
+  /** Entry `n` of the log stands at index `n - #firstN`, so that it need not say where it is. */
+  #log: Logged[] = [];
   #firstN = 1;
 
   constructor(
@@ -159,7 +165,7 @@ export class MemoryShard {
   }
 
   position(): Position {
-    return { epoch: this.epoch, at: `${this.#lastN()}-0` };
+    return { epoch: this.epoch, at: placeOf(this.#lastN()) };
   }
 
   records(): NodeRecord[] {
@@ -192,11 +198,20 @@ export class MemoryShard {
     if (n > this.#lastN()) return 'lost';
     if (n < this.#firstN - 1) return 'trimmed';
     const from = n + 1 - this.#firstN;
-    return this.#log.slice(from, from + limit);
+    return this.#log
+      .slice(from, from + limit)
+      .map(({ event, record: { session, sessionSeq, instanceId, changeId } }, index) => ({
+        at: placeOf(n + 1 + index),
+        event,
+        session,
+        sessionSeq,
+        instanceId,
+        changeId,
+      }));
   }
 
-  newestFirst(): LogEntry[] {
-    return this.#log.toReversed();
+  newestFirst(): Array<LogEntry['event']> {
+    return this.#log.map(({ event }) => event).reverse();
   }
 
   restore(lost: LostNode): NotRestored | undefined {
@@ -259,9 +274,8 @@ export class MemoryShard {
     }
   }
 
-  #append({ session, sessionSeq, instanceId, changeId }: NodeRecord, event: LogEntry['event']): void {
-    const at = `${this.#lastN() + 1}-0`;
-    this.#log.push({ at, event, session, sessionSeq, instanceId, changeId });
+  #append(record: NodeRecord, event: LogEntry['event']): void {
+    this.#log.push({ event, record });
     const kept = this.#keptEntries();
     if (this.#log.length < kept + this.logEntries) return;
     this.#firstN += this.#log.length - kept;
@@ -308,3 +322,6 @@ export class MemoryShard {
     return { silent, putOff };
   }
 }
+
+/** The place of entry `n` in the log. */
+const placeOf = (n: number): string => `${n}-0`;

@@ -152,7 +152,7 @@ export class MemoryStore implements FleetStore {
   async history({ id, limit }: { id?: string; limit: number }): Promise<FleetEvent[]> {
     const shards = id === undefined ? this.#fleet.shards : [this.#shard(this.shardOf(id))];
     return shards
-      .flatMap((data) => data.newestFirst().map(({ event }) => event))
+      .flatMap((data) => data.newestFirst())
       .filter((event) => id === undefined || event.nodeId === id)
       .sort((a, b) => (a.at < b.at ? 1 : a.at > b.at ? -1 : 0))
       .slice(0, limit);
