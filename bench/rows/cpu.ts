@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Measured, measureWindow, percent, restShare, type Window } from '../harness/measure.ts';
+import { pexpireMicros } from '../harness/redis-floor.ts';
 import { figure, ranged } from '../harness/report.ts';
 import { type Aim, judge } from '../harness/results.ts';
 import {
@@ -12,7 +13,7 @@ import {
   peersFor,
   type Row,
 } from '../harness/row.ts';
-import type { Load, Stage } from '../harness/stage.ts';
+import type { BenchRedis, Load, Stage } from '../harness/stage.ts';
 import { median } from '../harness/statistics.ts';
 import { PEERS, type PeerName, type PeerServer } from '../peers/catalogue.ts';
 
@@ -118,6 +119,13 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
         findings.numbers[`${count} ${name} hub us`] = costs(outcome.ok);
         findings.numbers[`${count} ${name} redis us`] = redisCosts(outcome.ok);
       }
+      if (count === everyoneAt) {
+        const alone = await redisAlone(await stage.redis(), { keys: count, perSecond, windowMs });
+        findings.notes.push(
+          `A script that only does the PEXPIREs, ${figure(perSecond / 10)} of them ten times a second on a Redis with ${figure(count)} keys and nothing else to do, costs Redis ${ranged(alone, 2)} us each in this run: no heartbeat that is a key with a TTL of its own costs less. Between bursts other processes use the core, and its caches.`,
+        );
+        findings.numbers['PEXPIRE alone, redis us'] = alone;
+      }
       findings.aims.push(...aimsOf(count, peers.get('redis'), floor));
     });
   }
@@ -127,6 +135,13 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
     '"At rest" is the share of a core that the servers use with all agents connected and silent: ticks of the shards, leases. It is part of the cost of each heartbeat above.',
   );
   return findings;
+}
+
+/** Several windows of what no heartbeat in Redis costs less than. */
+async function redisAlone(redis: BenchRedis, load: Parameters<typeof pexpireMicros>[1]): Promise<number[]> {
+  const windows: number[] = [];
+  while (windows.length < 3) windows.push(await pexpireMicros(redis, load));
+  return windows;
 }
 
 function line(count: number, title: string, ready: Ready, floor: number): string[] {
