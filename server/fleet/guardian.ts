@@ -90,10 +90,10 @@ export class Guardian {
     if (!session) return;
     session.doubts += 1;
     if (session.leaving) return;
-    if (event.type !== 'removed' && entry.session === session.session) {
+    if (event.type !== 'removed' && entry.record.session === session.session) {
       vouchFor(session, event.node);
       // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
-      const record = this.#context.view.get(event.nodeId) ?? recordOf(entry);
+      const record = this.#context.view.get(event.nodeId) ?? entry.record;
       if (record.node.seq < session.record.node.seq) return;
       session.record = record;
       session.connection = record.node.connection ?? session.connection;
@@ -216,8 +216,4 @@ export class Guardian {
       }),
     );
   }
-}
-
-function recordOf({ event, session, sessionSeq, instanceId, changeId }: LogEntry): NodeRecord {
-  return { node: event.node, session, sessionSeq, instanceId, changeId };
 }

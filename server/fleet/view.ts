@@ -203,8 +203,7 @@ export class View implements FleetView {
       this.lists.delete(event.nodeId);
       this.#remember(gone, event);
     } else {
-      const { session, sessionSeq, instanceId, changeId } = entry;
-      records.set(event.nodeId, { node: event.node, session, sessionSeq, instanceId, changeId });
+      records.set(event.nodeId, entry.record);
       this.lists.put(event.node);
       gone.delete(event.nodeId);
     }

@@ -211,14 +211,14 @@ export function comparePositions(a: string, b: string): number {
   return aMs - bMs || aN - bN;
 }
 
-/** One entry of the log: the event, and what the hubs need beside it. It never leaves them. */
+/**
+ * One entry of the log: the event, and the record of its node, which carries what hubs need beside it and never leaves
+ * them. Of a removal, the record as it was.
+ */
 export interface LogEntry {
   at: string;
   event: FleetEvent;
-  session: string;
-  sessionSeq: number;
-  instanceId: string;
-  changeId: string;
+  record: NodeRecord;
 }
 
 export interface TickRequest {

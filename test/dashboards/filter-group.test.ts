@@ -38,7 +38,7 @@ function apply(node: FleetNode, change: { type?: FleetEvent['type'] } = {}): voi
   const record = nodeRecord(node);
   const event = eventOf(record, { type: 'status', ...change });
   at += 1;
-  view.apply(0, { ...record, event, at: `${at}-0` }, false);
+  view.apply(0, { record, event, at: `${at}-0` }, false);
   view.advance(0, { epoch: 'e', at: `${at}-0` });
 }
 

@@ -41,11 +41,8 @@ interface Held {
 
 /** Nodes that are due so soon and beat are put off with those that are due: one walk a second does it for all. */
 const LOOK_AHEAD_MS = 1_000;
-/** An entry of the log as it is kept: it lives as long as a node that has not changed since. */
-interface Logged {
-  event: LogEntry['event'];
-  record: NodeRecord;
-}
+/** An entry of the log as it is kept: nearly every node has one. */
+type Logged = Omit<LogEntry, 'at'>;
 
 /** Of a heartbeat that is not there. */
 const LONG_AGO = Number.NEGATIVE_INFINITY;
@@ -200,14 +197,7 @@ export class MemoryShard {
     const from = n + 1 - this.#firstN;
     return this.#log
       .slice(from, from + limit)
-      .map(({ event, record: { session, sessionSeq, instanceId, changeId } }, index) => ({
-        at: placeOf(n + 1 + index),
-        event,
-        session,
-        sessionSeq,
-        instanceId,
-        changeId,
-      }));
+      .map(({ event, record }, index) => ({ at: placeOf(n + 1 + index), event, record }));
   }
 
   newestFirst(): Array<LogEntry['event']> {

@@ -6,7 +6,7 @@ import {
   statsSchema,
 } from '../../../shared/index.ts';
 import { shareNode } from '../../shared-parts.ts';
-import { type Change, type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
+import { type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
 import type { OwnChanges } from './own-changes.ts';
 
 /*
@@ -142,21 +142,16 @@ export function toLogEntry(reply: unknown, own?: OwnChanges): LogEntry {
   const entry = toRawEntry(reply);
   const changeId = asText(entry.field('changeId'));
   const known = own?.take(changeId);
-  if (known) return ownLogEntry(entry.at, known);
-  return {
-    at: entry.at,
-    event: toEvent(entry),
+  if (known) return { at: entry.at, event: known.event, record: known.record };
+  const event = toEvent(entry);
+  const record = {
+    node: event.node,
     session: asText(entry.field('session')),
     sessionSeq: asNumber(entry.field('sessionSeq')),
     instanceId: asText(entry.field('instanceId')),
     changeId,
   };
-}
-
-/** The texts of the change too, not equal ones that were just read: each is kept as long as the record. */
-function ownLogEntry(at: string, { event, record }: Change): LogEntry {
-  const { session, sessionSeq, instanceId, changeId } = record;
-  return { at, event, session, sessionSeq, instanceId, changeId };
+  return { at: entry.at, event, record };
 }
 
 /** The last stats; none before the first, or where another version of the hub wrote what this one cannot read. */

@@ -31,7 +31,7 @@ export function commitContract(create: CreateFleet): void {
         expect(await store.read(id)).toEqual({ kind: 'nothing' });
         const record = await done(store, registration({ id }));
         expect(await store.read(id)).toEqual({ kind: 'node', record, restored: false });
-        expect((await wholeLog(store, store.shardOf(id))).at(-1)?.session).toBe(record.session);
+        expect((await wholeLog(store, store.shardOf(id))).at(-1)?.record.session).toBe(record.session);
         expect(await store.history({ id, limit: 5 })).toHaveLength(1);
       }
     });
