@@ -73,12 +73,14 @@ export class GatheredCalls {
     try {
       const shares = group.map(({ share }) => share(group.length));
       const keys = shares.flatMap((share) => share.keys);
-      const words: Array<string | number> = [keys.length, ...keys];
-      for (const share of shares) for (const word of share.args) words.push(word);
+      const args = shares.flatMap((share) => share.args);
+      const words = Array.of<string | number>(keys.length).concat(keys, args);
       const replies = asList(
         await this.#link.run(group[0]?.shard ?? 0, (client) => this.#send(client, words)),
       );
-      for (const [index, { resolve }] of group.entries()) resolve(replies[index]);
+      group.forEach(({ resolve }, index) => {
+        resolve(replies[index]);
+      });
     } catch (error) {
       for (const { reject } of group) reject(error);
     }

@@ -116,10 +116,11 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
 
 /** What `tick` said of one shard. */
 export function toTickAnswer(reply: unknown, own: OwnChanges): TickAnswer {
-  const [kind, ...fields] = asList(reply);
+  const fields = asList(reply);
+  const kind = fields[0];
   if (kind === 'epoch') return { kind };
-  if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
-  const [now, looked, moreDue, moreLogged, nextDue, entries, silent] = fields;
+  if (kind === 'gap') return { kind, cause: fields[1] === 'trimmed' ? 'trimmed' : 'lost' };
+  const [, now, looked, moreDue, moreLogged, nextDue, entries, silent] = fields;
   const silentNodes = asList(silent).map((answer) => {
     const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
     return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
