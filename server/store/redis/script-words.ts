@@ -114,19 +114,21 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
   return { id, session, by: 'nothing' };
 }
 
-/** What `tick` said of one shard. */
-export function toTickAnswer(reply: unknown, own: OwnChanges): TickAnswer {
+/** What `tick` said of one shard; nothing where it did not tell of an own change which is not remembered. */
+export function toTickAnswer(reply: unknown, own: OwnChanges | undefined): TickAnswer | undefined {
   const [kind, ...fields] = asList(reply);
   if (kind === 'epoch') return { kind };
   if (kind === 'gap') return { kind, cause: fields[0] === 'trimmed' ? 'trimmed' : 'lost' };
   const [now, looked, moreDue, moreLogged, nextDue, entries, silent] = fields;
+  const logged = asList(entries).map((entry) => toLogEntry(entry, own));
+  if (!logged.every((entry) => entry !== undefined)) return undefined;
   const silentNodes = asList(silent).map((answer) => {
     const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
     return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
   });
   return {
     kind: 'news',
-    entries: asList(entries).map((entry) => toLogEntry(entry, own)),
+    entries: logged,
     silent: silentNodes,
     looked: asNumber(looked),
     moreDue: moreDue === '1',
