@@ -26,7 +26,7 @@ export function changeArguments(change: Change): string[] {
   return [
     ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), heartbeat],
     ...[String(node.heartbeat.timeoutMs), nextLook, session, String(sessionSeq), node.status, instanceId],
-    ...[`${JSON.stringify({ ...event, node: undefined }).slice(0, -1)},"node":`, JSON.stringify(event.node)],
+    ...[JSON.stringify({ ...event, node: undefined }), JSON.stringify(event.node)],
   ];
 }
 
