@@ -28,8 +28,10 @@ export function findJsonFault(value: unknown, maxDepth: number = LIMITS.jsonDept
     // JSON.parse reads 1e999 as Infinity, which JSON.stringify writes as null.
     if (typeof current === 'number' && !Number.isFinite(current))
       return { path, why: 'is a number too large to store' };
-    if (typeof current !== 'object' || current === null) continue;
-    for (const [key, child] of Object.entries(current)) {
+    if (!isKeyed(current)) continue;
+    // By keys: in a storm of registrations, a pair for each of their values is a good part of all garbage.
+    for (const key of Object.keys(current)) {
+      const child = current[key];
       if (key === '__proto__') return { path, why: 'has a key named __proto__' };
       if (!isWellFormed(key)) return { path, why: 'has a key with half a surrogate pair' };
       // Most values are plain text or numbers: what is right need not wait for its turn.
@@ -39,6 +41,9 @@ export function findJsonFault(value: unknown, maxDepth: number = LIMITS.jsonDept
   }
   return undefined;
 }
+
+const isKeyed = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
 
 const encoder = new TextEncoder();
 
@@ -54,6 +59,12 @@ export function jsonBytes(value: unknown): number {
   return encoder.encode(JSON.stringify(value)).length;
 }
 
+/** A character is three bytes of UTF-8 at the most: few texts are so long that they must be counted. */
+function isLarger(value: unknown, maxBytes: number): boolean {
+  const { length } = JSON.stringify(value);
+  return length > maxBytes || (3 * length > maxBytes && jsonBytes(value) > maxBytes);
+}
+
 /**
  * Puts a guard before a schema: the raw value must be storable JSON of at most so many bytes. It must come
  * first, because objects that zod rebuilds have already lost a key such as `__proto__` without a word.
@@ -65,7 +76,7 @@ export function boundedJson<T extends z.ZodType>(schema: T, maxBytes: number) {
       const fault = findJsonFault(context.value);
       if (fault) {
         context.issues.push({ code: 'custom', message: fault.why, path: fault.path, input: context.value });
-      } else if (context.value !== undefined && jsonBytes(context.value) > maxBytes) {
+      } else if (context.value !== undefined && isLarger(context.value, maxBytes)) {
         context.issues.push({
           code: 'custom',
           message: `is larger than ${maxBytes} bytes`,

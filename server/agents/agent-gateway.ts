@@ -35,6 +35,8 @@ const overloads: Readonly<Record<Overload, string>> = {
   late: 'the hub is behind with its work',
 };
 
+const forbidden = (why: string): Refused => ({ status: 403, reason: 'forbidden', why });
+
 /** The agents' door: admits sockets, sweeps their deadlines, and closes them when the hub shuts down. */
 export class AgentGateway {
   readonly #context: AgentSocketContext;
@@ -109,7 +111,6 @@ export class AgentGateway {
   }
 
   #notAllowed(request: IncomingMessage): Refused | undefined {
-    const forbidden = (why: string): Refused => ({ status: 403, reason: 'forbidden', why });
     if (!this.#access.hostAllowed(request))
       return forbidden('a hub without tokens answers to localhost only');
     if (!this.#access.originAllowed(request)) return forbidden('this origin is not allowed');

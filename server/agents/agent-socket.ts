@@ -351,14 +351,18 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     }
     this.#pending += 1;
     const turn = this.#work ? this.#work.then(run) : run();
-    const over = (): void => {
-      this.#pending -= 1;
-      if (this.#pending === 0) this.#work = undefined;
-    };
-    this.#work = turn.then(over, (error: unknown) => {
-      over();
-      this.#failed(error);
-    });
+    this.#work = turn.then(
+      () => this.#over(),
+      (error: unknown) => {
+        this.#over();
+        this.#failed(error);
+      },
+    );
+  }
+
+  #over(): void {
+    this.#pending -= 1;
+    if (this.#pending === 0) this.#work = undefined;
   }
 
   /** Answers a bad message. A flood of them ends the session. */

@@ -11,7 +11,6 @@ import {
   type Stored,
   withTiming,
 } from '../store/fleet-store.ts';
-import { newChangeId } from './change-id.ts';
 import type { FleetContext } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
@@ -167,7 +166,7 @@ export class Guardian {
     const { store, storeNow, log } = this.#context;
     const { id, connection } = node.record.node;
     const hubIsGone = connection !== null && !hubs.has(connection.hubId);
-    const change = decideSilence(node, hubIsGone, { now: storeNow(), changeId: newChangeId() });
+    const change = decideSilence(node, hubIsGone, { now: storeNow(), changeId: store.newChangeId() });
     if (!change) return false;
     const outcome = await store.commit(change);
     if (outcome !== 'done') return outcome === 'conflict';

@@ -1,5 +1,4 @@
 import { type Change, type FleetStore, LostDataError, type Stored } from '../store/fleet-store.ts';
-import { newChangeId } from './change-id.ts';
 import type { Stamp } from './transition.ts';
 
 /** Somebody else may write between a read and a commit so often before we give up. */
@@ -30,7 +29,7 @@ export async function settle(
 ): Promise<Settled> {
   let stored = known ?? (await store.read(id));
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const change = decide(stored, { now: now(), changeId: newChangeId() });
+    const change = decide(stored, { now: now(), changeId: store.newChangeId() });
     if (!change) return { kind: 'nothing', stored };
     const outcome = await store.commit(change);
     switch (outcome) {

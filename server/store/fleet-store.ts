@@ -25,6 +25,9 @@ export interface FleetStore {
 
   read(id: string): Promise<Stored>;
 
+  /** A name for a change that no other change has. */
+  newChangeId(): string;
+
   /**
    * All or nothing: where the stored version is `change.expected` (and, where asked, no heartbeat is left),
    * writes the record or the tombstone, appends the event, and sets or clears the heartbeat. A change that

@@ -57,6 +57,7 @@ export function meteredStore(
     close: () => store.close(),
     attach: (shard) => store.attach(shard),
     read: (id) => timed('read', () => store.read(id)),
+    newChangeId: () => store.newChangeId(),
     commit: (change) =>
       timed(
         'commit',

@@ -32,6 +32,7 @@ export class FaultyStore implements FleetStore {
   close = () => this.#inner.close();
   attach = (shard: number) => this.#pass('attach', () => this.#inner.attach(shard));
   read = (id: string) => this.#pass('read', () => this.#inner.read(id));
+  newChangeId = () => this.#inner.newChangeId();
   commit: FleetStore['commit'] = (change) => this.#pass('commit', () => this.#inner.commit(change));
   beat: FleetStore['beat'] = (...asked) => this.#pass('beat', () => this.#inner.beat(...asked));
   retime: FleetStore['retime'] = (shard, retimings) =>

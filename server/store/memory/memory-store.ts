@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FleetEvent } from '../../../shared/index.ts';
 import type { Clock } from '../../clock.ts';
+import { ChangeNames } from '../change-names.ts';
 import {
   type Beat,
   type BeatAnswer,
@@ -62,6 +63,7 @@ export class MemoryStore implements FleetStore {
   readonly #fleet: MemoryFleet;
   readonly #epochs = new Map<number, string>();
   readonly #bells = new Set<() => void>();
+  readonly #names = new ChangeNames();
 
   constructor(fleet: MemoryFleet) {
     this.#fleet = fleet;
@@ -84,6 +86,10 @@ export class MemoryStore implements FleetStore {
 
   async read(id: string): Promise<Stored> {
     return this.#attached(this.shardOf(id)).read(id);
+  }
+
+  newChangeId(): string {
+    return this.#names.next();
   }
 
   async commit(change: Change): Promise<CommitOutcome> {

@@ -174,6 +174,10 @@ export class RedisStore implements FleetStore {
     return { kind: 'nothing' };
   }
 
+  newChangeId(): string {
+    return this.#own.names.next();
+  }
+
   async commit(change: Change): Promise<CommitOutcome> {
     const shard = this.shardOf(change.id);
     const queue = this.#commits[shard];
@@ -236,22 +240,29 @@ export class RedisStore implements FleetStore {
 
   tick(shard: number, request: TickRequest): Promise<TickAnswer> {
     // Shards that are looked at together share what one call may take.
-    return this.#look(shard, request, (most, together) => Math.ceil(most / together));
+    return this.#look(shard, request, (most, together) => Math.ceil(most / together), this.#own);
   }
 
   async #look(
     shard: number,
-    { after, limit, look }: TickRequest,
+    request: TickRequest,
     part: (most: number, together: number) => number,
+    own?: OwnChanges,
+    mark = own?.names.mark ?? '',
   ): Promise<TickAnswer> {
     const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
+    const { after, limit, look } = request;
     if (after.epoch !== this.#epoch(shard)) return { kind: 'epoch' };
     if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
     const reply = await this.#ticks.ask(shard, TICK_BYTES, (together) => {
       const most = [Math.max(1, part(limit, together)), look.skip, part(look.limit, together)];
-      return { keys: [epoch, deadlines, events, absent], args: [after.epoch, after.at, ...most, prefix] };
+      return {
+        keys: [epoch, deadlines, events, absent],
+        args: [after.epoch, after.at, ...most, prefix, mark],
+      };
     });
-    return toTickAnswer(reply, this.#own);
+    // An own change may be forgotten here, or was read before: then everything is told in full.
+    return toTickAnswer(reply, own) ?? this.#look(shard, request, part, own, '');
   }
 
   onBell(listener: (shard: number) => void): () => void {

@@ -137,8 +137,16 @@ export function toEvent(entry: RawEntry): FleetEvent {
   return event;
 }
 
-/** An entry of the log; `own` knows the changes that need not be parsed again. */
-export function toLogEntry(reply: unknown, own?: OwnChanges): LogEntry {
+/**
+ * An entry of the log. Of a change of this hub only its name may have come, and it is taken from `own`; nothing where
+ * that does not know it.
+ */
+export function toLogEntry(reply: unknown, own?: OwnChanges): LogEntry | undefined {
+  const [at, told] = asList(reply);
+  if (own && typeof told === 'string') {
+    const change = own.take(told);
+    return change && { at: asText(at), event: change.event, record: change.record };
+  }
   const entry = toRawEntry(reply);
   const changeId = asText(entry.field('changeId'));
   const known = own?.take(changeId);

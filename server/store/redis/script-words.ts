@@ -26,7 +26,7 @@ export function changeArguments(change: Change): string[] {
   return [
     ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), heartbeat],
     ...[String(node.heartbeat.timeoutMs), nextLook, session, String(sessionSeq), node.status, instanceId],
-    ...[`${JSON.stringify({ ...event, node: undefined }).slice(0, -1)},"node":`, JSON.stringify(event.node)],
+    ...[JSON.stringify({ ...event, node: undefined }), JSON.stringify(event.node)],
   ];
 }
 
@@ -114,20 +114,22 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
   return { id, session, by: 'nothing' };
 }
 
-/** What `tick` said of one shard. */
-export function toTickAnswer(reply: unknown, own: OwnChanges): TickAnswer {
+/** What `tick` said of one shard; nothing where it did not tell of an own change which is not remembered. */
+export function toTickAnswer(reply: unknown, own: OwnChanges | undefined): TickAnswer | undefined {
   const fields = asList(reply);
   const kind = fields[0];
   if (kind === 'epoch') return { kind };
   if (kind === 'gap') return { kind, cause: fields[1] === 'trimmed' ? 'trimmed' : 'lost' };
   const [, now, looked, moreDue, moreLogged, nextDue, entries, silent] = fields;
+  const logged = asList(entries).map((entry) => toLogEntry(entry, own));
+  if (!logged.every((entry) => entry !== undefined)) return undefined;
   const silentNodes = asList(silent).map((answer) => {
     const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
     return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
   });
   return {
     kind: 'news',
-    entries: asList(entries).map((entry) => toLogEntry(entry, own)),
+    entries: logged,
     silent: silentNodes,
     looked: asNumber(looked),
     moreDue: moreDue === '1',

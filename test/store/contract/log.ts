@@ -45,6 +45,34 @@ export function logContract(create: CreateFleet): void {
       }
     });
 
+    it('tells a hub of its own changes too, among those of others, as often as it asks', async () => {
+      const { store, fleet } = setting();
+      const other = await fleet.join();
+      const ids = idsOfOneShard(store, 6);
+      const shard = store.shardOf(ids[0] ?? '');
+      const start = await positionOf(store, shard);
+      const changes = ids.map((id, n) => {
+        const change = registration({ id });
+        const changeId = (n % 3 === 2 ? other : store).newChangeId();
+        return { ...change, record: { ...change.record, changeId } };
+      });
+      for (const [n, change] of changes.entries()) await done(n % 3 === 2 ? other : store, change);
+      const conflict = { ...registration({ id: ids[0] ?? '' }) };
+      conflict.record = { ...conflict.record, changeId: store.newChangeId() };
+      expect(await store.commit(conflict)).toBe('conflict');
+      const expected = changes.map(({ event, record }) => ({ at: expect.any(String), event, record }));
+      const whole = (await news(other, shard, { after: start })).entries;
+      expect(whole).toEqual(expected);
+      expect(await store.replay(shard, start, await positionOf(store, shard), 100)).toEqual(whole);
+      // In two looks, the second of which begins amid what the first brought: what was told once is told again.
+      const first = (await news(store, shard, { after: start, limit: 4 })).entries;
+      expect(first).toEqual(whole.slice(0, 4));
+      const after = { ...start, at: whole[1]?.at ?? '' };
+      expect((await news(store, shard, { after })).entries).toEqual(whole.slice(2));
+      expect((await news(store, shard, { after: start })).entries).toEqual(whole);
+      expect((await news(other, shard, { after: start })).entries).toEqual(whole);
+    });
+
     it('gives at most so many entries at once', async () => {
       const { store } = setting();
       const ids = idsOfOneShard(store, 7);

@@ -16,7 +16,7 @@ ARGV  1 the attached epoch
         6 heartbeat: 'keep' | 'set' | 'clear'  7 the node's timeout, ms
         8 next look: 'keep' | 'never' | ms from now
         9 session  10 sessionSeq  11 status  12 instanceId
-        13 the event's JSON up to its node  14 the JSON of the event's node, which is the record's where it stays
+        13 the event's JSON without its node  14 the JSON of the event's node, which is the record's where it stays
 Returns 'epoch' (the data set is another one), else for each change 'done' | 'conflict' | 'still-beating',
         or why Redis refused it.
 ]]
@@ -70,7 +70,8 @@ local function commit(at)
     end
   end
 
-  redis.call('XADD', events_key, '*', 'nodeId', id, 'event', ARGV[at + 13] .. node_json .. '}',
+  local event = string.sub(ARGV[at + 13], 1, -2) .. ',"node":' .. node_json .. '}'
+  redis.call('XADD', events_key, '*', 'nodeId', id, 'event', event,
     'session', session, 'sessionSeq', session_seq, 'instanceId', instance_id, 'changeId', change_id)
   return 'done'
 end

@@ -15,12 +15,13 @@ ARGV  for each shard: the attached epoch
                       overdue nodes to skip
                       overdue nodes to look at; 0: none
                       what the shard's keys begin with; node and beat keys are made of it and the ids
+                      what the names of the reader's own changes begin with; '': it is told of all in full
 Returns for each shard
         {'epoch'}: the data set is another one
         {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
         {'news', now (ms), overdue nodes looked at, '1' where more are overdue, '1' where more was logged,
           when the next one is due (ms; '' where none was looked for),
-          entries as XRANGE gives them, silent nodes:
+          entries as XRANGE gives them, those of the reader's own changes as {id, changeId}, silent nodes:
           {{due (ms), session, sessionSeq, changeId, record, timing ('' where it is the record's)}, ...}}
 ]]
 local call = redis.call
@@ -45,7 +46,19 @@ local function is_before(id, other)
   return ms < other_ms or (ms == other_ms and n < other_n)
 end
 
-local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, skip, look, prefix)
+-- What the reader wrote itself it need not be told: the name of the change stands for it.
+local function shorten(entries, mark)
+  for at, entry in ipairs(entries) do
+    local fields = entry[2]
+    for place = 1, #fields, 2 do
+      if fields[place] == 'changeId' and string.sub(fields[place + 1], 1, #mark) == mark then
+        entries[at] = { entry[1], fields[place + 1] }
+      end
+    end
+  end
+end
+
+local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, skip, look, prefix, mark)
   if call('GET', epoch_key) ~= epoch then
     return { 'epoch' }
   end
@@ -69,6 +82,7 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
     table.remove(entries, 1)
   end
   local more_entries = #entries >= limit
+  if mark ~= '' then shorten(entries, mark) end
 
   local time = call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -113,8 +127,8 @@ end
 
 local answers = {}
 for n = 0, #KEYS / 4 - 1 do
-  local k, a = 4 * n, 6 * n
+  local k, a = 4 * n, 7 * n
   answers[n + 1] = shard(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3],
-    ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6])
+    ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7])
 end
 return answers
