@@ -22,7 +22,7 @@ const OVERDUE_PER_TICK = 200;
 /** Lost records that are put back in one call. */
 const RESTORE_PAGE = 200;
 /** How long a shard that is followed goes without a look where no bell rings and nobody is due. */
-const IDLE_MS = 200;
+const IDLE_MS = 500;
 /** A look that took longer than this, or came later, means that something stalled. */
 export const STALL_MS = 1_000;
 

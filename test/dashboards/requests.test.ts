@@ -103,12 +103,12 @@ describe('history', () => {
     const hub = await opened.hub();
     for (const nodeId of ['a', 'b', 'c']) {
       const agent = await hub.register({ nodeId });
-      // Another instant, so that the order of the shards is known.
+      // Another instant, so that the order of the shards is known; a hub knows the store's time to a millisecond.
       const registeredAt = Date.now();
-      await soon(() => Date.now() > registeredAt);
+      await soon(() => Date.now() > registeredAt + 2);
       await lose(hub, agent);
       const lostAt = Date.now();
-      await soon(() => Date.now() > lostAt);
+      await soon(() => Date.now() > lostAt + 2);
     }
     const dashboard = await opened.dashboard(hub);
     const { events } = historyAnswerSchema.parse(await dashboard.ask('history', { limit: 4 }));

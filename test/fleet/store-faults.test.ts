@@ -81,7 +81,7 @@ describe('a store that is away, or loses data', () => {
   it('[AWAY-3] registering and deregistering are refused while the store is away, and nobody is admitted', async () => {
     const { session } = await register('a');
     store.fault = 'away';
-    await clock.advance(200);
+    await clock.advance(500);
     expect(fleet.admits).toBe(false);
     const refused = fleet.registrar.register(registerMessage({ nodeId: 'new' }), {
       remoteAddress: 'x',

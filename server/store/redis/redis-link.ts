@@ -45,6 +45,7 @@ export class RedisLink {
   readonly #writes: OneWriteATurn;
   readonly #away = new Set<Part>();
   readonly #listeners = new Set<(payload: string) => void>();
+  readonly #lossListeners = new Set<() => void>();
   readonly #watch: SentinelWatch | undefined;
   #askingSlots: Cancel | undefined;
   #lastError: Error | undefined;
@@ -64,6 +65,9 @@ export class RedisLink {
       client.on('error', (error: Error) => this.#remember(error));
       client.on('node error', (error: Error) => this.#remember(error));
     }
+    this.#client.on('close', () => {
+      for (const listener of this.#lossListeners) listener();
+    });
     this.#subscriber.on('message', (_channel: string, payload: string) => {
       for (const listener of this.#listeners) listener(payload);
     });
@@ -140,9 +144,16 @@ export class RedisLink {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls back when the connection for commands is lost. Returns its end. */
+  onLost(listener: () => void): () => void {
+    this.#lossListeners.add(listener);
+    return () => this.#lossListeners.delete(listener);
+  }
+
   /** Ends the connections. What is under way fails. Calling it twice is harmless. */
   close(): Promise<void> {
     this.#listeners.clear();
+    this.#lossListeners.clear();
     this.#watch?.close();
     this.#askingSlots?.();
     this.#closing ??= Promise.all(

@@ -265,11 +265,20 @@ export class RedisStore implements FleetStore {
     return toTickAnswer(reply, own) ?? this.#look(shard, request, part, own, '');
   }
 
+  /** A lost connection rings for all shards, so that it is noticed at once. */
   onBell(listener: (shard: number) => void): () => void {
-    return this.#link.onBell((payload) => {
-      const shard = Number(payload);
-      if (Number.isInteger(shard) && shard >= 0 && shard < this.shards) listener(shard);
-    });
+    const ends = [
+      this.#link.onBell((payload) => {
+        const shard = Number(payload);
+        if (Number.isInteger(shard) && shard >= 0 && shard < this.shards) listener(shard);
+      }),
+      this.#link.onLost(() => {
+        for (let shard = 0; shard < this.shards; shard += 1) listener(shard);
+      }),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 
   async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {

@@ -34,6 +34,20 @@ const tick = (shard: number, after: Position) =>
   store.tick(shard, { after, limit: 100, look: { skip: 0, limit: 10 } });
 
 describe('Redis away', () => {
+  it('rings for every shard when the connection is lost, until nobody listens', async () => {
+    const rung = new Set<number>();
+    const end = store.onBell((shard) => rung.add(shard));
+    await redis.kill();
+    await until(() => rung.size === store.shards);
+    await redis.restart({ keepData: true });
+    await until(readable);
+    end();
+    rung.clear();
+    await redis.kill();
+    await until(async () => !(await readable()));
+    expect(rung.size).toBe(0);
+  });
+
   it('fails every verb within the timeout while it hangs, and works again when it goes on', async () => {
     const record = await done(store, registration({ id: 'a' }));
     const shard = store.shardOf('a');
