@@ -226,11 +226,18 @@ export class Dashboards {
   /** How many of the stalled ones the server still keeps, by the kernel's table: a paused socket hears nothing itself. */
   stalledOpen(): number {
     const ESTABLISHED = '01';
-    const open = new Set<number>();
+    const open = new Set<string>();
     for (const line of readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1)) {
       const [, local = '', , state] = line.trim().split(/\s+/);
-      if (state === ESTABLISHED) open.add(Number.parseInt(local.split(':')[1] ?? '', 16));
+      if (state === ESTABLISHED) open.add(local);
     }
-    return this.#stalled.filter(({ localPort }) => localPort !== undefined && open.has(localPort)).length;
+    return this.#stalled.filter((socket) => open.has(localOf(socket))).length;
   }
+}
+
+/** A socket's own end as /proc/net/tcp writes it: the address from its last byte to its first, and the port. */
+function localOf({ localAddress = '', localPort = 0 }: Socket): string {
+  const bytes = localAddress.split('.').reverse().map(Number);
+  const hex = (value: number, digits: number) => value.toString(16).toUpperCase().padStart(digits, '0');
+  return `${bytes.map((byte) => hex(byte, 2)).join('')}:${hex(localPort, 4)}`;
 }
