@@ -98,7 +98,7 @@ function aimsOf(found: TakeOver | undefined, all: number): Aim[] {
 async function run({ scale, part, say }: Bench): Promise<Findings> {
   const { agents } = SIZES[scale];
   const peers = new Map<PeerName, Outcome<TakeOver>>();
-  const names = peersFor(scale, NAMES, ['redis', 'plain-ws']);
+  const names = peersFor(scale, NAMES, ['redis']);
   for (const name of names) {
     say(PEERS[name].title);
     peers.set(name, await attempt(() => part((stage) => measure(stage, name, agents))));
@@ -138,6 +138,6 @@ export const takeover: Row = {
   name: 'takeover',
   title: 'Take-over',
   how: `${HUBS} hubs on one Redis with ${figure(SIZES.full.agents)} agents each; one is killed (SIGKILL). From the kill to the registration of its agents at the others, and what the fleet was told meanwhile. All hubs share one core.`,
-  seconds: { full: 75, quick: 30, tiny: 50 },
+  seconds: { full: 75, quick: 20, tiny: 50 },
   run,
 };
