@@ -150,9 +150,12 @@ export class ModelAgent {
     this.#clock = world.clock;
   }
 
-  /** How long before this moment the newest heartbeat had come through. */
+  /**
+   * How long before this moment the newest heartbeat had come through. One in the same millisecond may have come after
+   * it, such as a registration just when the time was over.
+   */
   silentBefore(at: number): number {
-    return at - Math.max(...[...this.#delivered, ...this.#inStoppedHub].filter((when) => when <= at));
+    return at - Math.max(...[...this.#delivered, ...this.#inStoppedHub].filter((when) => when < at));
   }
 
   /** The timing that it knew at this moment. */
