@@ -8,6 +8,11 @@ export const statusSchema = z.enum(['online', 'degraded', 'unreachable', 'offlin
 export type Status = z.infer<typeof statusSchema>;
 export const STATUSES = statusSchema.options;
 
+/** Whether a node with this status beats, as far as is known: the others are out of contact or gone. */
+export function inContact(status: Status): boolean {
+  return status === 'online' || status === 'degraded';
+}
+
 /**
  * Why something changed. `superseded`: registered again while another instance of its agent still beat, often
  * a cloned machine. `connection_lost`: its socket closed without a goodbye. `hub_lost`: its heartbeat ended

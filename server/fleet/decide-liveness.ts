@@ -1,4 +1,10 @@
-import { type Condition, type Connection, type Evidence, formatDuration } from '../../shared/index.ts';
+import {
+  type Condition,
+  type Connection,
+  type Evidence,
+  formatDuration,
+  inContact,
+} from '../../shared/index.ts';
 import { instant, msOf } from '../clock.ts';
 import type { Change, NodeRecord, SilentNode, Stored } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp, statusChange } from './transition.ts';
@@ -46,7 +52,7 @@ export function decideReturn(
   if (stored.kind !== 'node' || stored.record.session !== beat.session) return undefined;
   const { record } = stored;
   const { status, statusSince, conditions, heartbeat } = record.node;
-  if (status === 'online' || status === 'degraded' || beat.at < msOf(statusSince)) return undefined;
+  if (inContact(status) || beat.at < msOf(statusSince)) return undefined;
   const evidence = { lastHeartbeatAt: instant(beat.at), hubId: beat.connection.hubId };
   return statusChange(
     { ...record, node: { ...record.node, connection: beat.connection } },
@@ -143,8 +149,7 @@ export function decideConditions(
   const { status, evidence } = record.node;
   const reason = contactStatus(conditions) === 'degraded' ? 'condition_failed' : 'condition_cleared';
   const changed = { ...record, node: { ...record.node, conditions } };
-  const inContact = status === 'online' || status === 'degraded';
-  const to = inContact ? contactStatus(conditions) : status;
+  const to = inContact(status) ? contactStatus(conditions) : status;
   const liveness = { heartbeat: 'keep', look: 'keep' } as const;
   if (to === status) {
     return changeOf(

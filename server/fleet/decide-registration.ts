@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Connection, FleetNode, HeartbeatTiming, NodeFacts, Reason } from '../../shared/index.ts';
+import {
+  type Connection,
+  type FleetNode,
+  type HeartbeatTiming,
+  inContact,
+  type NodeFacts,
+  type Reason,
+} from '../../shared/index.ts';
 import { instant } from '../clock.ts';
 import { noConditions } from '../shared-parts.ts';
 import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
@@ -58,8 +65,7 @@ export function decideRegistration(stored: Stored, registration: Registration, s
 }
 
 function returnReason(old: NodeRecord, instanceId: string): Reason {
-  const stillBeat = old.node.status === 'online' || old.node.status === 'degraded';
-  return stillBeat && old.instanceId !== instanceId ? 'superseded' : 'reconnected';
+  return inContact(old.node.status) && old.instanceId !== instanceId ? 'superseded' : 'reconnected';
 }
 
 function factsOf({ facts }: Registration): Omit<NodeFacts, 'nodeId'> {

@@ -201,7 +201,7 @@ export class Fleet {
     if (flushes) this.#flushedAt = now;
     for (const follower of this.#followers) {
       // Asked first: a flush that finds nothing makes a dozen objects, for each shard ten times a second.
-      if (flushes && follower.usable && this.#heartbeats.wait(follower.shard))
+      if (flushes && follower.usable && this.#heartbeats.someWait(follower.shard))
         void this.#flush(follower.shard);
       if (follower.due(now)) void follower.wake();
     }

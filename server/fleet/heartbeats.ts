@@ -24,7 +24,7 @@ export class Heartbeats {
   }
 
   /** Whether there may be something to write of a shard. */
-  wait(shard: number): boolean {
+  someWait(shard: number): boolean {
     return (this.#waiting[shard]?.length ?? 0) > 0;
   }
 

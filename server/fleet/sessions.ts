@@ -1,4 +1,11 @@
-import type { CloseCode, Connection, FleetNode, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
+import {
+  type CloseCode,
+  type Connection,
+  type FleetNode,
+  type HeartbeatTiming,
+  inContact,
+  type NodeStats,
+} from '../../shared/index.ts';
 import type { NodeRecord } from '../store/fleet-store.ts';
 
 /** The socket of an agent, as far as the fleet needs to know it. */
@@ -53,7 +60,7 @@ export interface LiveSession {
  * in the store. A node that is called gone is not vouched for, so that its heartbeat is looked at and brings it back.
  */
 export function vouchFor(session: LiveSession, { status }: FleetNode): void {
-  if (status === 'online' || status === 'degraded') session.checkedAt = session.doubts;
+  if (inContact(status)) session.checkedAt = session.doubts;
 }
 
 /** The live sessions of this hub, one per node. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { FleetNode, NodeStats } from '../../../shared/index.ts';
-import { idSchema } from '../../../shared/index.ts';
+import { idSchema, inContact } from '../../../shared/index.ts';
 import { nodeIdOf } from '../../fleet/identity.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
 import { requireView } from '../nodes.ts';
@@ -193,7 +193,6 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
 /** A node as document 000 prints it, and what its agent said of its machine. */
 function nodeAs000(node: FleetNode, lastHeartbeat: string | undefined) {
   const { id, hostname, address, labels, roles, metadata, cpu, memory, status, createdAt } = node;
-  const inContact = status === 'online' || status === 'degraded';
   return {
     id,
     hostname,
@@ -202,7 +201,7 @@ function nodeAs000(node: FleetNode, lastHeartbeat: string | undefined) {
     role: metadata?.role ?? Object.fromEntries(roles.map((role) => [role, true])),
     ...(cpu && { cpuInfo: cpu }),
     ...(memory && { memoryInfo: memory }),
-    status: { phase: inContact ? 'READY' : 'NOT_READY' },
+    status: { phase: inContact(status) ? 'READY' : 'NOT_READY' },
     createdAt,
     ...(lastHeartbeat !== undefined && { lastHeartbeat }),
   };

@@ -1,4 +1,4 @@
-import type { HeartbeatTiming, NodeStats } from '../../../shared/index.ts';
+import { type HeartbeatTiming, inContact, type NodeStats } from '../../../shared/index.ts';
 import {
   type Beat,
   type BeatAnswer,
@@ -24,6 +24,8 @@ import {
 
 /** More news than this and each heartbeat is looked at. */
 const MOST_NEWS = 20;
+/** Nodes that are due so soon and beat are put off with those that are due: one walk a second does it for all. */
+const LOOK_AHEAD_MS = 1_000;
 
 /** All that is held of a node, in one object: it is there for every node of the fleet. */
 interface Held {
@@ -39,8 +41,6 @@ interface Held {
   dueAt: number;
 }
 
-/** Nodes that are due so soon and beat are put off with those that are due: one walk a second does it for all. */
-const LOOK_AHEAD_MS = 1_000;
 /** An entry of the log as it is kept: nearly every node has one. */
 type Logged = Omit<LogEntry, 'at'>;
 
@@ -111,8 +111,7 @@ export class MemoryShard {
         this.#beat(held, ttlMs, stats);
       } else if (held?.record.session === session) {
         this.#beat(held, ttlMs, stats);
-        const { status } = held.record.node;
-        if (status === 'unreachable' || status === 'offline') returned.push(id);
+        if (!inContact(held.record.node.status)) returned.push(id);
       } else refused.push(this.#refusal(id, session));
     }
     return { refused, returned };
