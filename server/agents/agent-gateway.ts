@@ -80,7 +80,7 @@ export class AgentGateway {
   /** Bytes that all agents together have not read yet. */
   get unreadBytes(): number {
     let bytes = 0;
-    for (const agent of this.#deadlines.all()) bytes += agent.bufferedAmount;
+    for (const agent of this.#deadlines.all()) bytes += agent.unreadBytes;
     return bytes;
   }
 

@@ -1,5 +1,4 @@
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
 import {
   type AgentErrorCode,
   busyReason,
@@ -21,8 +20,7 @@ import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
 import { endOnError } from '../upgrades.ts';
 import type { Admission } from './admission.ts';
 import { type BadMessage, decodeAgentMessage } from './decode.ts';
-import { FrameBoundary } from './frame-boundary.ts';
-import { wholeText } from './whole-text.ts';
+import { DirectSocket } from './direct-socket.ts';
 
 /** What all agent sockets of a hub share. */
 export interface AgentSocketContext {
@@ -57,24 +55,11 @@ const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 /** How many frames an agent may send. */
 const FRAMES: Rate = { perMs: LIMITS.framesPerSecond / 1_000, burst: LIMITS.framesBurst };
 
-/** The two first bytes of an empty ping from an agent, final and masked; the mask's four bytes follow. */
-const PING_HEAD = [0x89, 0x80] as const;
-const PING_BYTES = 6;
-/** An empty pong (RFC 6455, sections 5.5.2 and 5.5.3). */
-const PONG = Buffer.from([0x8a, 0x00]);
-
-type DataListener = (this: Duplex, chunk: Buffer) => void;
-const isDataListener = (listener: unknown): listener is DataListener => typeof listener === 'function';
-
-/** A network socket knows its agent, so that one listener serves all of them. */
-const AGENT = Symbol('agent');
-type AgentStream = Duplex & { [AGENT]?: AgentSocket };
-
 /**
  * The socket of one agent, from the upgrade to the close. Its state says which messages it may send. There are tens
  * of thousands of them, nearly all idle: what only some need at times is made when they need it.
  */
-export class AgentSocket extends WebSocket implements Link, Dated {
+export class AgentSocket extends DirectSocket implements Link, Dated {
   remoteAddress = '';
   deadlineSecond = 0;
   lastReceivedAt = 0;
@@ -85,10 +70,6 @@ export class AgentSocket extends WebSocket implements Link, Dated {
   #errors: TokenBucket | undefined;
   #pending = 0;
   #work: Promise<void> | undefined;
-  /** While a message has come only in part. */
-  #begun: FrameBoundary | undefined;
-  /** What ws does with what comes from the socket. */
-  #toWs: DataListener | undefined;
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
   begin(context: AgentSocketContext, remoteAddress: string, socket: Duplex): void {
@@ -97,72 +78,8 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     this.remoteAddress = remoteAddress;
     this.lastReceivedAt = now;
     this.#state = { kind: 'awaiting registration', since: now };
-    // ws has its own by now.
+    // It has its own by now.
     socket.off('error', endOnError);
-    this.#standBefore(socket);
-  }
-
-  /** Puts itself before ws in what comes from the socket. */
-  #standBefore(socket: AgentStream): void {
-    const [toWs] = socket.listeners('data').filter(isDataListener);
-    if (!toWs) return;
-    this.#toWs = toWs;
-    socket[AGENT] = this;
-    // Not `removeAllListeners`: what Node makes of the socket's listeners then takes 700 bytes more.
-    socket.off('data', toWs);
-    socket.on('data', onData);
-  }
-
-  /**
-   * For `onData`. Most of it are heartbeats, empty pings of six bytes, and then messages that come whole and alone:
-   * they need no parser and no stream of their own. Everything else goes on to ws as it came.
-   */
-  came(socket: Duplex, chunk: Buffer): void {
-    const isPing = chunk.length === PING_BYTES && chunk[0] === PING_HEAD[0] && chunk[1] === PING_HEAD[1];
-    if (isPing && !this.#begun) {
-      if (this.#heartbeat() && this.#mayWrite()) socket.write(PONG);
-      return;
-    }
-    const text = this.#begun ? undefined : wholeText(chunk);
-    if (text) {
-      this.#received(text, false);
-      return;
-    }
-    this.#passed(chunk);
-    this.#toWs?.call(socket, chunk);
-  }
-
-  /**
-   * What ws tells. It does so by events, and nobody else listens to them: five listeners would take a hundred bytes more
-   * of each socket.
-   */
-  override emit(event: string | symbol, ...[first, second]: unknown[]): boolean {
-    switch (event) {
-      case 'message':
-        if (Buffer.isBuffer(first)) this.#received(first, second === true);
-        return true;
-      case 'ping':
-        if (Buffer.isBuffer(first)) this.#pinged(first);
-        return true;
-      case 'pong':
-        // Nobody asked for it: no heartbeat, but a frame like any other.
-        this.#admits(this.#now());
-        return true;
-      case 'close':
-        if (typeof first === 'number' && Buffer.isBuffer(second)) this.#closed(first, second);
-        return true;
-      case 'error':
-        if (first instanceof Error) this.#broken(first);
-        return true;
-      default:
-        return super.emit(event, first, second);
-    }
-  }
-
-  #passed(chunk: Buffer): void {
-    const boundary = this.#begun ?? new FrameBoundary();
-    boundary.passed(chunk);
-    this.#begun = boundary.here ? undefined : boundary;
   }
 
   get live(): boolean {
@@ -223,15 +140,13 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     else this.#logged(registrar?.closed(session, ending));
   }
 
-  /** The close has happened, whoever began it. */
-  #closed(code: number, reason: Buffer): void {
+  protected override closed(code: number, reason: Buffer): void {
     this.#context?.gone(this);
     const detail = reason.length > 0 ? reason.toString() : undefined;
     this.#closeState({ goodbye: GOODBYE_CODES.has(code), code, ...(detail && { detail }) });
   }
 
-  /** The agent broke the WebSocket protocol, and ws ends the socket. */
-  #broken(error: Error): void {
+  protected override broken(error: Error): void {
     this.#context?.log.info(
       { remoteAddress: this.remoteAddress, why: error.message },
       'An agent broke the WebSocket protocol',
@@ -239,20 +154,16 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     this.#closeState();
   }
 
-  /**
-   * Answers the ping. ws would do it too, but ends a socket with too many waiting pongs without a close code,
-   * and so also that of an agent whose pings of a minute came at once.
-   */
-  #pinged(data: Buffer): void {
-    if (this.#heartbeat() && this.#mayWrite()) this.pong(data);
-  }
-
-  /** Counts a ping; false where it is not to be answered. */
-  #heartbeat(): boolean {
+  protected override pinged(): boolean {
     const now = this.#now();
     if (!this.#admits(now)) return false;
     if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
-    return true;
+    return this.#mayWrite();
+  }
+
+  /** Nobody asked for it: no heartbeat, but a frame like any other. */
+  protected override ponged(): void {
+    this.#admits(this.#now());
   }
 
   #now(): number {
@@ -261,7 +172,7 @@ export class AgentSocket extends WebSocket implements Link, Dated {
 
   /** Counts a frame; one too many ends the session. */
   #admits(now: number): boolean {
-    if (this.readyState !== WebSocket.OPEN || this.#state.kind === 'closed') return false;
+    if (!this.isOpen || this.#state.kind === 'closed') return false;
     this.#frames = refilled(FRAMES, this.#frames, now - this.lastReceivedAt) - 1;
     this.lastReceivedAt = now;
     if (this.#frames >= 0) return true;
@@ -269,7 +180,7 @@ export class AgentSocket extends WebSocket implements Link, Dated {
     return false;
   }
 
-  #received(data: Buffer, isBinary: boolean): void {
+  protected override received(data: Buffer, isBinary: boolean): void {
     const now = this.#now();
     if (!this.#admits(now)) return;
     if (isBinary) {
@@ -384,13 +295,13 @@ export class AgentSocket extends WebSocket implements Link, Dated {
   }
 
   #send(message: HubMessage): void {
-    if (this.#mayWrite()) this.send(JSON.stringify(message));
+    if (this.#mayWrite()) this.sendText(JSON.stringify(message));
   }
 
   /** Replies are few, but a peer that never reads must not make the hub grow: it is cut off. */
   #mayWrite(): boolean {
-    if (this.readyState !== WebSocket.OPEN) return false;
-    if (this.bufferedAmount <= MOST_UNREAD_BYTES) return true;
+    if (!this.isOpen) return false;
+    if (this.unreadBytes <= MOST_UNREAD_BYTES) return true;
     this.#closeState();
     this.terminate();
     return false;
@@ -412,8 +323,3 @@ export class AgentSocket extends WebSocket implements Link, Dated {
 }
 
 const notRegistered = { code: 'not_registered', message: 'register first' } as const;
-
-// One listener for all sockets.
-function onData(this: AgentStream, chunk: Buffer): void {
-  this[AGENT]?.came(this, chunk);
-}
