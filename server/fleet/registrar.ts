@@ -168,11 +168,11 @@ export class Registrar {
   }
 
   /** The agent's socket closed, and not because of this hub. */
-  async closed(session: LiveSession, how: Omit<Closing, 'session' | 'lastHeartbeatAt'>): Promise<void> {
+  closed(session: LiveSession, how: Omit<Closing, 'session' | 'lastHeartbeatAt'>): Promise<void> {
     this.forget(session);
     const { clock, storeNow } = this.#context;
     const lastHeartbeatAt = session.lastBeatAt + (storeNow() - clock.now());
-    await this.#writeClose(session.nodeId, { ...how, session: session.session, lastHeartbeatAt }, session);
+    return this.#writeClose(session.nodeId, { ...how, session: session.session, lastHeartbeatAt }, session);
   }
 
   /** The session is over here; nothing is written. */

@@ -12,7 +12,7 @@ const MOST_WAITING = 10_000;
 export interface Batch {
   /** The data set that they were decided on. */
   epoch: string;
-  changes: number;
+  changes: readonly Change[];
   args: string[];
 }
 
@@ -21,8 +21,9 @@ export type CommitCall = (batch: Batch) => Promise<Array<CommitOutcome | Error>>
 
 interface Waiting {
   epoch: string;
-  args: string[];
-  bytes: number;
+  change: Change;
+  /** Made when it is about to be sent: in a storm thousands wait, and texts that wait are what V8 collects the longest. */
+  args: string[] | undefined;
   since: number;
   resolve: (outcome: CommitOutcome) => void;
   reject: (error: Error) => void;
@@ -51,10 +52,9 @@ export class CommitQueue {
   commit(change: Change, epoch: string): Promise<CommitOutcome> {
     if (this.#waiting.length >= MOST_WAITING)
       return Promise.reject(new StoreAwayError('too many changes wait for Redis'));
-    const args = changeArguments(change);
-    const bytes = argumentBytes(args);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ epoch, args, bytes, since: this.#clock.now(), resolve, reject });
+      const since = this.#clock.now();
+      this.#waiting.push({ epoch, change, args: undefined, since, resolve, reject });
       if (this.#running) return;
       this.#running = true;
       queueMicrotask(() => void this.#run());
@@ -72,7 +72,8 @@ export class CommitQueue {
     let bytes = 0;
     let size = 0;
     for (const one of this.#waiting) {
-      bytes += one.bytes;
+      one.args ??= changeArguments(one.change);
+      bytes += argumentBytes(one.args);
       if (one.epoch !== epoch || size === BATCH_CHANGES || (size > 0 && bytes > BATCH_BYTES)) break;
       size += 1;
     }
@@ -86,8 +87,8 @@ export class CommitQueue {
         throw new StoreAwayError('Redis is too far behind');
       const outcomes = await this.#call({
         epoch: first?.epoch ?? '',
-        changes: batch.length,
-        args: batch.flatMap(({ args }) => args),
+        changes: batch.map(({ change }) => change),
+        args: batch.flatMap(({ args }) => args ?? []),
       });
       for (const [index, { resolve, reject }] of batch.entries()) {
         const outcome = outcomes[index];

@@ -178,14 +178,12 @@ export class RedisStore implements FleetStore {
     return this.#own.names.next();
   }
 
-  async commit(change: Change): Promise<CommitOutcome> {
+  commit(change: Change): Promise<CommitOutcome> {
     const shard = this.shardOf(change.id);
     const queue = this.#commits[shard];
     if (!queue) throw new RangeError(`there is no shard ${shard}`);
     this.#own.remember(change);
-    const outcome = await queue.commit(change, this.#epoch(shard));
-    if (outcome !== 'done') this.#own.forget(change);
-    return outcome;
+    return queue.commit(change, this.#epoch(shard));
   }
 
   async #commitAll(shard: number, { epoch: attached, changes, args }: Batch) {
@@ -196,7 +194,8 @@ export class RedisStore implements FleetStore {
         ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
         ...args,
       );
-      const outcomes = toOutcomes(reply, changes);
+      const outcomes = toOutcomes(reply, changes.length);
+      for (const [index, change] of changes.entries()) if (outcomes[index] !== 'done') this.#own.forget(change);
       // A Redis that refuses all of them is as good as none.
       if (outcomes.every((outcome) => outcome instanceof Error)) throw outcomes[0];
       return outcomes;
