@@ -18,6 +18,8 @@ export interface Closing {
   detail?: string;
   /** Milliseconds since the epoch. */
   lastHeartbeatAt: number;
+  /** When the last heartbeat, which may not be written yet, ends. */
+  heartbeatEndsAt: number;
 }
 
 /** A goodbye makes the node `offline` at once; any other close makes it `unreachable`, and its heartbeat runs on. */
@@ -37,7 +39,9 @@ export function decideClose(stored: Stored, closing: Closing, stamp: Stamp): Cha
   }
   if (status !== 'online' && status !== 'degraded') return undefined;
   const lost = { to: 'unreachable', reason: 'connection_lost', evidence } as const;
-  return statusChange(disconnected(record), lost, { heartbeat: 'keep', look: 'keep' }, stamp);
+  const lastsMs = closing.heartbeatEndsAt - stamp.now;
+  const heartbeat = lastsMs > 0 ? { lastsMs } : 'keep';
+  return statusChange(disconnected(record), lost, { heartbeat, look: 'keep' }, stamp);
 }
 
 /**

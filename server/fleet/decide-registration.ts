@@ -28,6 +28,7 @@ export interface Registration {
  */
 export function decideRegistration(stored: Stored, registration: Registration, stamp: Stamp): Change {
   const { session, instanceId } = registration;
+  const { timeoutMs } = registration.timing;
   const at = instant(stamp.now);
   const seq = versionOf(stored) + 1;
   const old = stored.kind === 'node' ? stored.record : undefined;
@@ -59,7 +60,7 @@ export function decideRegistration(stored: Stored, registration: Registration, s
       reason,
       evidence: node.evidence,
     },
-    { heartbeat: 'set', look: { afterMs: registration.timing.timeoutMs } },
+    { heartbeat: { lastsMs: timeoutMs }, look: { afterMs: timeoutMs } },
     stamp,
   );
 }

@@ -7,8 +7,8 @@ import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
 import type { FleetView } from './fleet-view.ts';
 import { Follower, STALL_MS } from './follower.ts';
-import { FLUSH_INTERVAL_MS, Guardian } from './guardian.ts';
-import { Heartbeats } from './heartbeats.ts';
+import { Guardian } from './guardian.ts';
+import { flushIntervalMs, Heartbeats } from './heartbeats.ts';
 import { HttpAgents } from './http-agents.ts';
 import { Pacing } from './pacing.ts';
 import { Presence } from './presence.ts';
@@ -64,6 +64,7 @@ export class Fleet {
   /** How far the store's clock is ahead of ours. */
   #storeAheadMs = 0;
   #beatAt: number;
+  readonly #flushMs: number;
   #flushedAt = Number.NEGATIVE_INFINITY;
   /** The shard whose turn it last was. */
   #doubted = 0;
@@ -108,6 +109,7 @@ export class Fleet {
     });
     this.#followers = Array.from({ length: store.shards }, (_, shard) => this.#newFollower(shard));
     this.#beatAt = clock.now();
+    this.#flushMs = flushIntervalMs(timing.timeoutMs);
   }
 
   /** Loads the view and begins to follow, flush and judge. Throws `StoreAwayError` where the store is out of reach. */
@@ -197,10 +199,10 @@ export class Fleet {
       for (const follower of this.#followers) follower.stalled();
       this.presence.renewNow();
     }
-    const flushes = now - this.#flushedAt > FLUSH_INTERVAL_MS - LOOK_INTERVAL_MS;
+    const flushes = now - this.#flushedAt > this.#flushMs - LOOK_INTERVAL_MS;
     if (flushes) this.#flushedAt = now;
     for (const follower of this.#followers) {
-      // Asked first: a flush that finds nothing makes a dozen objects, for each shard ten times a second.
+      // Asked first: a flush that finds nothing makes a dozen objects, for each shard.
       if (flushes && follower.usable && this.#heartbeats.someWait(follower.shard))
         void this.#flush(follower.shard);
       if (follower.due(now)) void follower.wake();

@@ -14,14 +14,12 @@ import {
 import type { FleetContext } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
+import { LONGEST_FLUSH_MS } from './heartbeats.ts';
 import { type LiveSession, vouchFor } from './sessions.ts';
 import { settle } from './settle.ts';
 
 /** Sessions whose nodes are read again at a time. */
 const RECHECK_PAGE = 100;
-
-/** Heartbeats wait in a hub for up to this long before they are written. */
-export const FLUSH_INTERVAL_MS = 100;
 
 /** Guards the fleet's liveness: who is silent, who came back, whose session is over, and what the store lost. */
 export class Guardian {
@@ -155,7 +153,7 @@ export class Guardian {
     const { clock, hubId, sessions, storeNow } = this.#context;
     const { id, connection } = record.node;
     if (connection?.transport !== 'websocket') return false;
-    if (connection.hubId !== hubId) return storeNow() - dueAt < FLUSH_INTERVAL_MS;
+    if (connection.hubId !== hubId) return storeNow() - dueAt < LONGEST_FLUSH_MS;
     const session = sessions.get(id);
     if (session === undefined || session.ended) return false;
     return clock.now() - session.lastBeatAt < session.timing.timeoutMs;

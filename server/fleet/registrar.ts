@@ -168,11 +168,13 @@ export class Registrar {
   }
 
   /** The agent's socket closed, and not because of this hub. */
-  closed(session: LiveSession, how: Omit<Closing, 'session' | 'lastHeartbeatAt'>): Promise<void> {
+  closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void> {
     this.forget(session);
     const { clock, storeNow } = this.#context;
     const lastHeartbeatAt = session.lastBeatAt + (storeNow() - clock.now());
-    return this.#writeClose(session.nodeId, { ...how, session: session.session, lastHeartbeatAt }, session);
+    const heartbeatEndsAt = lastHeartbeatAt + session.timing.timeoutMs;
+    const closing = { ...how, session: session.session, lastHeartbeatAt, heartbeatEndsAt };
+    return this.#writeClose(session.nodeId, closing, session);
   }
 
   /** The session is over here; nothing is written. */

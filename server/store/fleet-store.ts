@@ -135,8 +135,8 @@ export interface Change {
   removed: boolean;
   /** Only where the node's heartbeat is gone, else `still-beating`. */
   onlyIfSilent: boolean;
-  /** `set`: as long as the record's timeout; `clear`: gone at once. */
-  heartbeat: 'keep' | 'set' | 'clear';
+  /** It lasts so long from now on, is gone at once, or stays as it is. */
+  heartbeat: 'keep' | 'clear' | { lastsMs: number };
   /** When to look at the node's heartbeat next: in so many milliseconds, or never. */
   look: 'keep' | 'never' | { afterMs: number };
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Cancel, Clock } from '../../server/clock.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import type { Applied } from '../../server/fleet/fleet-view.ts';
+import { flushIntervalMs } from '../../server/fleet/heartbeats.ts';
 import { NoView } from '../../server/fleet/no-view.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
 
@@ -11,8 +12,8 @@ import { FaultyStore } from '../support/faulty-store.ts';
 import { registerMessage, testFleet } from '../support/test-fleet.ts';
 import type { World } from './world.ts';
 
-/** A hub has written a heartbeat by then. */
-const FLUSHED_MS = 150;
+/** A hub comes to its timers at least so often. */
+const TURN_MS = 50;
 
 /** A clock of one hub, which can be stopped as SIGSTOP stops a process: what becomes due waits. */
 class StoppableClock implements Clock {
@@ -205,7 +206,7 @@ export class ModelAgent {
     hub.clock.deliver(() => hub.fleet.heartbeat(session));
     if (stopped || !hub.reachesStore) return;
     // It waits in the hub before it is written: a socket or a hub that ends meanwhile takes it along.
-    this.#clock.after(FLUSHED_MS, () => {
+    this.#clock.after(flushIntervalMs(this.#world.timing.timeoutMs) + TURN_MS, () => {
       if (hub.reachesStore && this.link?.session === session) this.#delivered.push(beatAt);
     });
   }

@@ -87,7 +87,7 @@ export function registration({
     event: eventOf(record, { type: 'registered', from: null }),
     removed: false,
     onlyIfSilent: false,
-    heartbeat: 'set',
+    heartbeat: { lastsMs: timeoutMs },
     look: { afterMs: timeoutMs },
   };
 }

@@ -83,9 +83,9 @@ export class MemoryShard {
     return 'done';
   }
 
-  #setHeartbeat(held: Held, { heartbeat, look, record }: Change): void {
+  #setHeartbeat(held: Held, { heartbeat, look }: Change): void {
     if (heartbeat === 'clear') this.#still(held);
-    if (heartbeat === 'set') this.#beat(held, record.node.heartbeat.timeoutMs);
+    else if (heartbeat !== 'keep') this.#beat(held, heartbeat.lastsMs);
     if (look !== 'keep') this.#lookAt(held, look === 'never' ? NEVER : this.now() + look.afterMs);
   }
 

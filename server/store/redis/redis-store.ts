@@ -195,7 +195,8 @@ export class RedisStore implements FleetStore {
         ...args,
       );
       const outcomes = toOutcomes(reply, changes.length);
-      for (const [index, change] of changes.entries()) if (outcomes[index] !== 'done') this.#own.forget(change);
+      for (const [index, change] of changes.entries())
+        if (outcomes[index] !== 'done') this.#own.forget(change);
       // A Redis that refuses all of them is as good as none.
       if (outcomes.every((outcome) => outcome instanceof Error)) throw outcomes[0];
       return outcomes;

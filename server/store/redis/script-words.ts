@@ -16,6 +16,7 @@ import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './re
  * The arguments of the scripts and their answers, in the order that the heads of the Lua files give.
  */
 
+const ttlText = (ttlMs: number): string => String(Math.max(1, Math.floor(ttlMs)));
 const flag = (on: boolean): '1' | '0' => (on ? '1' : '0');
 
 /** One change of `commits`. The node's JSON goes once, for the record and for the event. */
@@ -23,9 +24,10 @@ export function changeArguments(change: Change): string[] {
   const { id, expected, record, event, removed, onlyIfSilent, heartbeat, look } = change;
   const { node, session, sessionSeq, instanceId, changeId } = record;
   const nextLook = typeof look === 'string' ? look : String(Math.max(0, Math.ceil(look.afterMs)));
+  const [beat, lasts] = typeof heartbeat === 'string' ? [heartbeat, ''] : ['set', ttlText(heartbeat.lastsMs)];
   return [
-    ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), heartbeat],
-    ...[String(node.heartbeat.timeoutMs), nextLook, session, String(sessionSeq), node.status, instanceId],
+    ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), beat],
+    ...[lasts, nextLook, session, String(sessionSeq), node.status, instanceId],
     ...[JSON.stringify({ ...event, node: undefined }), JSON.stringify(event.node)],
   ];
 }
@@ -39,8 +41,6 @@ export function toOutcomes(reply: unknown, changes: number): Array<CommitOutcome
       : new Error(asText(outcome)),
   );
 }
-
-const ttlText = (ttlMs: number): string => String(Math.max(1, Math.floor(ttlMs)));
 
 /** A shard's share of `beat`, after its epoch, position and prefix. */
 export function beatArguments(beats: readonly Beat[]): string[] {

@@ -103,7 +103,11 @@ export function commitContract(create: CreateFleet): void {
       expect(await lastBeat(store, 'a')).toBeUndefined();
       const second = await done(
         store,
-        statusChange(first, { status: 'degraded', reason: 'condition_failed', heartbeat: 'set' }),
+        statusChange(first, {
+          status: 'degraded',
+          reason: 'condition_failed',
+          heartbeat: { lastsMs: 30_000 },
+        }),
       );
       expect(await lastBeat(store, 'a')).toMatchObject({ stats: {} });
       const third = await done(

@@ -13,7 +13,7 @@ ARGV  1 the attached epoch
         1 the version that must be stored (0: nothing may be)  2 the version after the change
         3 changeId
         4 '1' where the node is removed  5 '1' where only a silent node may be changed
-        6 heartbeat: 'keep' | 'set' | 'clear'  7 the node's timeout, ms
+        6 heartbeat: 'keep' | 'set' | 'clear'  7 how long it lasts where it is set, ms
         8 next look: 'keep' | 'never' | ms from now
         9 session  10 sessionSeq  11 status  12 instanceId
         13 the event's JSON without its node  14 the JSON of the event's node, which is the record's where it stays
