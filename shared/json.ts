@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { LIMITS } from './limits.ts';
 
-const loneSurrogate = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
-
 /** True where a string has no half of a surrogate pair, so that it survives UTF-8 as it is. */
 export function isWellFormed(text: string): boolean {
-  return !loneSurrogate.test(text);
+  return text.isWellFormed();
 }
 
 /** Where and why a value cannot be stored as JSON. */
@@ -14,55 +12,65 @@ export interface JsonFault {
   why: string;
 }
 
+/** What was found of a value that was parsed from JSON: its first fault, or how many bytes it can have at the most. */
+export type JsonSurvey = { fault: JsonFault } | { mostBytes: number };
+
+/** What JSON makes of one UTF-16 unit at the most, `\u001f`, and of a number, and what stands around a value. */
+const BYTES_PER_UNIT = 6;
+const BYTES_PER_NUMBER = 24;
+const BYTES_AROUND = 6;
+
 /**
- * The first fault of a value that was parsed from JSON, or undefined. It walks without recursion: a frame of
- * 64 KiB can nest tens of thousands deep, which would overflow the stack of a naive walk.
+ * Surveys a value that was parsed from JSON. It walks without recursion: a frame of 64 KiB can nest tens of thousands
+ * deep, which would overflow the stack of a naive walk.
  */
-export function findJsonFault(value: unknown, maxDepth: number = LIMITS.jsonDepth): JsonFault | undefined {
+export function surveyJson(value: unknown, maxDepth: number = LIMITS.jsonDepth): JsonSurvey {
+  let mostBytes = 0;
   const waiting: Array<{ value: unknown; path: PropertyKey[] }> = [{ value, path: [] }];
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { value: current, path } = next;
-    if (path.length > maxDepth) return { path: [], why: `nests deeper than ${maxDepth} levels` };
-    if (typeof current === 'string' && !isWellFormed(current))
-      return { path, why: 'has half a surrogate pair' };
-    // JSON.parse reads 1e999 as Infinity, which JSON.stringify writes as null.
-    if (typeof current === 'number' && !Number.isFinite(current))
-      return { path, why: 'is a number too large to store' };
-    if (!isKeyed(current)) continue;
+    if (path.length > maxDepth) return { fault: { path: [], why: `nests deeper than ${maxDepth} levels` } };
+    mostBytes += BYTES_AROUND;
+    if (!isKeyed(current)) {
+      const why = faultOf(current);
+      if (why !== undefined) return { fault: { path, why } };
+      mostBytes += mostBytesOf(current);
+      continue;
+    }
     // By keys: in a storm of registrations, a pair for each of their values is a good part of all garbage.
     for (const key of Object.keys(current)) {
       const child = current[key];
-      if (key === '__proto__') return { path, why: 'has a key named __proto__' };
-      if (!isWellFormed(key)) return { path, why: 'has a key with half a surrogate pair' };
+      if (key === '__proto__') return { fault: { path, why: 'has a key named __proto__' } };
+      if (!isWellFormed(key)) return { fault: { path, why: 'has a key with half a surrogate pair' } };
+      mostBytes += BYTES_PER_UNIT * key.length;
       // Most values are plain text or numbers: what is right need not wait for its turn.
-      if (path.length < maxDepth && isPlain(child)) continue;
-      waiting.push({ value: child, path: [...path, key] });
+      if (path.length < maxDepth && !isKeyed(child) && faultOf(child) === undefined)
+        mostBytes += BYTES_AROUND + mostBytesOf(child);
+      else waiting.push({ value: child, path: [...path, key] });
     }
   }
-  return undefined;
+  return { mostBytes };
 }
 
 const isKeyed = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
 
-const encoder = new TextEncoder();
-
-/** A value that nests nothing and can be stored. */
-function isPlain(value: unknown): boolean {
-  if (typeof value === 'string') return isWellFormed(value);
-  if (typeof value === 'number') return Number.isFinite(value);
-  return typeof value === 'boolean' || value === null;
+/** Why a value that nests nothing cannot be stored. */
+function faultOf(value: unknown): string | undefined {
+  if (typeof value === 'string' && !isWellFormed(value)) return 'has half a surrogate pair';
+  // JSON.parse reads 1e999 as Infinity, which JSON.stringify writes as null.
+  if (typeof value === 'number' && !Number.isFinite(value)) return 'is a number too large to store';
+  return undefined;
 }
+
+const mostBytesOf = (value: unknown): number =>
+  typeof value === 'string' ? BYTES_PER_UNIT * value.length : BYTES_PER_NUMBER;
+
+const encoder = new TextEncoder();
 
 /** Bytes of a value as JSON in UTF-8. */
 export function jsonBytes(value: unknown): number {
   return encoder.encode(JSON.stringify(value)).length;
-}
-
-/** A character is three bytes of UTF-8 at the most: few texts are so long that they must be counted. */
-function isLarger(value: unknown, maxBytes: number): boolean {
-  const { length } = JSON.stringify(value);
-  return length > maxBytes || (3 * length > maxBytes && jsonBytes(value) > maxBytes);
 }
 
 /**
@@ -73,15 +81,14 @@ export function boundedJson<T extends z.ZodType>(schema: T, maxBytes: number) {
   return z
     .unknown()
     .check((context) => {
-      const fault = findJsonFault(context.value);
-      if (fault) {
-        context.issues.push({ code: 'custom', message: fault.why, path: fault.path, input: context.value });
-      } else if (context.value !== undefined && isLarger(context.value, maxBytes)) {
-        context.issues.push({
-          code: 'custom',
-          message: `is larger than ${maxBytes} bytes`,
-          input: context.value,
-        });
+      const { value } = context;
+      const survey = surveyJson(value);
+      if ('fault' in survey) {
+        const { why, path } = survey.fault;
+        context.issues.push({ code: 'custom', message: why, path, input: value });
+      } else if (value !== undefined && survey.mostBytes > maxBytes && jsonBytes(value) > maxBytes) {
+        // Few values are so large that they must be counted.
+        context.issues.push({ code: 'custom', message: `is larger than ${maxBytes} bytes`, input: value });
       }
     })
     .pipe(schema);

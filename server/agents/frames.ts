@@ -52,10 +52,20 @@ export function readFrame(bytes: Buffer, from: number): Frame | { need: number }
   return { kind: first === TEXT ? 'text' : 'ping', payload, end };
 }
 
+/** Four bytes in a step, as many as the mask has: byte by byte it takes twice as long. */
 function unmasked(bytes: Buffer, mask: number, end: number): Buffer {
-  const payload = Buffer.from(bytes.subarray(mask + MASK_BYTES, end));
-  for (let at = 0; at < payload.length; at += 1)
-    payload[at] = (payload[at] ?? 0) ^ (bytes[mask + (at % MASK_BYTES)] ?? 0);
+  const from = mask + MASK_BYTES;
+  const payload = Buffer.allocUnsafe(end - from);
+  const key = [bytes[mask] ?? 0, bytes[mask + 1] ?? 0, bytes[mask + 2] ?? 0, bytes[mask + 3] ?? 0] as const;
+  let at = 0;
+  for (let next = from; next + 3 < end; next += 4) {
+    payload[at] = (bytes[next] ?? 0) ^ key[0];
+    payload[at + 1] = (bytes[next + 1] ?? 0) ^ key[1];
+    payload[at + 2] = (bytes[next + 2] ?? 0) ^ key[2];
+    payload[at + 3] = (bytes[next + 3] ?? 0) ^ key[3];
+    at += 4;
+  }
+  for (; at < payload.length; at += 1) payload[at] = (bytes[from + at] ?? 0) ^ (key[at % MASK_BYTES] ?? 0);
   return payload;
 }
 
