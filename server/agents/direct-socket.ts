@@ -25,6 +25,8 @@ export abstract class DirectSocket extends WebSocket {
   #stream: OwnedStream | undefined;
   /** What ws takes the stream over with; nothing once it has. */
   #forWs: object | undefined;
+  /** The peer may still send. Asking the stream takes longer, and it is asked for each heartbeat. */
+  #mayCome = true;
   /** A frame that has come only in part. */
   #cut: CutFrame | undefined;
 
@@ -54,7 +56,7 @@ export abstract class DirectSocket extends WebSocket {
 
   /** Whether messages may come and go. */
   protected get isOpen(): boolean {
-    return this.#forWs ? this.#stream?.writable === true : this.readyState === WebSocket.OPEN;
+    return this.#forWs ? this.#mayCome : this.readyState === WebSocket.OPEN;
   }
 
   /** Bytes that the peer has not taken yet. */
@@ -107,6 +109,12 @@ export abstract class DirectSocket extends WebSocket {
     if (at === bytes.length) return;
     this.#handOver();
     stream.emit('data', bytes.subarray(at));
+  }
+
+  /** For the stream's listener: the peer sends no more, and is sent no more. */
+  ended(stream: OwnedStream): void {
+    this.#mayCome = false;
+    stream.end();
   }
 
   /** For the stream's listener. */
@@ -162,9 +170,8 @@ function onData(this: OwnedStream, chunk: Buffer): void {
   this[OWNER]?.came(this, chunk);
 }
 
-/** The peer sends no more, and is sent no more. */
 function onEnd(this: OwnedStream): void {
-  this.end();
+  this[OWNER]?.ended(this);
 }
 
 /** Its end follows. */
