@@ -69,9 +69,12 @@ function unmasked(bytes: Buffer, mask: number, end: number): Buffer {
   return payload;
 }
 
+/** Chunks of a cut frame that are kept apart: each takes some hundred bytes besides, however small it is. */
+const MOST_PARTS = 32;
+
 /** The beginning of a frame, kept until the rest of it comes: 64 KiB at most, as its length is in two bytes. */
 export class CutFrame {
-  readonly #parts: Buffer[];
+  #parts: Buffer[];
   readonly #need: number;
   #have: number;
 
@@ -85,7 +88,9 @@ export class CutFrame {
   with(chunk: Buffer): Buffer | undefined {
     this.#parts.push(chunk);
     this.#have += chunk.length;
-    return this.#have < this.#need ? undefined : this.bytes();
+    if (this.#have >= this.#need) return this.bytes();
+    if (this.#parts.length > MOST_PARTS) this.#parts = [this.bytes()];
+    return undefined;
   }
 
   bytes(): Buffer {

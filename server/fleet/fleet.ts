@@ -8,7 +8,7 @@ import type { FleetContext } from './context.ts';
 import type { FleetView } from './fleet-view.ts';
 import { Follower, STALL_MS } from './follower.ts';
 import { Guardian } from './guardian.ts';
-import { flushIntervalMs, Heartbeats } from './heartbeats.ts';
+import { FLUSH_TURN_MS, flushTurns, Heartbeats } from './heartbeats.ts';
 import { HttpAgents } from './http-agents.ts';
 import { Pacing } from './pacing.ts';
 import { Presence } from './presence.ts';
@@ -64,7 +64,8 @@ export class Fleet {
   /** How far the store's clock is ahead of ours. */
   #storeAheadMs = 0;
   #beatAt: number;
-  readonly #flushMs: number;
+  readonly #flushTurns: number;
+  #flushTurn = 0;
   #flushedAt = Number.NEGATIVE_INFINITY;
   /** The shard whose turn it last was. */
   #doubted = 0;
@@ -109,7 +110,7 @@ export class Fleet {
     });
     this.#followers = Array.from({ length: store.shards }, (_, shard) => this.#newFollower(shard));
     this.#beatAt = clock.now();
-    this.#flushMs = flushIntervalMs(timing.timeoutMs);
+    this.#flushTurns = flushTurns(timing.timeoutMs);
   }
 
   /** Loads the view and begins to follow, flush and judge. Throws `StoreAwayError` where the store is out of reach. */
@@ -199,15 +200,18 @@ export class Fleet {
       for (const follower of this.#followers) follower.stalled();
       this.presence.renewNow();
     }
-    const flushes = now - this.#flushedAt > this.#flushMs - LOOK_INTERVAL_MS;
-    if (flushes) this.#flushedAt = now;
-    for (const follower of this.#followers) {
-      // Asked first: a flush that finds nothing makes a dozen objects, for each shard.
-      if (flushes && follower.usable && this.#heartbeats.someWait(follower.shard))
-        void this.#flush(follower.shard);
-      if (follower.due(now)) void follower.wake();
-    }
+    if (now - this.#flushedAt > FLUSH_TURN_MS - LOOK_INTERVAL_MS) this.#flushInTurn(now);
+    for (const follower of this.#followers) if (follower.due(now)) void follower.wake();
     this.#doubtInTurn(now);
+  }
+
+  #flushInTurn(now: number): void {
+    this.#flushedAt = now;
+    this.#flushTurn = (this.#flushTurn + 1) % this.#flushTurns;
+    for (let shard = this.#flushTurn; shard < this.#followers.length; shard += this.#flushTurns) {
+      // Asked first: a flush that finds nothing makes a dozen objects.
+      if (this.#followers[shard]?.usable && this.#heartbeats.someWait(shard)) void this.#flush(shard);
+    }
   }
 
   /** Each shard's heartbeats are checked every five minutes even if nothing was heard: somebody may have deleted a record. */

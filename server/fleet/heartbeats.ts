@@ -2,18 +2,21 @@ import type { NodeStats } from '../../shared/index.ts';
 import type { Beat, BeatAnswer, FleetStore, Position } from '../store/fleet-store.ts';
 import type { LiveSession } from './sessions.ts';
 
+/** How often some of the shards have their heartbeats written. */
+export const FLUSH_TURN_MS = 100;
+const MOST_FLUSH_TURNS = 5;
 /** Heartbeats wait in a hub for this long at most before they are written. */
-export const LONGEST_FLUSH_MS = 500;
-const SHORTEST_FLUSH_MS = 100;
+export const LONGEST_FLUSH_MS = MOST_FLUSH_TURNS * FLUSH_TURN_MS;
 /** Of a timeout, what a hub that dies may lose of it. */
 const FLUSH_PART = 1 / 100;
 
 /**
- * How long heartbeats wait, with this timeout: as they are written with what is left of it, each ends when it should.
- * What waits together costs Redis less, and of a node that beats more often only the newest is written.
+ * In how many turns all shards have their heartbeats written, with this timeout, and so how long each waits. As they
+ * are written with what is left of the timeout, each ends when it should. What waits together costs Redis less, and of a
+ * node that beats more often only the newest is written; in turns, so that ten thousand do not hold up one turn.
  */
-export function flushIntervalMs(timeoutMs: number): number {
-  return Math.min(LONGEST_FLUSH_MS, Math.max(SHORTEST_FLUSH_MS, timeoutMs * FLUSH_PART));
+export function flushTurns(timeoutMs: number): number {
+  return Math.min(MOST_FLUSH_TURNS, Math.max(1, Math.floor((timeoutMs * FLUSH_PART) / FLUSH_TURN_MS)));
 }
 
 /**

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { DirectSocket } from '../../server/agents/direct-socket.ts';
-import { readFrame, textFrame } from '../../server/agents/frames.ts';
+import { CutFrame, readFrame, textFrame } from '../../server/agents/frames.ts';
 import { LIMITS } from '../../shared/index.ts';
 import { closeFrame, frame, OPCODE } from '../support/raw-socket.ts';
 import { soon } from '../support/soon.ts';
@@ -265,6 +265,16 @@ describe('a frame', () => {
     expect([0, 1, 2, 3, 4, 100].map((length) => readFrame(bytes.subarray(0, length + 1), 0))).toEqual(
       [2, 4, 4, bytes.length, bytes.length, bytes.length].map((need) => ({ need })),
     );
+  });
+
+  it('that comes byte by byte is put together, with what comes after it', () => {
+    const bytes = frame(OPCODE.text, 'x'.repeat(5_000));
+    const cut = new CutFrame(bytes.subarray(0, 4), bytes.length);
+    for (let at = 4; at < bytes.length - 1; at += 1)
+      expect(cut.with(bytes.subarray(at, at + 1))).toBeUndefined();
+    const next = frame(OPCODE.ping);
+    const whole = Buffer.concat([bytes, next]);
+    expect(cut.with(Buffer.concat([bytes.subarray(-1), next]))?.equals(whole)).toBe(true);
   });
 
   it('of the hub is a whole one', () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Cancel, Clock } from '../../server/clock.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import type { Applied } from '../../server/fleet/fleet-view.ts';
-import { flushIntervalMs } from '../../server/fleet/heartbeats.ts';
+import { FLUSH_TURN_MS, flushTurns } from '../../server/fleet/heartbeats.ts';
 import { NoView } from '../../server/fleet/no-view.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
 
@@ -206,7 +206,7 @@ export class ModelAgent {
     hub.clock.deliver(() => hub.fleet.heartbeat(session));
     if (stopped || !hub.reachesStore) return;
     // It waits in the hub before it is written: a socket or a hub that ends meanwhile takes it along.
-    this.#clock.after(flushIntervalMs(this.#world.timing.timeoutMs) + TURN_MS, () => {
+    this.#clock.after(flushTurns(this.#world.timing.timeoutMs) * FLUSH_TURN_MS + TURN_MS, () => {
       if (hub.reachesStore && this.link?.session === session) this.#delivered.push(beatAt);
     });
   }
