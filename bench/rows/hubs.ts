@@ -135,7 +135,7 @@ async function run({ scale, stage, say }: Bench): Promise<Findings> {
       ),
     ],
     notes: [
-      'The same agents and the same rate in all, spread over 1, 2 and 4 hubs, which share one core: four processes that take turns on one core cost more than one, whatever they do, and the lines of bare ws say how much. What a hub costs at rest (looks at the shards, heartbeats written twice a second, its lease) is there once for each hub, whatever the number of agents: with more heartbeats it is less of each.',
+      'The same agents and the same rate in all, spread over 1, 2 and 4 hubs, which share one core: four processes that take turns on one core cost more than one, whatever they do, and the lines of bare ws say how much. What a hub costs at rest (looks at the shards, heartbeats of some shards written ten times a second, its lease) is there once for each hub, whatever the number of agents: with more heartbeats it is less of each.',
       'The plain hubs are not here: they share nothing but Redis, whose work for a heartbeat is one SET whatever their number.',
     ],
     numbers: Object.fromEntries(
