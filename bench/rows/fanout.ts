@@ -19,7 +19,7 @@ import { PEERS, type PeerName, type PeerServer } from '../peers/catalogue.ts';
 
 const SIZES = {
   full: { agents: 2_000, perSecond: 1_000, dashboards: 99, settleMs: 3_000, windowMs: 15_000 },
-  quick: { agents: 1_000, perSecond: 500, dashboards: 29, settleMs: 1_000, windowMs: 4_000 },
+  quick: { agents: 1_000, perSecond: 500, dashboards: 29, settleMs: 1_000, windowMs: 3_000 },
   tiny: { agents: 50, perSecond: 20, dashboards: 3, settleMs: 300, windowMs: 1_000 },
 };
 const FEW: PeerName[] = ['redis', 'plain-ws', 'mosquitto'];

@@ -10,7 +10,7 @@ import { PEERS, type PeerServer } from '../peers/catalogue.ts';
 
 const SIZES = {
   full: { counts: [1, 2, 4], agents: 4_000, perSecond: 10_000, rounds: 5, windowMs: 2_000 },
-  quick: { counts: [1, 4], agents: 1_000, perSecond: 5_000, rounds: 2, windowMs: 1_500 },
+  quick: { counts: [1, 4], agents: 1_000, perSecond: 5_000, rounds: 2, windowMs: 1_000 },
   tiny: { counts: [1, 4], agents: 80, perSecond: 500, rounds: 1, windowMs: 300 },
 };
 /** The most processes of each kind. */

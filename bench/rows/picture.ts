@@ -18,7 +18,7 @@ import type { PeerName } from '../peers/catalogue.ts';
 
 const SIZES = {
   full: { counts: [1_000, 10_000, 50_000], rounds: 3 },
-  quick: { counts: [1_000, 5_000], rounds: 2 },
+  quick: { counts: [1_000, 3_000], rounds: 2 },
   tiny: { counts: [20, 50], rounds: 1 },
 };
 /** Agents that register and go again at a time; a node stays, its connection does not. */

@@ -19,7 +19,7 @@ import { PEERS, type PeerName, type PeerServer } from '../peers/catalogue.ts';
 
 const SIZES = {
   full: { ones: 120, some: 100, someRounds: 5, many: 10_000, manyRounds: 3 },
-  quick: { ones: 25, some: 100, someRounds: 2, many: 2_000, manyRounds: 1 },
+  quick: { ones: 15, some: 100, someRounds: 2, many: 2_000, manyRounds: 1 },
   tiny: { ones: 5, some: 10, someRounds: 1, many: 50, manyRounds: 1 },
 };
 
