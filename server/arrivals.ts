@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { endOnError } from './upgrades.ts';
 
 /** Connections that are served in one turn of the event loop: about 5 ms of work where all of them are agents. */
 const SERVED_A_TURN = 50;
@@ -44,7 +45,7 @@ export class Arrivals {
 
   #came(socket: Socket): void {
     // Until the server has its own, an error of the socket would end the process.
-    socket.on('error', lost);
+    socket.on('error', endOnError);
     this.#waiting.push(socket);
     this.#cameThisTurn = true;
     this.#takenInARow += 1;
@@ -69,13 +70,9 @@ export class Arrivals {
   }
 
   #begin(socket: Socket): void {
-    socket.off('error', lost);
+    socket.off('error', endOnError);
     if (socket.destroyed) return;
     this.#serve(socket);
     socket.resume();
   }
-}
-
-function lost(this: Socket): void {
-  this.destroy();
 }

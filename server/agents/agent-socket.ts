@@ -78,7 +78,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     this.remoteAddress = remoteAddress;
     this.lastReceivedAt = now;
     this.#state = { kind: 'awaiting registration', since: now };
-    // It has its own by now.
+    // It has one of its own by now.
     socket.off('error', endOnError);
   }
 

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import { endOnError } from '../upgrades.ts';
 import { CutFrame, isEmptyPing, PONG, pongFrame, readFrame, textFrame } from './frames.ts';
 
 /** A network socket knows its WebSocket, so that one listener of each kind serves all of them. */
@@ -51,7 +52,7 @@ export abstract class DirectSocket extends WebSocket {
     stream.on('close', onClose);
     stream.on('data', onData);
     stream.on('end', onEnd);
-    stream.on('error', onError);
+    stream.on('error', endOnError);
   }
 
   /** Whether messages may come and go. */
@@ -132,7 +133,7 @@ export abstract class DirectSocket extends WebSocket {
     stream.off('close', onClose);
     stream.off('data', onData);
     stream.off('end', onEnd);
-    stream.off('error', onError);
+    stream.off('error', endOnError);
     if (typeof takeOver !== 'function') throw new TypeError('this version of ws takes no socket over');
     takeOver.call(this, stream, NOTHING, options);
     const cut = this.#cut;
@@ -172,11 +173,6 @@ function onData(this: OwnedStream, chunk: Buffer): void {
 
 function onEnd(this: OwnedStream): void {
   this[OWNER]?.ended(this);
-}
-
-/** Its end follows. */
-function onError(this: OwnedStream): void {
-  this.destroy();
 }
 
 function onClose(this: OwnedStream): void {
