@@ -19,9 +19,9 @@ class WaitingFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/support/build.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    globalSetup: ['test/support/watch-slowness.ts', 'test/support/build.ts'],
+    // Sets the timeouts too: they scale with how slow the machine is.
+    setupFiles: ['test/support/setup.ts'],
     pool: 'forks',
     // Two cores are left idle by two files that wait. Vitest's own choice there is one at a time.
     maxWorkers: Math.max(3, availableParallelism() - 1),

@@ -5,12 +5,13 @@ import { systemClock } from '../../server/clock.ts';
 import { RedisStore } from '../../server/store/redis/redis-store.ts';
 import { type FleetNode, nodeSchema } from '../../shared/index.ts';
 import { RawAgent } from '../../simulate/raw-agent.ts';
+import { budget } from '../support/budget.ts';
 import type { HubProcess } from '../support/hub-process.ts';
 import { until } from '../support/until.ts';
 import { type Dashboard, FAST_TIMEOUT_MS, type FleetUnderTest } from './fleet-under-test.ts';
 
 /** Longer than any node may be silent. */
-const LONGER_MS = FAST_TIMEOUT_MS + 1_000;
+const LONGER_MS = FAST_TIMEOUT_MS + budget(1_000);
 /** Agents that never stop beating, on both hubs together. */
 const STEADY = 200;
 /** Agents that come, crash and come again. */
@@ -88,7 +89,7 @@ export class FleetUnderLoad {
       const agent = new RawAgent(`restless-${index}`);
       const registered = agent.connect(portOf(this.hubs[index % 2]), '127.0.0.3');
       // A hub whose store is away refuses it, or ends it while it waits for the answer.
-      await Promise.race([registered.catch(() => {}), passes(CONNECT_WITHIN_MS)]);
+      await Promise.race([registered.catch(() => {}), passes(budget(CONNECT_WITHIN_MS))]);
       await passes(100 + 200 * Math.random());
       agent.reset();
     }

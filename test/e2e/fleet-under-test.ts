@@ -4,13 +4,17 @@ import { z } from 'zod';
 import { FleetAgent, type FleetAgentOptions } from '../../agent/index.ts';
 import { FleetFollower } from '../../cli/watch/fleet-follower.ts';
 import { type DashboardEvent, type HubState, nodeSchema } from '../../shared/index.ts';
+import { budget } from '../support/budget.ts';
 import { type HubProcess, startHubProcess } from '../support/hub-process.ts';
 import { type RedisServer, type RedisServerOptions, startRedis } from '../support/redis-server.ts';
 import { until } from '../support/until.ts';
 
-/** Heartbeats that make a test short, and leave a busy machine room. */
-export const FAST = { HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '4s' } as const;
-export const FAST_TIMEOUT_MS = 4_000;
+/** Heartbeats that make a test short, and leave the agents room to keep them. */
+export const FAST_TIMEOUT_MS = budget(4_000);
+export const FAST = {
+  HEARTBEAT_INTERVAL: `${budget(1_000)}ms`,
+  HEARTBEAT_TIMEOUT: `${FAST_TIMEOUT_MS}ms`,
+} as const;
 
 const pageSchema = z.object({ nodes: z.array(nodeSchema), total: z.number() });
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
+import { budget } from '../support/budget.ts';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -31,6 +32,7 @@ export function launchBrowser(): Promise<Browser> {
   const root = process.getuid?.() === 0;
   return chromium.launch({
     executablePath: chromiumPath(),
+    timeout: budget(60_000),
     args: root ? [...ARGS, '--no-sandbox'] : ARGS,
   });
 }

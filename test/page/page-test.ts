@@ -3,6 +3,7 @@ import axe from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { FAST, FleetUnderTest } from '../e2e/fleet-under-test.ts';
+import { budget } from '../support/budget.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { launchBrowser } from './browser.ts';
 
@@ -25,11 +26,11 @@ export class OpenPage {
   }
 
   /** The figure of a status in the header, or of all nodes. */
-  async expectCount(name: string, value: number, within = 15_000): Promise<void> {
+  async expectCount(name: string, value: number, quietMs = 15_000): Promise<void> {
     const figure = this.page.getByRole('group', { name: 'Nodes by status' }).getByRole('button', {
       name: new RegExp(`^${value} ${name}$`),
     });
-    await figure.waitFor({ timeout: within });
+    await figure.waitFor({ timeout: budget(quietMs) });
   }
 
   /** The row of a node in the table, with this word in it. */
@@ -100,6 +101,7 @@ export const it = test.extend<Fixtures>({
     const contexts: Array<{ close(): Promise<void> }> = [];
     await use(async (url, options) => {
       const context = await started.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+      context.setDefaultTimeout(budget(30_000));
       contexts.push(context);
       const opened = new OpenPage(await context.newPage());
       await opened.page.goto(url);

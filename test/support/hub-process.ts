@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
+import { budget } from './budget.ts';
 import { ROLLCALL } from './program.ts';
 
 const logLine = z.looseObject({ msg: z.string() });
@@ -14,7 +15,7 @@ export interface HubProcess {
   readonly pid: number;
   /** Every log line so far. */
   readonly log: readonly LogLine[];
-  /** SIGTERM; resolves with the exit code, or with null where it did not end within 8 s and was killed. */
+  /** SIGTERM; resolves with the exit code, or with null where it did not end within 8 quiet seconds and was killed. */
   terminate(): Promise<number | null>;
   /** SIGKILL. */
   kill(): Promise<void>;
@@ -28,7 +29,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
-/** How long a hub may take to listen on a busy machine. */
+/** How long a hub may take to listen. */
 const START_WITHIN_MS = 30_000;
 
 /** A hub that was told to stop promises to be gone by then. */
@@ -49,7 +50,7 @@ export async function startHubProcess(settings: Readonly<Record<string, string>>
     const tooLate = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new Error('the hub does not start'));
-    }, START_WITHIN_MS);
+    }, budget(START_WITHIN_MS));
     child.once('exit', (code) => {
       running.delete(child);
       reject(new Error(`the hub ended with ${code}: ${errors.join('')}`));
@@ -75,7 +76,7 @@ export async function startHubProcess(settings: Readonly<Record<string, string>>
     pid: child.pid ?? 0,
     log,
     terminate: async () => {
-      const tooLate = setTimeout(() => child.kill('SIGKILL'), END_WITHIN_MS);
+      const tooLate = setTimeout(() => child.kill('SIGKILL'), budget(END_WITHIN_MS));
       return ended('SIGTERM').finally(() => clearTimeout(tooLate));
     },
     kill: async () => void (await ended('SIGKILL')),

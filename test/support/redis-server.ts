@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { budget } from './budget.ts';
+import { until } from './until.ts';
 
 export interface RedisServerOptions {
   /** Keeps an append-only file, so that a restart with its data loses nothing. */
@@ -56,6 +58,9 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+/** How long a server may take to answer. */
+const START_WITHIN_MS = 20_000;
+
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = createServer();
@@ -77,7 +82,8 @@ async function launch(port: number, dir: string, args: string[]): Promise<ChildP
   running.add(child);
   child.once('exit', () => running.delete(child));
   child.once('error', () => running.delete(child));
-  for (let tries = 0; tries < 400 && running.has(child); tries += 1) {
+  const deadline = performance.now() + budget(START_WITHIN_MS);
+  while (performance.now() < deadline && running.has(child)) {
     const info = await cli(port, ['INFO', 'server']).catch(() => '');
     // Another server may have been quicker to take the port. One with a password does not say who it is.
     if (running.has(child) && (info.includes(`process_id:${child.pid}`) || info.startsWith('NOAUTH')))
@@ -99,7 +105,7 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 async function cli(port: number, args: string[]): Promise<string> {
-  const { stdout } = await run('redis-cli', ['-p', String(port), ...args], { timeout: 5_000 });
+  const { stdout } = await run('redis-cli', ['-p', String(port), ...args], { timeout: budget(10_000) });
   return stdout.trim();
 }
 
@@ -132,11 +138,9 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 }
 
 async function untilCopied(replica: RedisServer): Promise<void> {
-  for (let tries = 0; tries < 400; tries += 1) {
-    if ((await replica.cli('INFO', 'replication')).includes('master_link_status:up')) return;
-    await sleep(10);
-  }
-  throw new Error('the replica does not copy its master');
+  await until('the replica copies its master', async () =>
+    (await replica.cli('INFO', 'replication')).includes('master_link_status:up'),
+  );
 }
 
 async function sentinelConfig(dir: string, masterPort: number): Promise<string> {

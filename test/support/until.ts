@@ -1,12 +1,16 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { budget } from './budget.ts';
 
-/** Waits until something holds, looking again and again; fails with its last error or value when it never does. */
+/**
+ * Waits until something holds, looking again and again; fails with its last error or value when it never does. How
+ * long it may take is said for a quiet machine.
+ */
 export async function until<T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  withinMs = 20_000,
+  quietMs = 20_000,
 ): Promise<T> {
-  const deadline = performance.now() + withinMs;
+  const deadline = performance.now() + budget(quietMs);
   let last: unknown;
   while (performance.now() < deadline) {
     try {
