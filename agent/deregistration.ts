@@ -4,7 +4,7 @@ import { type Deferred, deferred } from './deferred.ts';
 import { FleetAgentError } from './errors.ts';
 import { describeEnd, type Ended } from './next-step.ts';
 
-/** While the hub cannot reach its store, a deregistration is sent again this often. */
+/** While the hub cannot write it, a deregistration is sent again this often. */
 const SEND_AGAIN_MS = 1_000;
 
 /** The wire message. Throws a ZodError where the reason is longer than the wire takes. */
@@ -35,8 +35,8 @@ export class Deregistration {
     return this.#done.promise;
   }
 
-  /** The hub said `store_away`: it removed nothing. */
-  storeAway(): void {
+  /** The hub said `store_away` or `contended`: it removed nothing. */
+  notYet(): void {
     this.#cancelAgain();
     this.#cancelAgain = this.#clock.after(SEND_AGAIN_MS, this.#send);
   }

@@ -276,7 +276,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     const { code, path, message: problem } = error;
     const fields = { ...this.#ids, code, problem, ...(path !== undefined && { path }) };
     this.#config.logger.warn(fields, 'The hub reported an error');
-    if (code === 'store_away') this.#leaving?.storeAway();
+    if (code === 'store_away' || code === 'contended') this.#leaving?.notYet();
     const phase = this.#phase;
     if (phase.name === 'connecting') {
       phase.connection.abandon();

@@ -22,7 +22,7 @@ export type Ended =
 export type NextStep = AfterClose | 'reconnect-now';
 
 /** Errors that say "not now"; any other answer to `register` would come again the next time. */
-const passing: ReadonlySet<string> = new Set<AgentErrorCode>(['store_away', 'too_many_pending']);
+const passing: ReadonlySet<string> = new Set<AgentErrorCode>(['store_away', 'contended', 'too_many_pending']);
 
 /** The rule of the close-code table, carried over to every other way in which a session or attempt ends. */
 export function nextStep(ended: Ended): NextStep {

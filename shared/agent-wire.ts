@@ -78,6 +78,8 @@ export const agentErrorCodeSchema = z.enum([
   'too_many_pending',
   /** The hub cannot reach its store now; try again. */
   'store_away',
+  /** Others change this node at the same moment, again and again; try again. */
+  'contended',
 ]);
 export type AgentErrorCode = z.infer<typeof agentErrorCodeSchema>;
 

@@ -50,9 +50,9 @@ export function afterClose(code: number): AfterClose {
   return byCode.get(code)?.agent ?? 'reconnect';
 }
 
-/** The reason text of a 1013 close. */
-export function busyReason(retryAfterMs: number): string {
-  return JSON.stringify({ retryAfterMs: Math.round(retryAfterMs) });
+/** The reason text of a 1013 close; `code` says why, where it is not the hub that is busy. */
+export function busyReason(retryAfterMs: number, code?: string): string {
+  return JSON.stringify({ retryAfterMs: Math.round(retryAfterMs), ...(code !== undefined && { code }) });
 }
 
 /** The `retryAfterMs` of a 1013 close's reason, or undefined where it has none. */

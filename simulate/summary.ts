@@ -85,7 +85,7 @@ export function summarize(simulation: Simulation, dashboard?: DashboardFindings)
 
 /** Turned away for now: the way in which a hub defends itself. */
 const passing: ReadonlySet<string> = new Set([
-  ...['HTTP 429', 'HTTP 503', '1013', 'store_away', 'too_many_pending'],
+  ...['HTTP 429', 'HTTP 503', '1013', 'store_away', 'contended', 'too_many_pending'],
 ]);
 /** What a close code that should not come says to an operator. */
 const meanings: Readonly<Record<string, string>> = {

@@ -14,6 +14,7 @@ import {
 import type { Clock } from '../clock.ts';
 import type { Dated } from '../deadlines.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
 import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
@@ -220,7 +221,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   async #firstRegister(message: Register): Promise<void> {
     const outcome = await this.#context?.fleet.registrar.register(message, this);
     if (outcome?.kind !== 'registered') {
-      this.#sendAway();
+      this.#sendAway(outcome?.kind === 'contended' ? CONTENDED.code : undefined);
       return;
     }
     const { session, reply } = outcome;
@@ -239,12 +240,12 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     if (outcome?.kind === 'updated') this.#send(outcome.reply);
     else if (outcome?.kind === 'identity-changed')
       this.#sendError('identity_changed', 'this session is of another node', 'node.nodeId');
-    else this.#sendError('store_away', 'the hub cannot write now; try again');
+    else this.#sendUnwritten(outcome?.kind);
   }
 
   async #deregister(session: LiveSession, message: Deregister): Promise<void> {
     const outcome = await this.#context?.fleet.registrar.deregister(session, message.reason);
-    if (outcome === 'busy') this.#sendError('store_away', 'the hub cannot write now; try again');
+    if (outcome === 'busy' || outcome === 'contended') this.#sendUnwritten(outcome);
     else this.end({ code: 1000, name: 'deregistered', reason: 'deregistered', agent: 'stop' });
   }
 
@@ -290,6 +291,11 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     return true;
   }
 
+  #sendUnwritten(why: Unwritten | undefined): void {
+    const { code, message } = why === 'contended' ? CONTENDED : STORE_AWAY;
+    this.#sendError(code, message);
+  }
+
   #sendError(code: AgentErrorCode, message: string, path?: string): void {
     this.#send({ type: 'error', code, message, ...(path !== undefined && { path }) });
   }
@@ -312,8 +318,8 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   }
 
   /** The registration cannot be taken now. */
-  #sendAway(): void {
-    this.end(CLOSE.busy, busyReason(this.#context?.admission.retryAfterMs(this.#now()) ?? 1_000));
+  #sendAway(why?: string): void {
+    this.end(CLOSE.busy, busyReason(this.#context?.admission.retryAfterMs(this.#now()) ?? 1_000, why));
   }
 
   #failed(error: unknown): void {
@@ -322,4 +328,9 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   }
 }
 
+const STORE_AWAY = { code: 'store_away', message: 'the hub cannot write now; try again' } as const;
+const CONTENDED = {
+  code: 'contended',
+  message: 'others change this node at the same moment; try again',
+} as const;
 const notRegistered = { code: 'not_registered', message: 'register first' } as const;

@@ -2,7 +2,6 @@ import type { Condition } from '../../shared/index.ts';
 import type { FleetContext } from './context.ts';
 import { decideConditions, sameConditions } from './decide-liveness.ts';
 import type { LiveSession } from './sessions.ts';
-import { settle } from './settle.ts';
 
 /** A node's conditions are written at most this often, the newest of them: a flapping check must not flood the log. */
 const EVERY_MS = 1_000;
@@ -44,16 +43,13 @@ export class ConditionReports {
 
   /** A report that cannot be written is not kept: the agent's next stats bring it again. */
   async #write(session: Reporter, conditions: Condition[]): Promise<void> {
-    const { store, storeNow, log } = this.#context;
-    const known = { kind: 'node', record: session.record, restored: false } as const;
+    const { writes, log } = this.#context;
     const reported = { session: session.session, conditions };
     try {
-      const settled = await settle(
-        store,
+      const settled = await writes.settle(
         session.nodeId,
-        storeNow,
         (stored, stamp) => decideConditions(stored, reported, stamp),
-        known,
+        () => ({ kind: 'node', record: session.record, restored: false }),
       );
       if (settled.kind !== 'done') return;
       if (!session.ended) session.record = settled.change.record;

@@ -7,6 +7,7 @@ import type { Heartbeats } from './heartbeats.ts';
 import type { Pacing } from './pacing.ts';
 import type { Presence } from './presence.ts';
 import type { Sessions } from './sessions.ts';
+import type { NodeWrites } from './settle.ts';
 
 /** What every part of a hub's fleet works with. */
 export interface FleetContext {
@@ -21,6 +22,7 @@ export interface FleetContext {
   readonly heartbeats: Heartbeats;
   readonly presence: Presence;
   readonly pacing: Pacing;
+  readonly writes: NodeWrites;
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
   readonly storeNow: () => number;
   /** Whether the node's shard can be written to now. */

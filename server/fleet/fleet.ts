@@ -14,6 +14,7 @@ import { Pacing } from './pacing.ts';
 import { Presence } from './presence.ts';
 import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
+import { NodeWrites } from './settle.ts';
 import { View } from './view.ts';
 
 /** How often a hub may look at a shard without being rung for: silence is seen no later than that. */
@@ -84,6 +85,7 @@ export class Fleet {
       version: options.version,
     });
     this.presence = new Presence({ store, clock, log, leaseMs: Math.floor(timing.timeoutMs / 2), lease });
+    const storeNow = () => clock.now() + this.#storeAheadMs;
     const context = {
       hubId,
       timing,
@@ -94,7 +96,8 @@ export class Fleet {
       sessions: this.sessions,
       heartbeats: this.#heartbeats,
       presence: this.presence,
-      storeNow: () => clock.now() + this.#storeAheadMs,
+      storeNow,
+      writes: new NodeWrites({ store, clock, now: storeNow }),
       usable: (nodeId: string) => this.#follower(nodeId)?.usable ?? false,
       doubt: (nodeId: string) => this.#follower(nodeId)?.doubt(),
     };

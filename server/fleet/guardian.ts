@@ -16,7 +16,7 @@ import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
 import { LONGEST_FLUSH_MS } from './heartbeats.ts';
 import { type LiveSession, vouchFor } from './sessions.ts';
-import { settle } from './settle.ts';
+import type { Decide } from './settle.ts';
 
 /** Sessions whose nodes are read again at a time. */
 const RECHECK_PAGE = 100;
@@ -69,12 +69,12 @@ export class Guardian {
   }
 
   async #returned(id: string): Promise<void> {
-    const { sessions, store, storeNow, clock, log } = this.#context;
+    const { sessions, writes, storeNow, clock, log } = this.#context;
     const session = sessions.get(id);
     if (!session || session.ended) return;
     const at = session.lastBeatAt + (storeNow() - clock.now());
     const beat = { session: session.session, at, connection: session.connection };
-    const settled = await settle(store, id, storeNow, (stored, stamp) => decideReturn(stored, beat, stamp));
+    const settled = await writes.settle(id, (stored, stamp) => decideReturn(stored, beat, stamp));
     if (settled.kind !== 'done') return;
     session.record = settled.change.record;
     log.info({ nodeId: id, to: settled.change.event.to }, 'Node is back: its heartbeats resumed');
@@ -205,11 +205,12 @@ export class Guardian {
 
   /** Merges nodes that the store holds otherwise than this hub knew them. */
   async merge(unmerged: readonly NotRestored[]): Promise<void> {
-    const { store, storeNow } = this.#context;
+    const { writes } = this.#context;
     await Promise.all(
       unmerged.map(({ lost, stored }) => {
         const id = lost.kind === 'node' ? lost.record.node.id : lost.tombstone.id;
-        return settle(store, id, storeNow, (now, stamp) => decideMerge({ lost, stored: now }, stamp), stored);
+        const decide: Decide = (now, stamp) => decideMerge({ lost, stored: now }, stamp);
+        return writes.settle(id, decide, () => stored);
       }),
     );
   }

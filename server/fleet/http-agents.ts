@@ -13,8 +13,7 @@ import { bestKnown, type FleetContext } from './context.ts';
 import { decideReturn } from './decide-liveness.ts';
 import { lostNode } from './decide-restore.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
-import type { Registrar, RemovalOutcome } from './registrar.ts';
-import { settle } from './settle.ts';
+import type { Registrar, RemovalOutcome, Unwritten } from './registrar.ts';
 
 /** A heartbeat that came as a request. */
 export interface HttpHeartbeat {
@@ -68,8 +67,12 @@ export class HttpAgents {
     this.#beats = new HttpBeats(context.store);
   }
 
-  /** Registers an agent; `timing` is its protocol's own, where it cannot ask for one. `busy`: the store is away. */
-  register(message: Register, remoteAddress: string, timing?: HeartbeatTiming): Promise<Registered | 'busy'> {
+  /** Registers an agent; `timing` is its protocol's own, where it cannot ask for one. */
+  register(
+    message: Register,
+    remoteAddress: string,
+    timing?: HeartbeatTiming,
+  ): Promise<Registered | Unwritten> {
     return this.#registrar.registerWithoutSocket(message, remoteAddress, timing);
   }
 
@@ -162,7 +165,7 @@ export class HttpAgents {
 
   /** The node was given up, and beats: it is back. Any accepted heartbeat proves it. */
   async #return(record: NodeRecord, heartbeat: HttpHeartbeat): Promise<NodeRecord> {
-    const { store, storeNow, hubId, log, view } = this.#context;
+    const { writes, storeNow, hubId, log, view } = this.#context;
     const { id } = heartbeat;
     const connection: Connection = {
       hubId,
@@ -170,7 +173,7 @@ export class HttpAgents {
       remoteAddress: heartbeat.remoteAddress(),
       since: instant(storeNow()),
     };
-    const settled = await settle(store, id, storeNow, (stored, stamp) => {
+    const settled = await writes.settle(id, (stored, stamp) => {
       const since = stored.kind === 'node' ? msOf(stored.record.node.statusSince) : 0;
       const at = Math.max(stamp.now, since);
       return decideReturn(stored, { session: record.session, at, connection }, stamp);

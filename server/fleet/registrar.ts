@@ -19,19 +19,21 @@ import { decideRegistration, decideUpdate, type Registration } from './decide-re
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { nodeIdOf } from './identity.ts';
 import { type Link, type LiveSession, vouchFor } from './sessions.ts';
-import { type Decide, type Settled, settle } from './settle.ts';
+import type { Decide, Settled } from './settle.ts';
 
 /** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
 const WAITING_CLOSES = 100_000;
 
+/** Why nothing was written. `busy`: the store is out of reach. `contended`: too many others write this node now. */
+export type Unwritten = 'busy' | 'contended';
 export type RegisterOutcome =
   | { kind: 'registered'; session: LiveSession; reply: Registered }
-  | { kind: 'busy' };
+  | { kind: Unwritten };
 export type UpdateOutcome =
   | { kind: 'updated'; reply: Registered }
   | { kind: 'identity-changed' }
-  | { kind: 'busy' };
-export type RemovalOutcome = 'removed' | 'nothing' | 'busy';
+  | { kind: Unwritten };
+export type RemovalOutcome = 'removed' | 'nothing' | Unwritten;
 
 /** What agents ask of the fleet: to be registered, updated, noted as gone, and removed. */
 export class Registrar {
@@ -50,7 +52,7 @@ export class Registrar {
     const { clock, sessions, view } = this.#context;
     const paced = agreeTiming(this.#context.pacing.timing, message.heartbeat?.intervalMs);
     const claimed = await this.#claim(message, this.#connect('websocket', link.remoteAddress), paced);
-    if (!claimed) return { kind: 'busy' };
+    if (typeof claimed === 'string') return { kind: claimed };
     const { registration, change } = claimed;
     const { record, event } = change;
     const { id } = registration;
@@ -90,9 +92,9 @@ export class Registrar {
     message: Register,
     remoteAddress: string,
     timing?: HeartbeatTiming,
-  ): Promise<Registered | 'busy'> {
+  ): Promise<Registered | Unwritten> {
     const claimed = await this.#claim(message, this.#connect('http', remoteAddress), timing);
-    if (!claimed) return 'busy';
+    if (typeof claimed === 'string') return claimed;
     const { change } = claimed;
     this.#tell(change);
     await this.#context.view.waitFor(change.id, change.event.seq);
@@ -104,7 +106,7 @@ export class Registrar {
     return { hubId, transport, remoteAddress, since: instant(storeNow()) };
   }
 
-  /** Writes a registration under a new session; nothing where the store is out of reach or others came between. */
+  /** Writes a registration under a new session. */
   async #claim(message: Register, connection: Connection, timing?: HeartbeatTiming) {
     const registration = this.#registration(message, randomUUID(), connection, timing);
     const { id, facts } = registration;
@@ -112,7 +114,7 @@ export class Registrar {
     const settled = await this.#settle(id, (stored, stamp) =>
       decideRegistration(stored, registration, stamp),
     );
-    return settled?.kind === 'done' ? { registration, change: settled.change } : undefined;
+    return settled?.kind === 'done' ? { registration, change: settled.change } : unwritten(settled);
   }
 
   #tell({ id, record, event }: Change): void {
@@ -144,7 +146,7 @@ export class Registrar {
     const settled = await this.#settle(session.nodeId, (stored, stamp) =>
       decideUpdate(stored, registration, stamp),
     );
-    if (!settled || (settled.kind !== 'done' && settled.kind !== 'nothing')) return { kind: 'busy' };
+    if (settled?.kind !== 'done' && settled?.kind !== 'nothing') return { kind: unwritten(settled) };
     if (!longer && timing === fitting) await pacing.agree(session, fitting);
     session.told = fitting;
     session.askedIntervalMs = asked;
@@ -201,16 +203,15 @@ export class Registrar {
     this.#context.heartbeats.drop(session);
     const ask = { reason: 'deregistered', session: session.session, ...(detail && { detail }) } as const;
     const outcome = await this.remove(session.nodeId, ask);
-    session.leaving = outcome !== 'busy';
+    session.leaving = outcome === 'removed' || outcome === 'nothing';
     return outcome;
   }
 
   /** Removes a node: its record goes, and whoever holds its socket closes it. */
   async remove(id: string, ask: RemovalAsk): Promise<RemovalOutcome> {
     const settled = await this.#settle(id, (stored, stamp) => decideRemoval(stored, ask, stamp));
-    if (!settled) return 'busy';
-    if (settled.kind === 'nothing') return 'nothing';
-    if (settled.kind !== 'done') return 'busy';
+    if (settled?.kind === 'nothing') return 'nothing';
+    if (settled?.kind !== 'done') return unwritten(settled);
     this.#context.log.info({ nodeId: id, reason: ask.reason, detail: ask.detail }, 'Node removed');
     await this.#context.view.waitFor(id, settled.change.event.seq);
     return 'removed';
@@ -229,15 +230,20 @@ export class Registrar {
   }
 
   async #commitClose(id: string, closing: Closing, session?: LiveSession): Promise<void> {
-    const { store, storeNow, log, view } = this.#context;
-    const record = newerRecord(session?.record, view.get(id));
-    const settled = await settle(
-      store,
+    const { writes, log, view } = this.#context;
+    const settled = await writes.settle(
       id,
-      storeNow,
       (stored, stamp) => decideClose(stored, closing, stamp),
-      record && { kind: 'node', record, restored: false },
+      () => {
+        const record = newerRecord(session?.record, view.get(id));
+        return record && { kind: 'node', record, restored: false };
+      },
     );
+    if (settled.kind === 'contended')
+      log.warn(
+        { nodeId: id },
+        'A close was not written: others write this node all the time; its heartbeat tells',
+      );
     if (settled.kind !== 'done') return;
     const { to, reason } = settled.change.event;
     log.info(
@@ -247,10 +253,10 @@ export class Registrar {
   }
 
   async #settle(id: string, decide: Decide): Promise<Settled | undefined> {
-    const { store, storeNow, usable, doubt } = this.#context;
+    const { writes, usable, doubt } = this.#context;
     if (!usable(id)) return undefined;
     try {
-      return await settle(store, id, storeNow, decide, bestKnown(this.#context, id));
+      return await writes.settle(id, decide, () => bestKnown(this.#context, id));
     } catch (error) {
       if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
       doubt(id);
@@ -293,3 +299,6 @@ export class Registrar {
     };
   }
 }
+
+/** Without an answer the store is away; else others came between. */
+const unwritten = (settled: Settled | undefined): Unwritten => (settled ? 'contended' : 'busy');

@@ -11,9 +11,10 @@ import type { Access } from '../access.ts';
 import { instant } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HttpHeartbeatOutcome } from '../fleet/http-agents.ts';
+import type { Unwritten } from '../fleet/registrar.ts';
 import { exampleInstant, exampleNode, exampleSession, exampleStats } from './examples.ts';
 import { describe } from './operation.ts';
-import { Problem } from './problem.ts';
+import { Problem, unwrittenProblem } from './problem.ts';
 import { read } from './read.ts';
 import {
   compiledHeartbeatSchema,
@@ -68,7 +69,7 @@ export function takenOrProblem(
         "this node's agent holds a socket: only a heartbeat with its session counts",
       );
     case 'busy':
-      throw new Problem('store_away', 'the hub cannot reach its store');
+      throw unwrittenProblem(outcome.kind);
     default:
       return outcome satisfies never;
   }
@@ -81,9 +82,9 @@ function boundedStats(stats: NodeStats): string {
   throw new Problem('invalid', `stats: is larger than ${LIMITS.statsBytes} bytes`, 'stats');
 }
 
-/** The registration, or a `Problem` where the store is away. */
-export function registeredOrProblem(answer: Registered | 'busy'): Registered {
-  if (answer === 'busy') throw new Problem('store_away', 'the hub cannot reach its store');
+/** The registration, or a `Problem` where it could not be written. */
+export function registeredOrProblem(answer: Registered | Unwritten): Registered {
+  if (typeof answer === 'string') throw unwrittenProblem(answer);
   return answer;
 }
 
@@ -130,7 +131,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
           example: registered,
         },
       },
-      problems: ['invalid', 'store_away'],
+      problems: ['invalid', 'contended', 'store_away'],
     }),
     async (request, reply) => {
       const remoteAddress = access.remoteAddress(request.raw);

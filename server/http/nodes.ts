@@ -13,7 +13,7 @@ import { SORT_KEYS, type SortKey } from '../fleet/node-index.ts';
 import type { OrderKey } from '../fleet/sorted-entries.ts';
 import { exampleNode, exampleStats, exampleSummary } from './examples.ts';
 import { describe } from './operation.ts';
-import { Problem } from './problem.ts';
+import { Problem, unwrittenProblem } from './problem.ts';
 import { queryOf, read } from './read.ts';
 import {
   limitSchema,
@@ -161,12 +161,12 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
           example: { nodeId: exampleNode.id, removed: true },
         },
       },
-      problems: ['not_found', 'store_away'],
+      problems: ['not_found', 'contended', 'store_away'],
     }),
     async (request, reply) => {
       const { id } = await findNode(fleet, request.params.id);
       const outcome = await fleet.registrar.remove(id, { reason: 'removed_by_operator' });
-      if (outcome === 'busy') throw new Problem('store_away', 'the hub cannot reach its store');
+      if (outcome === 'busy' || outcome === 'contended') throw unwrittenProblem(outcome);
       if (outcome === 'nothing') throw noSuchNode(id);
       return reply.send({ nodeId: id, removed: true });
     },

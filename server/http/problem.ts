@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import type { Unwritten } from '../fleet/registrar.ts';
 
 /** Codes of problems under `/api/v1`, for programs to switch on. They never change their meaning. */
 export const problemCodeSchema = z.enum([
@@ -18,6 +19,8 @@ export const problemCodeSchema = z.enum([
   'superseded',
   /** A heartbeat without a session for a node whose agent holds a socket. */
   'not_http',
+  /** Others change this node at the same moment, again and again: try again. */
+  'contended',
   /** The log does not reach back to the cursor: read the nodes afresh. */
   'gap',
   'too_large',
@@ -41,6 +44,7 @@ const kinds: Record<ProblemCode, { status: number; title: string }> = {
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   superseded: { status: 409, title: 'A newer session speaks for this node' },
   not_http: { status: 409, title: 'This node beats over its socket' },
+  contended: { status: 429, title: 'Too many changes of this node' },
   gap: { status: 410, title: 'The log does not reach back that far' },
   not_served: { status: 421, title: 'Not served by this hub' },
   too_large: { status: 413, title: 'Too large' },
@@ -82,13 +86,20 @@ export class Problem extends Error {
   }
 }
 
+/** Why a change of a node was not written. */
+export function unwrittenProblem(why: Unwritten): Problem {
+  return why === 'contended'
+    ? new Problem('contended', 'others change this node at the same moment: try again')
+    : new Problem('store_away', 'the hub cannot reach its store');
+}
+
 /** Seconds after which a client may try again what failed for the hub's sake. */
 const RETRY_AFTER_S = '1';
 
 /** Answers with problem details. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const { code, message: detail, path, status } = problem;
-  if (status === 503) void reply.header('Retry-After', RETRY_AFTER_S);
+  if (status === 503 || status === 429) void reply.header('Retry-After', RETRY_AFTER_S);
   if (status === 401) void reply.header('WWW-Authenticate', 'Bearer');
   const body = {
     type: 'about:blank',

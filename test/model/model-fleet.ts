@@ -265,7 +265,7 @@ export class ModelAgent {
     const { link } = this;
     this.up = false;
     const outcome = await link?.hub.fleet.registrar.deregister(link.session);
-    if (outcome === 'busy') this.disconnect(true);
+    if (outcome === 'busy' || outcome === 'contended') this.disconnect(true);
     else if (link) link.hub.fleet.registrar.forget(link.session);
     if (this.link === link) this.link = undefined;
   }

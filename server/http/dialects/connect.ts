@@ -64,6 +64,7 @@ const errorCodes: Record<ProblemCode, string> = {
   not_served: 'unimplemented',
   superseded: 'aborted',
   not_http: 'aborted',
+  contended: 'resource_exhausted',
   gap: 'out_of_range',
   too_large: 'resource_exhausted',
   unsupported_media_type: 'invalid_argument',

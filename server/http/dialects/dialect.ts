@@ -58,6 +58,7 @@ const ERRORS = {
   too_large: 'Request body is too large',
   unsupported_media_type: 'send Content-Type: application/json',
   internal: 'the hub failed; its log says more',
+  contended: 'others change this node at the same moment: try again',
   store_away: 'the hub cannot reach its store',
 } as const satisfies Partial<Record<ProblemCode, string>>;
 

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { idSchema, type NodeStats, statsSchema } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
-import { Problem, type ProblemCode } from '../problem.ts';
+import { Problem, type ProblemCode, unwrittenProblem } from '../problem.ts';
 import { read } from '../read.ts';
 import { nodeParamsSchema } from '../schemas.ts';
 import { answer, type Dialect, errorAnswers, readFacts } from './dialect.ts';
@@ -134,7 +134,8 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         case 'not-http':
           throw new Problem('not_http', "this node's agent holds a socket: it deregisters there");
         case 'busy':
-          throw new Problem('store_away', 'the hub cannot reach its store');
+        case 'contended':
+          throw unwrittenProblem(outcome);
         default:
           return outcome satisfies never;
       }
