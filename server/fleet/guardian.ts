@@ -15,7 +15,7 @@ import type { FleetContext } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
 import { LONGEST_FLUSH_MS } from './heartbeats.ts';
-import { type LiveSession, vouchFor } from './sessions.ts';
+import { endedBy, type LiveSession, vouchFor } from './sessions.ts';
 import type { Decide } from './settle.ts';
 
 /** Sessions whose nodes are read again at a time. */
@@ -83,6 +83,7 @@ export class Guardian {
   /** An event of the log: it ends a session here that it supersedes or removes. */
   followed(entry: LogEntry): void {
     const { event } = entry;
+    this.#context.sessions.heard(entry);
     const session = this.#context.sessions.get(event.nodeId);
     if (!session) return;
     session.doubts += 1;
@@ -96,8 +97,9 @@ export class Guardian {
       session.connection = record.node.connection ?? session.connection;
       // Whoever wrote it may not have heard of the timing that this hub gave since.
       this.#context.pacing.show(session);
-    } else if (event.seq > session.record.sessionSeq) {
-      this.#end(session, event.type === 'removed' ? CLOSE.removed : CLOSE.superseded);
+    } else {
+      const code = endedBy(entry, session);
+      if (code) this.#end(session, code);
     }
   }
 

@@ -18,7 +18,7 @@ import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { nodeIdOf } from './identity.ts';
-import { type Link, type LiveSession, vouchFor } from './sessions.ts';
+import { endedBy, type Link, type LiveSession, vouchFor } from './sessions.ts';
 import type { Decide, Settled } from './settle.ts';
 
 /** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
@@ -51,8 +51,16 @@ export class Registrar {
   async register(message: Register, link: Link): Promise<RegisterOutcome> {
     const { clock, sessions, view } = this.#context;
     const paced = agreeTiming(this.#context.pacing.timing, message.heartbeat?.intervalMs);
-    const claimed = await this.#claim(message, this.#connect('websocket', link.remoteAddress), paced);
-    if (typeof claimed === 'string') return { kind: claimed };
+    const heardMeanwhile = sessions.expect(nodeIdOf(message.node));
+    const connection = this.#connect('websocket', link.remoteAddress);
+    const claimed = await this.#claim(message, connection, paced).catch((error: unknown) => {
+      heardMeanwhile();
+      throw error;
+    });
+    if (typeof claimed === 'string') {
+      heardMeanwhile();
+      return { kind: claimed };
+    }
     const { registration, change } = claimed;
     const { record, event } = change;
     const { id } = registration;
@@ -60,7 +68,7 @@ export class Registrar {
       nodeId: id,
       session: record.session,
       shard: this.#context.store.shardOf(id),
-      connection: registration.connection,
+      connection,
       link,
       timing: registration.timing,
       told: registration.timing,
@@ -76,6 +84,12 @@ export class Registrar {
       ended: false,
     };
     sessions.attach(session)?.link.end(CLOSE.superseded);
+    const newest = heardMeanwhile();
+    const ended = newest && endedBy(newest, session);
+    if (ended) {
+      this.forget(session);
+      link.end(ended);
+    }
     this.#tell(change);
     await view.waitFor(id, event.seq);
     const seen = view.get(id);

@@ -1,4 +1,5 @@
 import {
+  CLOSE,
   type CloseCode,
   type Connection,
   type FleetNode,
@@ -6,7 +7,7 @@ import {
   inContact,
   type NodeStats,
 } from '../../shared/index.ts';
-import type { NodeRecord } from '../store/fleet-store.ts';
+import type { LogEntry, NodeRecord } from '../store/fleet-store.ts';
 
 /** The socket of an agent, as far as the fleet needs to know it. */
 export interface Link {
@@ -63,9 +64,21 @@ export function vouchFor(session: LiveSession, { status }: FleetNode): void {
   if (inContact(status)) session.checkedAt = session.doubts;
 }
 
+/** How an entry of the log ends this session: somebody registered after it, or removed its node. */
+export function endedBy(
+  { event, record }: LogEntry,
+  { session, record: own }: LiveSession,
+): CloseCode | undefined {
+  if (event.seq <= own.sessionSeq) return undefined;
+  if (event.type === 'removed') return CLOSE.removed;
+  return record.session === session ? undefined : CLOSE.superseded;
+}
+
 /** The live sessions of this hub, one per node. */
 export class Sessions {
   readonly #byNode = new Map<string, LiveSession>();
+  /** By node, the registrations that are being written, and the newest entry of the log that came meanwhile. */
+  readonly #expected = new Map<string, { registrations: number; newest: LogEntry | undefined }>();
 
   get size(): number {
     return this.#byNode.size;
@@ -81,6 +94,28 @@ export class Sessions {
     if (older) older.ended = true;
     this.#byNode.set(session.nodeId, session);
     return older;
+  }
+
+  /**
+   * A registration is being written. The log may tell of a newer one before it is known here that this one was written:
+   * the returned function, to be called once the session is attached or will not be, answers the newest such entry.
+   */
+  expect(nodeId: string): () => LogEntry | undefined {
+    const expected = this.#expected.get(nodeId) ?? { registrations: 0, newest: undefined };
+    expected.registrations += 1;
+    this.#expected.set(nodeId, expected);
+    return () => {
+      expected.registrations -= 1;
+      if (expected.registrations === 0) this.#expected.delete(nodeId);
+      return expected.newest;
+    };
+  }
+
+  /** An entry of the log was followed. */
+  heard(entry: LogEntry): void {
+    if (this.#expected.size === 0) return;
+    const expected = this.#expected.get(entry.event.nodeId);
+    if (expected) expected.newest = entry;
   }
 
   /** The session is over. One that was replaced meanwhile leaves its successor alone. */
