@@ -4,9 +4,9 @@ export interface Rate {
   readonly burst: number;
 }
 
-/** What is left of a rate after a while in which nothing was taken. */
+/** What is left of a rate after a while in which nothing was taken. What was given beyond the burst stays. */
 export function refilled({ perMs, burst }: Rate, tokens: number, passedMs: number): number {
-  return Math.min(burst, tokens + passedMs * perMs);
+  return Math.max(tokens, Math.min(burst, tokens + passedMs * perMs));
 }
 
 /** What is left of a rate at any time. Time is handed in, so that one clock reading serves a whole frame. */

@@ -129,10 +129,11 @@ export class AgentGateway {
 
   /** In slices: a network that lost ten thousand agents ends as many sockets here. */
   async #sweep(): Promise<void> {
-    if (this.#sweeping) return;
-    this.#sweeping = true;
     const { clock, fleet } = this.#context;
     let now = clock.now();
+    // After a stall sockets are read first: what they hold may have come long before their deadline.
+    if (this.#sweeping || fleet.stalls.graceLeftMs(SWEEP_MS, now) > 0) return;
+    this.#sweeping = true;
     let looked = 0;
     try {
       for (const agent of this.#deadlines.passed(now)) {

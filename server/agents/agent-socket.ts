@@ -68,6 +68,8 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   #context: AgentSocketContext | undefined;
   /** Frames that it may send at once, as of `lastReceivedAt`. */
   #frames = FRAMES.burst;
+  /** The hub's stalls of which the frames that came meanwhile were allowed. */
+  #stalls = 0;
   #errors: TokenBucket | undefined;
   #pending = 0;
   #work: Promise<void> | undefined;
@@ -176,9 +178,18 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     if (!this.isOpen || this.#state.kind === 'closed') return false;
     this.#frames = refilled(FRAMES, this.#frames, now - this.lastReceivedAt) - 1;
     this.lastReceivedAt = now;
-    if (this.#frames >= 0) return true;
+    if (this.#frames >= 0 || this.#allowsForStall(now)) return true;
     this.end(CLOSE.protocol, `more than ${LIMITS.framesPerSecond} frames a second`);
     return false;
+  }
+
+  /** While the hub stood still frames gathered: as many as may come in that time are no flood, once. */
+  #allowsForStall(now: number): boolean {
+    const { stalls } = this.#context?.fleet ?? {};
+    if (!stalls || this.#stalls === stalls.count(now)) return false;
+    this.#stalls = stalls.count(now);
+    this.#frames += stalls.lastMs(now) * FRAMES.perMs;
+    return this.#frames >= 0;
   }
 
   protected override received(data: Buffer, isBinary: boolean): void {

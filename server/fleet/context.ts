@@ -1,6 +1,7 @@
 import type { HeartbeatTiming } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
+import type { StallWatch } from '../stall-watch.ts';
 import type { FleetStore, NodeRecord, Stored } from '../store/fleet-store.ts';
 import type { FleetView } from './fleet-view.ts';
 import type { Heartbeats } from './heartbeats.ts';
@@ -21,6 +22,8 @@ export interface FleetContext {
   readonly sessions: Sessions;
   readonly heartbeats: Heartbeats;
   readonly presence: Presence;
+  /** Whether this hub stood still lately. */
+  readonly stalls: StallWatch;
   readonly pacing: Pacing;
   readonly writes: NodeWrites;
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */

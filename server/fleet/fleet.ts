@@ -2,11 +2,12 @@ import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from
 import { type Cancel, type Clock, instant } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { Slices } from '../slices.ts';
+import { STALL_MS, StallWatch } from '../stall-watch.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
 import type { FleetView } from './fleet-view.ts';
-import { Follower, STALL_MS } from './follower.ts';
+import { Follower } from './follower.ts';
 import { Guardian } from './guardian.ts';
 import { FLUSH_TURN_MS, flushTurns, Heartbeats } from './heartbeats.ts';
 import { HttpAgents } from './http-agents.ts';
@@ -55,6 +56,8 @@ export class Fleet {
   readonly store: FleetStore;
   /** The turns that all long work of this hub takes. */
   readonly slices: Slices;
+  /** Whether this hub stood still lately. */
+  readonly stalls: StallWatch;
   readonly #context: FleetContext;
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
@@ -76,6 +79,7 @@ export class Fleet {
     this.store = store;
     this.hubId = hubId;
     this.slices = new Slices(clock);
+    this.stalls = new StallWatch(clock.now(), LOOK_INTERVAL_MS);
     this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
     const lease = () => ({
@@ -96,6 +100,7 @@ export class Fleet {
       sessions: this.sessions,
       heartbeats: this.#heartbeats,
       presence: this.presence,
+      stalls: this.stalls,
       storeNow,
       writes: new NodeWrites({ store, clock, now: storeNow }),
       usable: (nodeId: string) => this.#follower(nodeId)?.usable ?? false,
@@ -123,6 +128,7 @@ export class Fleet {
     this.pacing.start();
     await Promise.all(this.#followers.map((follower) => follower.wake()));
     this.#beatAt = clock.now();
+    this.stalls.turned(this.#beatAt);
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
     this.#ends.push(clock.every(LOOK_INTERVAL_MS, () => this.#beat()));
   }
@@ -131,6 +137,7 @@ export class Fleet {
   async stop(): Promise<void> {
     for (const end of this.#ends.splice(0)) end();
     this.pacing.stop();
+    this.registrar.stop();
     await this.flush();
     await Promise.all(this.#followers.map((follower) => follower.end()));
     await this.presence.stop();
@@ -198,6 +205,7 @@ export class Fleet {
     const now = this.#context.clock.now();
     const late = now - this.#beatAt - LOOK_INTERVAL_MS;
     this.#beatAt = now;
+    this.stalls.turned(now);
     if (late > STALL_MS) {
       this.#context.log.warn({ lateMs: late }, 'This hub stalled; silence from before it judges nobody');
       for (const follower of this.#followers) follower.stalled();

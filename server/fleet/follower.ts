@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { Slices } from '../slices.ts';
+import { STALL_MS } from '../stall-watch.ts';
 import {
   type FleetStore,
   type LogEntry,
@@ -23,9 +24,6 @@ const OVERDUE_PER_TICK = 200;
 const RESTORE_PAGE = 200;
 /** How long a shard that is followed goes without a look where no bell rings and nobody is due. */
 const IDLE_MS = 500;
-/** A look that took longer than this, or came later, means that something stalled. */
-export const STALL_MS = 1_000;
-
 /** How well this hub knew a shard when the shard lost its data. */
 export interface Heard {
   /** The view held all of it, up to the newest entry that was read. */

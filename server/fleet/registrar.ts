@@ -17,9 +17,16 @@ import { bestKnown, type FleetContext, newerRecord } from './context.ts';
 import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
+import { HeldCloses } from './held-closes.ts';
 import { nodeIdOf } from './identity.ts';
 import { endedBy, type Link, type LiveSession, vouchFor } from './sessions.ts';
 import type { Decide, Settled } from './settle.ts';
+
+/**
+ * For this part of its timeout after a hub stood still, an agent that gave it up has time to return: one delay and one
+ * attempt, a sixth of the timeout each, and as much again for a hub that has many to register.
+ */
+const RETURN_PART = 1 / 2;
 
 /** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
 const WAITING_CLOSES = 100_000;
@@ -41,10 +48,21 @@ export class Registrar {
   readonly #conditions: ConditionReports;
   /** The newest close of each node that could not be written. */
   readonly #waitingCloses = new Map<string, Closing>();
+  readonly #held: HeldCloses;
 
   constructor(context: FleetContext, conditions: ConditionReports = new ConditionReports(context)) {
     this.#context = context;
     this.#conditions = conditions;
+    this.#held = new HeldCloses(context.clock, (id, closing) => {
+      this.#writeClose(id, closing).catch((error: unknown) => {
+        context.log.error({ err: error, nodeId: id }, 'Could not write the end of a connection');
+      });
+    });
+  }
+
+  /** Closes that are held back are left to the heartbeats. */
+  stop(): void {
+    this.#held.end();
   }
 
   /** Registers an agent over its socket. The newest registration wins; an older session here is closed. */
@@ -183,14 +201,19 @@ export class Registrar {
     if (conditions) this.#conditions.report(session, conditions);
   }
 
-  /** The agent's socket closed, and not because of this hub. */
-  closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void> {
+  /**
+   * The agent's socket closed, and not because of this hub. One without a goodbye while this hub stood still, or
+   * right after, says that the agent gave the hub up: it is written where the agent does not return in time.
+   */
+  async closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void> {
     this.forget(session);
-    const { clock, storeNow } = this.#context;
+    const { clock, stalls, storeNow } = this.#context;
     const lastHeartbeatAt = session.lastBeatAt + (storeNow() - clock.now());
     const heartbeatEndsAt = lastHeartbeatAt + session.timing.timeoutMs;
     const closing = { ...how, session: session.session, lastHeartbeatAt, heartbeatEndsAt };
-    return this.#writeClose(session.nodeId, closing, session);
+    const heldMs = stalls.graceLeftMs(session.timing.timeoutMs * RETURN_PART, clock.now());
+    if (heldMs > 0 && !how.goodbye) this.#held.hold(session.nodeId, closing, heldMs);
+    else await this.#writeClose(session.nodeId, closing, session);
   }
 
   /** The session is over here; nothing is written. */
@@ -231,7 +254,7 @@ export class Registrar {
     return 'removed';
   }
 
-  async #writeClose(id: string, closing: Closing, session: LiveSession): Promise<void> {
+  async #writeClose(id: string, closing: Closing, session?: LiveSession): Promise<void> {
     try {
       if (!this.#context.usable(id)) throw new StoreAwayError('the store is out of reach');
       await this.#commitClose(id, closing, session);
