@@ -23,6 +23,7 @@ import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
 import { refusesUpgrades, routeUpgrades } from './upgrades.ts';
 import { VERSION } from './version.ts';
+import { WrongTokens } from './wrong-tokens.ts';
 
 /**
  * Connections that the kernel may hold for a hub in a storm: as many as it is allowed to (net.core.somaxconn). Node's
@@ -89,9 +90,11 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustProxy: settings.TRUST_PROXY,
   });
+  const wrongTokens = new WrongTokens();
   const http = createHttpApp({
     fleet,
     access,
+    wrongTokens,
     clock,
     log,
     metrics,
@@ -106,8 +109,8 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     handshakes: settings.MAX_HANDSHAKES,
     lateMs: lateMsOf(timing.timeoutMs),
   };
-  const agents = new AgentGateway({ fleet, clock, log, limits }, access);
-  const dashboards = new DashboardGateway({ fleet, access, clock, log });
+  const agents = new AgentGateway({ fleet, clock, log, limits }, access, wrongTokens);
+  const dashboards = new DashboardGateway({ fleet, access, wrongTokens, clock, log });
   metrics.watch({ fleet, agents, dashboards, streams: http.streams, ...(group && { group }) });
   const arrivals = new Arrivals(app.server);
   routeUpgrades(app.server, {

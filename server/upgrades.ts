@@ -29,10 +29,10 @@ export function refuseUpgrade(
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** Sends somebody away for so many milliseconds: rounded up in the header, exactly in the body. */
-export function refuseForNow(socket: Duplex, message: string, retryAfterMs: number): void {
+/** Refuses an upgrade for so many milliseconds: rounded up in the header, exactly in the body. */
+export function refuseForNow(socket: Duplex, status: 429 | 503, message: string, retryAfterMs: number): void {
   const headers = { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) };
-  refuseUpgrade(socket, 503, message, headers, { retryAfterMs });
+  refuseUpgrade(socket, status, message, headers, { retryAfterMs });
 }
 
 /** Whoever comes to this path is refused with 421: this hub does not serve them, another one does. */

@@ -33,7 +33,7 @@ const SHORTEST_SPREAD_MS = 2_000;
 const LONGEST_ROW_MS = 40_000;
 
 /**
- * Whether one more agent may begin a handshake now. It is asked before anybody looks at tokens, and costs next to
+ * Whether one more agent may begin a handshake now. It is asked of those who showed their token, and costs next to
  * nothing, so that a storm that is too large for the hub is sent away rather than served late. Agents that were
  * registered before may use all there is, newcomers only the upper half: they never take the place of a node that
  * is online now.

@@ -6,6 +6,7 @@ import { type Access, bearer } from '../access.ts';
 import type { Cancel } from '../clock.ts';
 import { Deadlines } from '../deadlines.ts';
 import { refuseForNow, refuseUpgrade } from '../upgrades.ts';
+import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
 import { Admission, type AdmissionLimits, type Overload, type Refusal, TURN_MS } from './admission.ts';
 import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
 
@@ -23,10 +24,12 @@ const DRAIN_ANSWER_MS = 1_000;
 
 /** How an upgrade is refused before the handshake. */
 interface Refused {
-  status: 401 | 403 | 503;
+  status: 401 | 403 | 429 | 503;
   reason: Refusal;
   why: string;
   headers?: Readonly<Record<string, string>>;
+  /** After a 429. */
+  retryAfterMs?: number;
 }
 
 const overloads: Readonly<Record<Overload, string>> = {
@@ -41,6 +44,7 @@ const forbidden = (why: string): Refused => ({ status: 403, reason: 'forbidden',
 export class AgentGateway {
   readonly #context: AgentSocketContext;
   readonly #access: Access;
+  readonly #wrongTokens: WrongTokens;
   readonly #deadlines = new Deadlines<AgentSocket>();
   readonly #wss = new WebSocketServer({
     noServer: true,
@@ -60,12 +64,14 @@ export class AgentGateway {
   constructor(
     parts: Omit<AgentSocketContext, 'admission' | 'gone'> & { limits: AdmissionLimits },
     access: Access,
+    wrongTokens: WrongTokens,
   ) {
     const { fleet, clock, log, limits } = parts;
     this.admission = new Admission(limits, clock.now());
     const gone = (agent: AgentSocket) => this.#deadlines.delete(agent);
     this.#context = { fleet, clock, log, admission: this.admission, gone };
     this.#access = access;
+    this.#wrongTokens = wrongTokens;
     this.#ends = [
       clock.every(SWEEP_MS, () => void this.#sweep()),
       clock.every(TURN_MS, () => this.admission.turned(clock.now())),
@@ -88,11 +94,13 @@ export class AgentGateway {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const now = this.#context.clock.now();
     const known = request.headers[KNOWN_HEADER] === '1';
-    const refusal = this.#notNow(known, now) ?? this.#notAllowed(request);
+    const refusal = this.#stopping() ?? this.#notAllowed(request, now) ?? this.#notNow(known, now);
     if (refusal) {
-      this.admission.refused[refusal.reason] += 1;
-      if (refusal.status === 503) refuseForNow(socket, refusal.why, this.admission.retryAfterMs(now));
-      else refuseUpgrade(socket, refusal.status, refusal.why, refusal.headers);
+      const { status, reason, why, headers, retryAfterMs } = refusal;
+      this.admission.refused[reason] += 1;
+      if (status === 503) refuseForNow(socket, status, why, this.admission.retryAfterMs(now));
+      else if (status === 429) refuseForNow(socket, status, why, retryAfterMs ?? 0);
+      else refuseUpgrade(socket, status, why, headers);
       return;
     }
     const remoteAddress = this.#access.remoteAddress(request);
@@ -101,24 +109,29 @@ export class AgentGateway {
     );
   }
 
-  /** Why nobody, or not this agent, is let in now: asked before anybody looks at its token. */
+  #stopping(): Refused | undefined {
+    return this.#draining && { status: 503, reason: 'stopping', why: 'the hub is shutting down' };
+  }
+
+  /** Why nobody, or not this agent, is let in now. Only who has a token uses up what is admitted. */
   #notNow(known: boolean, now: number): Refused | undefined {
-    if (this.#draining) return { status: 503, reason: 'stopping', why: 'the hub is shutting down' };
     if (!this.#context.fleet.admits)
       return { status: 503, reason: 'away', why: 'the hub cannot reach its store' };
     const reason = this.admission.overload(known, now);
     return reason && { status: 503, reason, why: overloads[reason] };
   }
 
-  #notAllowed(request: IncomingMessage): Refused | undefined {
+  #notAllowed(request: IncomingMessage, now: number): Refused | undefined {
     if (!this.#access.hostAllowed(request))
       return forbidden('a hub without tokens answers to localhost only');
     if (!this.#access.originAllowed(request)) return forbidden('this origin is not allowed');
     const verdict = this.#access.agent(bearer(request));
     if (verdict === 'ok') return undefined;
     if (verdict === 'forbidden') return forbidden('this token may read, not register');
-    const headers = { 'WWW-Authenticate': 'Bearer' };
-    return { status: 401, reason: 'unauthenticated', why: `the token is ${verdict}`, headers };
+    const reason = 'unauthenticated';
+    const retryAfterMs = this.#wrongTokens.count(this.#access.peerAddress(request), now);
+    if (retryAfterMs > 0) return { status: 429, reason, why: TOO_MANY_WRONG, retryAfterMs };
+    return { status: 401, reason, why: `the token is ${verdict}`, headers: { 'WWW-Authenticate': 'Bearer' } };
   }
 
   #begin(agent: AgentSocket, remoteAddress: string, known: boolean, socket: Duplex): void {

@@ -7,6 +7,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
 import { LOOK_EVERY_MS } from '../reading.ts';
 import { refuseUpgrade } from '../upgrades.ts';
+import { TOO_MANY_WRONG, WrongTokens } from '../wrong-tokens.ts';
 import { DashboardConnection } from './connection.ts';
 import { type ClientContext, DashboardClient } from './dashboard-client.ts';
 import { FilterGroups } from './filter-group.ts';
@@ -21,6 +22,9 @@ import { StatsWatch } from './stats-watch.ts';
 
 /** Dashboards that one hub holds at most. */
 const MAX_DASHBOARDS = 10_000;
+const MAX_UNAUTHENTICATED = 1_000;
+/** How long a client that was refused may take to close, as Socket.IO's own does at once. */
+const REFUSED_CLOSES_WITHIN_MS = 1_000;
 /** How long dashboards have to answer the close before their sockets are ended. */
 const CLOSE_ANSWER_MS = 1_000;
 const CLOSE_LOOK_MS = 20;
@@ -30,8 +34,12 @@ export interface DashboardGatewayParts {
   clock: Clock;
   log: Log;
   access: Access;
+  /** Shared with the other entrances. */
+  wrongTokens?: WrongTokens;
   /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
   maxDashboards?: number;
+  /** Connections that have not authenticated yet; beyond it the oldest of them is ended. Default 1,000. */
+  maxUnauthenticated?: number;
   pings?: Pings;
 }
 
@@ -49,12 +57,16 @@ class RefusedConnection extends Error {
 export class DashboardGateway {
   readonly #context: ClientContext;
   readonly #access: Access;
+  readonly #wrongTokens: WrongTokens;
   readonly #maxDashboards: number;
+  readonly #maxUnauthenticated: number;
   readonly #io: DashboardServer;
   readonly #intake: HttpServer;
   /** The network socket of each upgrade until its connection is made. */
   readonly #upgrading = new WeakMap<IncomingMessage, Duplex>();
   readonly #connections = new Map<RawConnection, DashboardConnection>();
+  /** Those of them that have not authenticated yet, the oldest first, with the address that they are counted by. */
+  readonly #unauthenticated = new Map<RawConnection, string>();
   readonly #clients = new Map<DashboardConnection, DashboardClient>();
   readonly #ends: Array<() => void>;
   #closing: Promise<void> | undefined;
@@ -70,7 +82,9 @@ export class DashboardGateway {
     const statsWatch = new StatsWatch({ fleet, clock, log });
     this.#context = { fleet, clock, log, groups, statsWatch };
     this.#access = access;
+    this.#wrongTokens = parts.wrongTokens ?? new WrongTokens();
     this.#maxDashboards = maxDashboards;
+    this.#maxUnauthenticated = parts.maxUnauthenticated ?? MAX_UNAUTHENTICATED;
     this.#io = io;
     this.#intake = intake;
     io.engine.on('connection', (raw: RawConnection) => this.#connected(raw));
@@ -122,7 +136,7 @@ export class DashboardGateway {
       refuseUpgrade(socket, 403, 'a hub without tokens answers to localhost only');
     } else if (!this.#access.originAllowed(request)) {
       refuseUpgrade(socket, 403, 'this origin is not allowed');
-    } else if (this.#connections.size >= this.#maxDashboards) {
+    } else if (this.#clients.size >= this.#maxDashboards) {
       refuseUpgrade(socket, 503, `this hub holds ${this.#maxDashboards} dashboards, its limit`, {
         'Retry-After': '30',
       });
@@ -164,14 +178,24 @@ export class DashboardGateway {
     this.#upgrading.delete(request);
     const connection = new DashboardConnection(raw, socket, this.#access.remoteAddress(request), clock, log);
     this.#connections.set(raw, connection);
+    this.#mayAuthenticate(raw, this.#access.peerAddress(request));
     raw.once('close', (why) => {
       this.#connections.delete(raw);
+      this.#unauthenticated.delete(raw);
       this.#clients.delete(connection);
       // Engine.IO only asks it to close, which waits behind all that is unread.
       if (why === 'ping timeout') connection.cutOff('it answers no ping');
     });
     // The request with its headers and buffers would live as long as the connection.
     Reflect.deleteProperty(raw, 'request');
+  }
+
+  /** One that never authenticates takes the place of others like it, not of dashboards: these do it at once. */
+  #mayAuthenticate(raw: RawConnection, address: string): void {
+    this.#unauthenticated.set(raw, address);
+    const [oldest] = this.#unauthenticated.keys();
+    if (oldest && this.#unauthenticated.size > this.#maxUnauthenticated)
+      this.#connections.get(oldest)?.destroy();
   }
 
   /** Why a dashboard may not connect, or undefined. */
@@ -181,18 +205,25 @@ export class DashboardGateway {
     if (verdict === 'ok') return undefined;
     const remoteAddress = this.#connections.get(socket.conn)?.remoteAddress;
     this.#context.log.info({ remoteAddress, verdict }, 'A dashboard was refused');
+    const { conn } = socket;
+    this.#context.clock.after(REFUSED_CLOSES_WITHIN_MS, () => {
+      if (this.#unauthenticated.has(conn)) conn.close();
+    });
     if (verdict === 'forbidden')
       return new RefusedConnection('forbidden', 'this token may register, not read');
-    return new RefusedConnection('unauthenticated', `the token is ${verdict}`);
+    const address = this.#unauthenticated.get(conn) ?? 'unknown';
+    const waitMs = this.#wrongTokens.count(address, this.#context.clock.now());
+    return new RefusedConnection('unauthenticated', waitMs > 0 ? TOO_MANY_WRONG : `the token is ${verdict}`);
   }
 
   #admitted(socket: DashboardSocket): void {
     const connection = this.#connections.get(socket.conn);
     // One connection is one dashboard: a second CONNECT that raced the first would be served unbounded.
-    if (!connection || this.#clients.has(connection)) {
+    if (!connection || this.#clients.has(connection) || this.#clients.size >= this.#maxDashboards) {
       socket.conn.close(true);
       return;
     }
+    this.#unauthenticated.delete(socket.conn);
     const client = new DashboardClient(this.#context, socket, connection);
     this.#clients.set(connection, client);
     const { remoteAddress } = connection;

@@ -6,6 +6,7 @@ import type { HubGroup } from '../group.ts';
 import type { Log } from '../log.ts';
 import { type Role, serves } from '../roles.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import { WrongTokens } from '../wrong-tokens.ts';
 import { agentRoutes } from './agents.ts';
 import { asyncApiRoute } from './asyncapi.ts';
 import { type DialectOptions, dialectRoutes } from './dialects/dialects.ts';
@@ -17,7 +18,7 @@ import { healthRoutes } from './health.ts';
 import { type HubMetrics, metricsRoute } from './metrics.ts';
 import { nodeRoutes } from './nodes.ts';
 import { pageFiles } from './page.ts';
-import { Problem, type ProblemCode, sendProblem } from './problem.ts';
+import { Problem, type ProblemCode, sendProblem, setRetryAfter } from './problem.ts';
 import { summaryRoute } from './summary.ts';
 
 /** How long a client may take to send a request, and to read an answer, without a sign of life. */
@@ -34,6 +35,8 @@ const DRAIN_LOOK_MS = 20;
 export interface HttpAppParts {
   fleet: Fleet;
   access: Access;
+  /** Shared with the sockets' entrances. */
+  wrongTokens?: WrongTokens;
   clock: Clock;
   log: Log;
   /** The folder of the built page; without it `/` tells programs where to look. */
@@ -76,7 +79,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   // Not `connectionTimeout`: the timer that it gives every connection would stay with the socket of each agent.
   app.server.prependListener('request', ({ socket }) => socket.setTimeout(IO_TIMEOUT_MS));
   const gate = new Gate(app);
-  guardDoors(app, access, role);
+  guardDoors(app, { access, role, clock, wrongTokens: parts.wrongTokens ?? new WrongTokens() });
   const allowedAt = rememberRoutes(app);
   const streams = new EventStreams(fleet, clock, log);
 
@@ -123,6 +126,7 @@ function answerProblem(request: FastifyRequest, reply: FastifyReply, problem: Pr
   const { dialect } = request.routeOptions.config;
   if (!dialect) return sendProblem(reply, problem);
   const { status, code, message } = problem;
+  setRetryAfter(reply, problem);
   return reply
     .code(status)
     .type('application/json')

@@ -1,9 +1,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Access, bearer, type Verdict } from '../access.ts';
+import type { Clock } from '../clock.ts';
 import { notServed, type Role, serves } from '../roles.ts';
+import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
 import type { Door } from './operation.ts';
 import { isForPage } from './page.ts';
 import { Problem } from './problem.ts';
+
+interface Guard {
+  access: Access;
+  role: Role;
+  clock: Clock;
+  wrongTokens: WrongTokens;
+}
 
 const refusals: Record<Exclude<Door, 'open'>, string> = {
   read: 'this token may register, not read',
@@ -16,19 +25,15 @@ const refusals: Record<Exclude<Door, 'open'>, string> = {
  * origin where something would be changed, and the token that the route's door asks for. What does not exist
  * is 404 for everybody.
  */
-export function guardDoors(app: FastifyInstance, access: Access, role: Role): void {
+export function guardDoors(app: FastifyInstance, guard: Guard): void {
   // A callback, not a promise: this runs before every heartbeat.
   app.addHook('onRequest', (request, _reply, next) => {
-    next(refusalOf(app, request, access, role));
+    next(refusalOf(app, request, guard));
   });
 }
 
-function refusalOf(
-  app: FastifyInstance,
-  request: FastifyRequest,
-  access: Access,
-  role: Role,
-): Problem | undefined {
+function refusalOf(app: FastifyInstance, request: FastifyRequest, guard: Guard): Problem | undefined {
+  const { access, role } = guard;
   const { door = 'read', dialect, everyRole = false } = request.routeOptions.config;
   if (request.is404 || door === 'open') return undefined;
   if (!everyRole && !serves(role, door === 'agent' ? 'agents' : 'readers')) {
@@ -45,8 +50,17 @@ function refusalOf(
   if (dialect?.opensTo(access.peerAddress(request.raw))) return undefined;
   const verdict = judge(access, door, bearer(request.raw));
   if (verdict === 'forbidden') return new Problem('forbidden', refusals[door]);
-  if (verdict !== 'ok') return new Problem('unauthenticated', `the token is ${verdict}`);
-  return undefined;
+  return verdict === 'ok' ? undefined : notAuthenticated(request, verdict, guard);
+}
+
+function notAuthenticated(
+  request: FastifyRequest,
+  verdict: Verdict,
+  { access, clock, wrongTokens }: Guard,
+): Problem {
+  const waitMs = wrongTokens.count(access.peerAddress(request.raw), clock.now());
+  if (waitMs > 0) return new Problem('rate_limited', TOO_MANY_WRONG, undefined, waitMs);
+  return new Problem('unauthenticated', `the token is ${verdict}`);
 }
 
 const changes = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD';

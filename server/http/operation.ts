@@ -63,7 +63,7 @@ export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<
 
 /** What every operation behind a door may answer. */
 function commonProblems({ door, everyRole, params, body }: Described): ProblemCode[] {
-  const behind: ProblemCode[] = door === 'open' ? [] : ['unauthenticated', 'forbidden'];
+  const behind: ProblemCode[] = door === 'open' ? [] : ['unauthenticated', 'forbidden', 'rate_limited'];
   if (door !== 'open' && !everyRole) behind.push('not_served');
   const withBody: ProblemCode[] = body ? ['bad_json', 'too_large', 'unsupported_media_type'] : [];
   const withPath: ProblemCode[] = params ? ['invalid'] : [];

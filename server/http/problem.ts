@@ -25,6 +25,8 @@ export const problemCodeSchema = z.enum([
   'gap',
   'too_large',
   'unsupported_media_type',
+  /** Too many of these came; `Retry-After` says when to try again. */
+  'rate_limited',
   /** The hub is still loading its view; try again in a second. */
   'not_ready',
   /** The hub cannot reach its store; try again. */
@@ -49,6 +51,7 @@ const kinds: Record<ProblemCode, { status: number; title: string }> = {
   not_served: { status: 421, title: 'Not served by this hub' },
   too_large: { status: 413, title: 'Too large' },
   unsupported_media_type: { status: 415, title: 'JSON only' },
+  rate_limited: { status: 429, title: 'Too many requests' },
   internal: { status: 500, title: 'Internal error' },
   not_ready: { status: 503, title: 'Not ready' },
   store_away: { status: 503, title: 'The store is out of reach' },
@@ -74,11 +77,14 @@ export class Problem extends Error {
   override name = 'Problem';
   readonly code: ProblemCode;
   readonly path: string | undefined;
+  /** When to try again, where the hub knows it. */
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: ProblemCode, detail: string, path?: string) {
+  constructor(code: ProblemCode, detail: string, path?: string, retryAfterMs?: number) {
     super(detail);
     this.code = code;
     this.path = path;
+    this.retryAfterMs = retryAfterMs;
   }
 
   get status(): number {
@@ -93,13 +99,19 @@ export function unwrittenProblem(why: Unwritten): Problem {
     : new Problem('store_away', 'the hub cannot reach its store');
 }
 
-/** Seconds after which a client may try again what failed for the hub's sake. */
-const RETRY_AFTER_S = '1';
+/** After which a client may try again what failed for the hub's sake. */
+const RETRY_AFTER_MS = 1_000;
+
+/** Tells when to try again, where that may help. */
+export function setRetryAfter(reply: FastifyReply, { status, retryAfterMs }: Problem): void {
+  if (status !== 503 && status !== 429) return;
+  void reply.header('Retry-After', String(Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1_000)));
+}
 
 /** Answers with problem details. */
 export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
   const { code, message: detail, path, status } = problem;
-  if (status === 503 || status === 429) void reply.header('Retry-After', RETRY_AFTER_S);
+  setRetryAfter(reply, problem);
   if (status === 401) void reply.header('WWW-Authenticate', 'Bearer');
   const body = {
     type: 'about:blank',

@@ -10,6 +10,9 @@ import { until } from '../support/until.ts';
 const hubs = new TestHubs();
 afterEach(() => hubs.close());
 
+const tokens = { AGENT_TOKENS: 'right-token', DASHBOARD_TOKENS: 'reader-token' };
+const right = { authorization: 'Bearer right-token' };
+const reader = { authorization: 'Bearer reader-token' };
 const known = { [KNOWN_HEADER]: '1' };
 
 /** A clock whose timers do not come to their turn while time goes on, as in a process with too much to do. */
@@ -98,17 +101,49 @@ describe('a hub', () => {
     expect(hub.hub.agents.admission.refused.late).toBe(2);
   });
 
-  it('[ADM-4] tells in header and body when to come again, before it looks at the token', async () => {
+  it('[ADM-4] tells in header and body when to come again', async () => {
     const hub = await hubs.start({
       settings: { MAX_HANDSHAKES: '2', AGENT_TOKENS: 'right-token', DASHBOARD_TOKENS: 'other-token' },
     });
     await hub.connect({ authorization: 'Bearer right-token' });
-    const refused = await refusal(hub, { authorization: 'Bearer wrong-token' });
+    const refused = await refusal(hub, { authorization: 'Bearer right-token' });
     expect(refused).toMatchObject({ status: 503 });
     expect(waitOf(refused)).toBeGreaterThanOrEqual(1_000);
     expect(waitOf(refused)).toBeLessThanOrEqual(3_000);
     expect(Number(refused.headers['retry-after'])).toBe(Math.ceil(waitOf(refused) / 1_000));
     expect(JSON.parse(refused.body).message).toBe('too many agents are registering');
+  });
+
+  it('[ADM-5] lets nobody without a right token use up what it admits', async () => {
+    const clock = new FakeClock();
+    const hub = await hubs.start({ clock, settings: { ...tokens, ADMIT_PER_SECOND: '1' } });
+    for (let n = 0; n < 8; n += 1) {
+      expect(await refusal(hub, { authorization: 'Bearer wrong-token' })).toMatchObject({ status: 401 });
+      expect(await refusal(hub, { ...right, origin: 'https://evil.example' })).toMatchObject({ status: 403 });
+    }
+    await hub.connect(right);
+    await hub.connect(right);
+    expect(await refusal(hub, right)).toMatchObject({ status: 503 });
+    expect(await refusal(hub)).toMatchObject({ status: 401 });
+  });
+
+  it('[ADM-6] tells an address to wait from its eleventh wrong token on, at every entrance, and takes the right one', async () => {
+    const clock = new FakeClock();
+    const hub = await hubs.start({ clock, settings: tokens });
+    for (let n = 0; n < 5; n += 1) {
+      expect(await refusal(hub, { authorization: 'Bearer wrong-token' })).toMatchObject({ status: 401 });
+      expect((await hub.fetch('/api/v1/nodes')).status).toBe(401);
+    }
+    const refused = await refusal(hub, { authorization: 'Bearer wrong-token' });
+    expect(refused).toMatchObject({ status: 429, headers: { 'retry-after': '60' } });
+    expect(waitOf(refused)).toBe(60_000);
+    const answer = await hub.fetch('/api/v1/nodes', { headers: { authorization: 'Bearer wrong-token' } });
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '60']);
+    expect(await answer.json()).toMatchObject({ code: 'rate_limited' });
+    await hub.connect(right);
+    expect((await hub.fetch('/api/v1/nodes', { headers: reader })).status).toBe(200);
+    await clock.advance(60_000);
+    expect(await refusal(hub)).toMatchObject({ status: 401 });
   });
 
   it('counts those whom it refuses by why', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { z } from 'zod';
 import { soon } from '../support/soon.ts';
 import { Opened } from './harness.ts';
 
@@ -84,6 +85,47 @@ describe('who may connect', () => {
     first.close();
     await soon(() => hub.gateway.size === 0);
     expect(await upgrade(hub.url, plain)).toMatchObject({ status: 101 });
+  });
+
+  test('[ADM-7] connections that never authenticate take no place of a dashboard', async () => {
+    const hub = await opened.hub({ ...tokens, maxDashboards: 1 });
+    for (let n = 0; n < 3; n += 1) expect(await upgrade(hub.url, plain)).toMatchObject({ status: 101 });
+    const dashboard = await opened.dashboard(hub, { auth: { token: 'new' } });
+    expect(await dashboard.follow()).toMatchObject({ ok: true });
+    expect(await upgrade(hub.url, plain)).toMatchObject({ status: 503 });
+  });
+
+  test('[ADM-7] of those that never authenticate the oldest is ended where too many come', async () => {
+    const hub = await opened.hub({ ...tokens, maxUnauthenticated: 2 });
+    for (let n = 0; n < 5; n += 1) expect(await upgrade(hub.url, plain)).toMatchObject({ status: 101 });
+    await soon(() => hub.gateway.size === 2);
+    const dashboard = await opened.dashboard(hub, { auth: { token: 'new' } });
+    expect(await dashboard.follow()).toMatchObject({ ok: true });
+  });
+
+  test('[ADM-7] a connection that was refused is ended, though its client stays', async () => {
+    const hub = await opened.hub(tokens);
+    const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/socket.io/?${plain}`);
+    opened.onClose(() => socket.terminate());
+    const closed = new Promise((resolve) => socket.on('close', resolve));
+    socket.on('open', () => socket.send('40{"token":"guess"}'));
+    await closed;
+    await soon(() => hub.gateway.size === 0);
+  });
+
+  test('[ADM-6] from the eleventh wrong token on an address is told so, and the right one is taken', async () => {
+    const hub = await opened.hub(tokens);
+    const refused = async () => {
+      const error = await opened.attempt(hub.url, { auth: { token: 'guess' } }).hears('connect_error');
+      return z.object({ message: z.string(), data: z.object({ code: z.string() }) }).parse(error);
+    };
+    for (let n = 0; n < 10; n += 1) expect((await refused()).message).toBe('the token is wrong');
+    expect(await refused()).toMatchObject({
+      message: expect.stringMatching(/^too many wrong tokens/),
+      data: { code: 'unauthenticated' },
+    });
+    const dashboard = await opened.dashboard(hub, { auth: { token: 'new' } });
+    expect(await dashboard.follow()).toMatchObject({ ok: true });
   });
 
   test('[DAUTH-6] a hub that ends its gateway lets dashboards come back by themselves', async () => {

@@ -46,6 +46,7 @@ export async function startTestHub({
   hubId = 'hub-a',
   rules = {},
   maxDashboards,
+  maxUnauthenticated,
   pings,
   port = 0,
   away = false,
@@ -54,6 +55,7 @@ export async function startTestHub({
   hubId?: string;
   rules?: Partial<AccessRules>;
   maxDashboards?: number;
+  maxUnauthenticated?: number;
   pings?: DashboardGatewayParts['pings'];
   port?: number;
   /** The store is out of reach from the start. */
@@ -68,6 +70,7 @@ export async function startTestHub({
     log: silentLog,
     access: new Access({ ...noRules, ...rules }),
     ...(maxDashboards !== undefined && { maxDashboards }),
+    ...(maxUnauthenticated !== undefined && { maxUnauthenticated }),
     ...(pings && { pings }),
   });
   const server = createServer((_request, response) => void response.writeHead(404).end());

@@ -68,6 +68,7 @@ const errorCodes: Record<ProblemCode, string> = {
   gap: 'out_of_range',
   too_large: 'resource_exhausted',
   unsupported_media_type: 'invalid_argument',
+  rate_limited: 'resource_exhausted',
   not_ready: 'unavailable',
   store_away: 'unavailable',
   stopping: 'unavailable',

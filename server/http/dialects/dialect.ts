@@ -57,6 +57,7 @@ const ERRORS = {
   not_http: "this node's agent holds a socket",
   too_large: 'Request body is too large',
   unsupported_media_type: 'send Content-Type: application/json',
+  rate_limited: 'too many came; Retry-After says when to try again',
   internal: 'the hub failed; its log says more',
   contended: 'others change this node at the same moment: try again',
   store_away: 'the hub cannot reach its store',
