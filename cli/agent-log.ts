@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import { printable, printableLines } from '../shared/index.ts';
 import { isBrokenPipe } from './lost-output.ts';
 
 /** JSON lines on stdout, for machines; on a terminal the same lines for people. */
@@ -6,7 +7,20 @@ export async function createLogger(level: string): Promise<Logger> {
   if (!process.stdout.isTTY) return pino({ level, base: null }, linesOfATurn());
   const { default: pretty } = await import('pino-pretty');
   // Written at once, so that the last lines before an exit are not lost.
-  return pino({ level, base: null }, pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' }));
+  const stream = pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
+  return pino({ level, base: null }, { write: (line: string) => void stream.write(printableLine(line)) });
+}
+
+/**
+ * A line whose texts a terminal may show. Pretty prints them as they are, and a hub, an agent or a proxy may have
+ * written them. The trace of an error keeps its lines.
+ */
+export function printableLine(line: string): string {
+  const shown = (key: string, value: unknown): unknown => {
+    if (typeof value !== 'string') return value;
+    return key === 'stack' ? printableLines(value) : printable(value);
+  };
+  return `${JSON.stringify(JSON.parse(line), shown)}\n`;
 }
 
 /** More than the lines of one turn in a storm, and as much as waits for a reader that stands still; what comes then is dropped. */
@@ -43,7 +57,8 @@ function linesOfATurn(): { write(line: string): void } {
   return {
     write(line) {
       if (waiting === '') setImmediate(flush);
-      waiting += line;
+      // As JSON they are the same; whoever reads the log on a terminal is safe from what others wrote.
+      waiting += printableLines(line);
     },
   };
 }

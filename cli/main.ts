@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { StoreAwayError } from '../server/store/fleet-store.ts';
 import { VERSION } from '../server/version.ts';
+import { printable, printableLines } from '../shared/index.ts';
 import { agentCommand } from './agent.ts';
 import { CommandFailure } from './api/failure.ts';
 import { hubCommand } from './hub.ts';
@@ -32,21 +33,19 @@ try {
   await program.parseAsync();
   process.exitCode ??= 0;
 } catch (error) {
-  if (error instanceof CommanderError) {
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  } else if (error instanceof UsageError) {
-    process.stderr.write(`rollcall: ${error.message}\n`);
-    process.exitCode = 2;
-  } else if (error instanceof CommandFailure) {
-    process.stderr.write(`rollcall: ${error.message}\n`);
-    process.exitCode = error.exitCode;
-  } else if (error instanceof StoreAwayError) {
-    process.stderr.write(`rollcall: ${error.message}\n`);
-    process.exitCode = 1;
-  } else {
-    process.stderr.write(
-      `rollcall: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-    );
-    process.exitCode = 1;
-  }
+  process.exitCode = fail(error);
+}
+
+/** Says what failed, in one line where it can be mended, and returns the exit code. */
+function fail(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  const expected =
+    error instanceof UsageError || error instanceof CommandFailure || error instanceof StoreAwayError;
+  // It may quote a hub, a file or a node.
+  const text = expected
+    ? printable(error.message)
+    : printableLines(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.stderr.write(`rollcall: ${text}\n`);
+  if (error instanceof UsageError) return 2;
+  return error instanceof CommandFailure ? error.exitCode : 1;
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { z } from 'zod';
-import { durationSchema, STATUSES } from '../shared/index.ts';
+import { durationSchema, printable, STATUSES } from '../shared/index.ts';
 import { ApiClient, type Io, processIo } from './api/api-client.ts';
 import { CommandFailure, EXIT } from './api/failure.ts';
 import { followEvents, nodePath, nodeSchema, waitFor } from './api/follow.ts';
@@ -87,10 +87,10 @@ export function nodesCommand(io: Io = processIo): Command {
         try {
           await api.delete(nodePath(id), z.unknown());
           removed += 1;
-          io.out(`${id} removed\n`);
+          io.out(`${printable(id)} removed\n`);
         } catch (error) {
           if (!(error instanceof CommandFailure) || error.exitCode !== EXIT.none) throw error;
-          io.err(`rollcall: ${error.message}\n`);
+          io.err(`rollcall: ${printable(error.message)}\n`);
         }
       }
       io.exit(removed > 0 && removed === chosen.length ? EXIT.ok : EXIT.none);
@@ -134,7 +134,8 @@ export function nodesCommand(io: Io = processIo): Command {
       if (!wanted.includes(flags.for))
         throw new CommandFailure(EXIT.usage, `--for is one of ${wanted.join(', ')}`);
       const came = await waitFor(client(flags), id, flags.for, timeout.data);
-      io.out(came === flags.for ? `${id} is ${came}\n` : `${id} is ${came}, not ${flags.for}\n`);
+      const is = printable(`${id} is ${came}`);
+      io.out(came === flags.for ? `${is}\n` : `${is}, not ${flags.for}\n`);
       io.exit(came === flags.for ? EXIT.ok : EXIT.none);
     });
 

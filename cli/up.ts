@@ -4,7 +4,7 @@ import { createMachineAgent } from '../agent/machine-agent.ts';
 import { createSimulatedAgent } from '../agent/simulated-agent.ts';
 import type { Hub } from '../server/hub.ts';
 import { VERSION } from '../server/version.ts';
-import { formatDuration } from '../shared/index.ts';
+import { formatDuration, printableLines } from '../shared/index.ts';
 import { createLogger } from './agent-log.ts';
 import { hubSettings, settingsHelp, startHubOrSay, withHubFlags } from './hub.ts';
 import { untilSignal } from './signals.ts';
@@ -60,7 +60,7 @@ export function upCommand(): Command {
     });
 }
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const say = (line: string): void => void process.stdout.write(`${printableLines(line)}\n`);
 
 interface Start {
   hub: Hub;

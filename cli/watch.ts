@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { printable } from '../shared/index.ts';
 import { readerGone } from './lost-output.ts';
 import { untilSignal } from './signals.ts';
 import { runWatch } from './watch/run.ts';
@@ -65,7 +66,7 @@ export function watchCommand(): Command {
       };
       const ended = Promise.race([untilSignal(), readerGone()]);
       process.exitCode = await runWatch(settings, output, ended, (message) => {
-        stderr.write(`rollcall: ${message}\n`);
+        stderr.write(`rollcall: ${printable(message)}\n`);
       });
     });
 }

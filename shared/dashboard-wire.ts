@@ -9,7 +9,7 @@ import {
   type NodeSummary,
   nodeSchema,
   nodeSummarySchema,
-  statsSchema,
+  shownStatsSchema,
 } from './node.ts';
 
 /** The path of Socket.IO on a hub. */
@@ -41,7 +41,10 @@ export const hubStateSchema = z.object({
 export type HubState = z.output<typeof hubStateSchema>;
 
 /** Live figures of one node and when it last beat. */
-export const liveStatsSchema = z.object({ lastHeartbeatAt: instantSchema.nullable(), ...statsSchema.shape });
+export const liveStatsSchema = z.object({
+  lastHeartbeatAt: instantSchema.nullable(),
+  ...shownStatsSchema.shape,
+});
 export type LiveStats = z.output<typeof liveStatsSchema>;
 
 /**

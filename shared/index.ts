@@ -9,3 +9,4 @@ export * from './json.ts';
 export * from './limits.ts';
 export * from './node.ts';
 export * from './reason-words.ts';
+export * from './text.ts';

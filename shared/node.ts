@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { heartbeatTimingSchema } from './heartbeat.ts';
 import { boundedJson, isWellFormed } from './json.ts';
 import { LIMITS } from './limits.ts';
+import { hasControl, hasControlBesidesLines } from './text.ts';
 
 /** The four statuses of a node. Removal is not one: the record goes. */
 export const statusSchema = z.enum(['online', 'degraded', 'unreachable', 'offline']);
@@ -34,20 +35,12 @@ export const reasonSchema = z.enum([
 ]);
 export type Reason = z.infer<typeof reasonSchema>;
 
-const hasControlCharacter = (text: string): boolean => {
-  for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    if (code < 0x20 || code === 0x7f) return true;
-  }
-  return false;
-};
-
-/** Text of a bounded length, without control characters and without half surrogate pairs. */
+/** Text of a bounded length in one line: no control or bidirectional formatting characters, no half surrogate pairs. */
 export const textSchema = (maxLength: number) =>
   z
     .string()
     .max(maxLength)
-    .refine((text) => !hasControlCharacter(text), 'has control characters')
+    .refine((text) => !hasControl(text), 'has control characters')
     .refine(isWellFormed, 'has half a surrogate pair');
 
 const nameSchema = textSchema(LIMITS.nameLength).min(1);
@@ -74,7 +67,18 @@ export const labelsSchema = z
   .record(labelKeySchema, textSchema(LIMITS.nameLength))
   .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `has more than ${LIMITS.labels} labels`);
 
-const freeObjectSchema = z.record(z.string(), z.unknown());
+/** Free JSON, whose texts may have several lines. How deep it nests was checked before it. */
+const freeSchema = z.unknown().refine((value) => isFree(value), 'has control characters');
+const freeObjectSchema = z
+  .record(z.string(), z.unknown())
+  .refine((value) => isFree(value), 'has control characters');
+
+function isFree(value: unknown): boolean {
+  if (typeof value === 'string') return !hasControlBesidesLines(value);
+  if (typeof value !== 'object' || value === null) return true;
+  if (Array.isArray(value)) return value.every(isFree);
+  return Object.entries(value).every(([key, child]) => !hasControl(key) && isFree(child));
+}
 
 const factFields = {
   machineId: nameSchema.exactOptional(),
@@ -85,7 +89,7 @@ const factFields = {
   labels: labelsSchema.default({}),
   roles: z.array(nameSchema).max(LIMITS.roles).default([]),
   pools: z.array(nameSchema).max(LIMITS.pools).default([]),
-  capabilities: z.unknown().exactOptional(),
+  capabilities: freeSchema.exactOptional(),
   cpu: freeObjectSchema.exactOptional(),
   memory: freeObjectSchema.exactOptional(),
   capacity: freeObjectSchema.exactOptional(),
@@ -130,7 +134,7 @@ export const statsSchema = z.object({
       `has more than ${LIMITS.metrics} metrics`,
     )
     .exactOptional(),
-  at: z.string().max(64).exactOptional(),
+  at: textSchema(64).exactOptional(),
 });
 export type NodeStats = z.infer<typeof statsSchema>;
 
@@ -154,16 +158,49 @@ export const connectionSchema = z.object({
 });
 export type Connection = z.infer<typeof connectionSchema>;
 
+/**
+ * Text as clients take it from a hub: what it takes in is checked there, and an older one may have taken more. Whoever
+ * shows it makes it `printable`.
+ */
+const shownText = z.string();
+const shownLabels = z.record(z.string(), shownText);
+const shownObject = z.record(z.string(), z.unknown());
+
+const shownFields = {
+  machineId: shownText.exactOptional(),
+  hostname: shownText,
+  kind: shownText.exactOptional(),
+  address: shownText.exactOptional(),
+  location: shownText.exactOptional(),
+  labels: shownLabels.default({}),
+  roles: z.array(shownText).default([]),
+  pools: z.array(shownText).default([]),
+  capabilities: z.unknown().exactOptional(),
+  cpu: shownObject.exactOptional(),
+  memory: shownObject.exactOptional(),
+  capacity: shownObject.exactOptional(),
+  metadata: shownObject.exactOptional(),
+  agent: z.object({ name: shownText, version: shownText }).exactOptional(),
+};
+const shownConditionSchema = z.object({ ...conditionSchema.shape, message: shownText.exactOptional() });
+
+/** Live figures as clients take them from a hub. */
+export const shownStatsSchema = z.object({
+  ...statsSchema.shape,
+  conditions: z.array(shownConditionSchema).exactOptional(),
+  at: shownText.exactOptional(),
+});
+
 /** The node that clients see: dashboards, the API, the `registered` reply, `event.node`. */
 export const nodeSchema = z.object({
   id: idSchema,
   /** The node's version: 1, 2, 3 …, one more with each event. */
   seq: z.number().int().positive(),
-  ...factFields,
+  ...shownFields,
   status: statusSchema,
   reason: reasonSchema,
   statusSince: instantSchema,
-  conditions: z.array(conditionSchema),
+  conditions: z.array(shownConditionSchema),
   evidence: evidenceSchema,
   heartbeat: heartbeatTimingSchema,
   connection: connectionSchema.nullable(),
@@ -176,12 +213,12 @@ export type FleetNode = z.output<typeof nodeSchema>;
 export const nodeSummarySchema = z.object({
   id: idSchema,
   seq: z.number().int().positive(),
-  hostname: nameSchema,
-  kind: nameSchema.exactOptional(),
-  location: nameSchema.exactOptional(),
-  labels: labelsSchema,
-  pools: z.array(nameSchema),
-  address: nameSchema.exactOptional(),
+  hostname: shownText,
+  kind: shownText.exactOptional(),
+  location: shownText.exactOptional(),
+  labels: shownLabels,
+  pools: z.array(shownText),
+  address: shownText.exactOptional(),
   status: statusSchema,
   reason: reasonSchema,
   statusSince: instantSchema,

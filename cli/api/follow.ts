@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
-import { fleetEventSchema } from '../../shared/index.ts';
+import { fleetEventSchema, printableLines } from '../../shared/index.ts';
 import type { ApiClient, Io } from './api-client.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { table } from './print.ts';
@@ -65,7 +65,7 @@ export async function followEvents(
       const { at, nodeId, type, from, to, reason } = event;
       io.out(
         flags.json
-          ? `${JSON.stringify(event)}\n`
+          ? `${printableLines(JSON.stringify(event))}\n`
           : table([], [[at, nodeId, type, `${from ?? '-'} -> ${to ?? '-'}`, reason]]).trimStart(),
       );
     }

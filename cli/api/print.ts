@@ -1,6 +1,6 @@
 import Table from 'cli-table3';
-import { stringify } from 'yaml';
-import { printable } from '../watch/printable.ts';
+import { Document, visit } from 'yaml';
+import { printable, printableLines } from '../../shared/index.ts';
 
 export interface FormatFlags {
   json?: boolean;
@@ -9,9 +9,21 @@ export interface FormatFlags {
 
 /** For programs as JSON or YAML where that was asked for, else for people. */
 export function format(flags: FormatFlags, value: unknown, people: () => string): string {
-  if (flags.json) return `${JSON.stringify(value, null, 2)}\n`;
-  if (flags.yaml) return stringify(value);
+  if (flags.json) return printableLines(`${JSON.stringify(value, null, 2)}\n`);
+  if (flags.yaml) return yaml(value);
   return people();
+}
+
+/** As YAML: a text that is not printable is quoted, since only there an escape is one. */
+function yaml(value: unknown): string {
+  const document = new Document(value);
+  visit(document, {
+    Scalar(_, scalar) {
+      const { value: text } = scalar;
+      if (typeof text === 'string' && printableLines(text) !== text) scalar.type = 'QUOTE_DOUBLE';
+    },
+  });
+  return printableLines(document.toString());
 }
 
 const plain = { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' };
@@ -25,6 +37,6 @@ export function table(head: readonly string[], rows: ReadonlyArray<readonly stri
     chars: { ...plain, ...none, ...edges },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
-  for (const row of rows) made.push(row.map(printable));
+  for (const row of rows) made.push(row.map((text) => printable(text)));
   return `${made.toString().replaceAll(/ +$/gm, '')}\n`;
 }

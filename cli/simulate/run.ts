@@ -1,4 +1,5 @@
 import { systemClock } from '../../agent/index.ts';
+import { printable, printableLines } from '../../shared/index.ts';
 import { DashboardJudge } from '../../simulate/dashboard-judge.ts';
 import { SIMULATION_LABEL } from '../../simulate/machine.ts';
 import { HubOutOfReachError, Simulation } from '../../simulate/simulation.ts';
@@ -42,21 +43,21 @@ export async function runSimulate(
   } catch (error) {
     if (!(error instanceof HubOutOfReachError)) throw error;
     stopTelling();
-    output.tell(`rollcall: ${error.message}\n`);
+    output.tell(`rollcall: ${printable(error.message)}\n`);
     return SIMULATE_EXIT.unreachable;
   } finally {
     stopTelling();
     watched?.stop();
   }
   const summary = summarize(simulation, watched?.judge.read());
-  output.write(json ? `${JSON.stringify(summary)}\n` : summaryText(summary));
+  output.write(printableLines(json ? `${JSON.stringify(summary)}\n` : summaryText(summary)));
   return summary.wrong.length === 0 ? SIMULATE_EXIT.well : SIMULATE_EXIT.wrong;
 }
 
 function tellProgress(simulation: Simulation, { tell, terminal }: SimulateOutput): () => void {
   const timer = setInterval(
     () => {
-      const line = progressText(simulation.look());
+      const line = printable(progressText(simulation.look()));
       tell(terminal ? `\r${line}\x1b[K` : `${line}\n`);
     },
     terminal ? TERMINAL_MS : LINES_MS,

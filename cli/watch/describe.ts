@@ -7,7 +7,7 @@ import {
   saidByDetail,
   silences,
 } from '../../shared/index.ts';
-import { clockTime } from './printable.ts';
+import { clockTime } from './times.ts';
 
 /** A reason in words, with the evidence behind it: `no heartbeat for 30s, last one 12:02:50, over hub-2`. */
 export function describeReason(reason: Reason, evidence: Evidence): string {

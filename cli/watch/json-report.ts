@@ -1,9 +1,10 @@
+import { printableLines } from '../../shared/index.ts';
 import { byHostname, countByStatus, type Output, type Report } from './report.ts';
 
 /** Tells everything as lines of JSON, one object each, with a `type`. */
 export function jsonReport(output: Output): Report {
   const line = (type: string, fields: object): void => {
-    output.write(`${JSON.stringify({ type, ...fields })}\n`);
+    output.write(`${printableLines(JSON.stringify({ type, ...fields }))}\n`);
   };
   return {
     snapshot: (nodes) =>

@@ -1,10 +1,10 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
-import { type DashboardEvent, STATUSES, type Status } from '../../shared/index.ts';
+import { type DashboardEvent, printable, STATUSES, type Status } from '../../shared/index.ts';
 import { describeReason, describeType } from './describe.ts';
-import { clockTime, printable, sinceTime } from './printable.ts';
 import type { Difference, ShownNode } from './projection.ts';
 import { byHostname, countByStatus, type Output, type Report } from './report.ts';
+import { clockTime, sinceTime } from './times.ts';
 
 const looks = {
   online: { symbol: '●', style: 'green' },

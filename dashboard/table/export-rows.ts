@@ -1,7 +1,8 @@
+import { printable, printableLines } from '../../shared/index.ts';
 import type { Row } from '../store/wire-rows.ts';
 
 /** Rows as JSON, one below the other. */
-export const rowsAsJson = (rows: Iterable<Row>): string => JSON.stringify([...rows], null, 2);
+export const rowsAsJson = (rows: Iterable<Row>): string => printableLines(JSON.stringify([...rows], null, 2));
 
 const FIELDS = [
   'status',
@@ -17,8 +18,9 @@ const FIELDS = [
 
 /** A value as a field of CSV (RFC 4180). One that a spreadsheet would run as a formula gets an apostrophe. */
 function field(value: string): string {
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const text = printable(value);
+  const safe = /^\s*[=+\-@\uff0b\uff0d\uff1d\uff20]/.test(text) ? `'${text}` : text;
+  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 /** Rows as CSV with a line of headings. */

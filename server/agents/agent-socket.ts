@@ -9,6 +9,7 @@ import {
   type HeartbeatTiming,
   type HubMessage,
   LIMITS,
+  printable,
   type Register,
 } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
@@ -145,7 +146,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
 
   protected override closed(code: number, reason: Buffer): void {
     this.#context?.gone(this);
-    const detail = reason.length > 0 ? reason.toString() : undefined;
+    const detail = reason.length > 0 ? printable(reason.toString()) : undefined;
     this.#closeState({ goodbye: GOODBYE_CODES.has(code), code, ...(detail && { detail }) });
   }
 

@@ -14,6 +14,14 @@ const hubs = new TestHubs();
 afterEach(() => hubs.close());
 
 describe('closes that the agent begins', () => {
+  test('[TERM-5] its reason text stands in the evidence without control characters', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    agent.socket.close(1000, 'bye\u009b2J\u202e');
+    const node = await hub.nodeThat('n-1', ({ status }) => status === 'offline');
+    expect(node.evidence).toMatchObject({ detail: 'bye\\u009b2J\\u202e' });
+  });
+
   test.each([1000, 1001])('[CLOSE-1] %i is a goodbye: offline, agent_stopped', async (code) => {
     const watched = await withBystander(await hubs.start());
     const agent = await watched.hub.agent({ nodeId: 'n-1' });

@@ -4,7 +4,7 @@ import { layoutMap, placeAt } from '../../dashboard/map/map-layout.ts';
 import { formatPageUrl, readPageUrl } from '../../dashboard/page-url.ts';
 import { ChangeFeed } from '../../dashboard/store/change-feed.ts';
 import type { LinkState } from '../../dashboard/store/hub-link.ts';
-import { rowsAsCsv } from '../../dashboard/table/export-rows.ts';
+import { rowsAsCsv, rowsAsJson } from '../../dashboard/table/export-rows.ts';
 import { clockTime, statusSentence } from '../../dashboard/words.ts';
 import { fleetNode, someInstant } from '../support/fixtures.ts';
 import { next, row } from './rows.ts';
@@ -100,6 +100,21 @@ describe('rows as CSV', () => {
     const [, line] = rowsAsCsv([row('n', { hostname: '=cmd("x"), y', labels: { zone: 'a' } })]).split('\r\n');
     expect(line).toContain(`"'=cmd(""x""), y"`);
     expect(line).toContain('zone=a');
+  });
+
+  it.each(['=1+1', '+1', '-1', '@sum', ' =1', '\t=1', '＝1'])(
+    '[TERM-4] %j is no formula in a spreadsheet',
+    (hostname) => {
+      const [, line = ''] = rowsAsCsv([row('n', { hostname })]).split('\r\n');
+      expect(line.split(',')[3]).not.toMatch(/^[\s"]*[=+\-@＝]/);
+    },
+  );
+
+  it('[TERM-4] holds no control characters, whatever a record holds', () => {
+    const rows = [row('n', { hostname: 'a\u009b2J\r\nb\u202e', labels: { zone: '\u001b[2J' } })];
+    expect(rowsAsCsv(rows).replaceAll('\r\n', '')).not.toMatch(/[\p{Cc}\u202e]/u);
+    expect(rowsAsJson(rows)).not.toMatch(/[\u007f-\u009f\u202e]/u);
+    expect(JSON.parse(rowsAsJson(rows))).toEqual(rows);
   });
 });
 
