@@ -39,13 +39,15 @@ try {
 /** Says what failed, in one line where it can be mended, and returns the exit code. */
 function fail(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const expected =
-    error instanceof UsageError || error instanceof CommandFailure || error instanceof StoreAwayError;
-  // It may quote a hub, a file or a node.
-  const text = expected
-    ? printable(error.message)
-    : printableLines(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  process.stderr.write(`rollcall: ${text}\n`);
+  process.stderr.write(`rollcall: ${wordsOf(error)}\n`);
   if (error instanceof UsageError) return 2;
   return error instanceof CommandFailure ? error.exitCode : 1;
+}
+
+/** It may quote a hub, a file or a node. */
+function wordsOf(error: unknown): string {
+  if (error instanceof CommandFailure || error instanceof StoreAwayError) return printable(error.message);
+  // Each wrong setting has a line.
+  if (error instanceof UsageError) return printableLines(error.message);
+  return printableLines(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }
