@@ -16,10 +16,10 @@ export const hasControl = (text: string): boolean => control.test(text);
 /** The same of free text, which may have several lines and tabs. */
 export const hasControlBesidesLines = (text: string): boolean => controlBesidesLines.test(text);
 
-const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+const escaped = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** Text in one line as a terminal may show it: `\u001b[2J` instead of a cleared screen. */
-export const printable = (text: string): string => text.replace(unprintable, escape);
+export const printable = (text: string): string => text.replace(unprintable, escaped);
 
 /** The same of text in several lines, such as a table or the trace of an error; also of JSON, which it leaves the same. */
-export const printableLines = (text: string): string => text.replace(unprintableBesidesLines, escape);
+export const printableLines = (text: string): string => text.replace(unprintableBesidesLines, escaped);
