@@ -73,10 +73,16 @@ export class Backoff {
   }
 }
 
-/** A `Retry-After` header (RFC 9110, 10.2.3: seconds, or an HTTP date) in milliseconds from now. */
-export function readRetryAfterHeader(value: string | undefined, wallMs: number): number | undefined {
+/**
+ * A `Retry-After` header (RFC 9110, 10.2.3: seconds, or an HTTP date) in milliseconds from now. A date counts from the
+ * answer's own `Date`: this machine's clock may be wrong, and without one a date says nothing.
+ */
+export function readRetryAfterHeader(
+  value: string | undefined,
+  answeredAt: string | undefined,
+): number | undefined {
   if (value === undefined) return undefined;
   if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - wallMs);
+  const waitMs = Date.parse(value) - Date.parse(answeredAt ?? '');
+  return Number.isNaN(waitMs) ? undefined : Math.max(0, waitMs);
 }

@@ -112,7 +112,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
    */
   start(): Promise<Registered> {
     if (this.#state === 'not-started' && this.#stopping === undefined) {
-      this.#unwatch = onWake(this.#config.clock, () => this.#woke());
+      this.#unwatch = onWake(this.#config.clock, (gap) => this.#woke(gap));
       this.#enter('registering', 'started');
       this.#connect();
     }
@@ -388,16 +388,20 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     this.#phase = { name: 'idle' };
   }
 
-  #woke(): void {
+  #woke(gap: 'slept' | 'unsure'): void {
     const phase = this.#phase;
     if (this.#stopping !== undefined) return;
+    if (gap === 'unsure') {
+      if (phase.name === 'live') phase.heartbeat.hurry();
+      return;
+    }
     if (phase.name === 'waiting') {
       // Who was told to wait, waits: only the agent's own backoff is cut short.
       if (phase.next !== 'reconnect' && phase.next !== 'reconnect-spread') return;
       this.#leavePhase();
       this.#connect();
     } else if (phase.name === 'connecting' || phase.name === 'live') {
-      this.#config.logger.warn(this.#ids, 'The clock jumped: this machine slept; reconnecting');
+      this.#config.logger.warn(this.#ids, 'This machine slept; reconnecting');
       this.#cut({ kind: 'slept' });
     }
   }

@@ -41,6 +41,12 @@ export class Heartbeat {
     this.#arm();
   }
 
+  /** Beats now: whether the hub is still there shows sooner. */
+  hurry(): void {
+    this.#pulse.hurry(this.#clock.nowMs());
+    this.#arm();
+  }
+
   stop(): void {
     this.#cancel();
   }

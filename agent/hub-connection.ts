@@ -144,7 +144,8 @@ export class HubConnection {
 
   /** The hub's own answer says in milliseconds how long to wait; a proxy's has the header at most. */
   #refused(response: IncomingMessage): void {
-    const header = readRetryAfterHeader(response.headers['retry-after'], this.#options.clock.wallMs());
+    const { headers } = response;
+    const header = readRetryAfterHeader(headers['retry-after'], headers.date);
     let body = '';
     const answered = (): void => {
       const retryAfterMs = (header === undefined ? undefined : readRetryAfterMs(body)) ?? header;

@@ -62,6 +62,13 @@ export class Pulse {
     return nowMs - this.#sentAt;
   }
 
+  /** The hub may be gone unnoticed: the next beat comes now. One that waits for its answer already is enough. */
+  hurry(nowMs: number): void {
+    if (this.#checking) return;
+    this.#nextAt = nowMs;
+    this.#beatPlannedAt = nowMs;
+  }
+
   /**
    * The timing changed. A shorter interval counts from now on, at a random moment of it: a hub tells a whole
    * fleet at once.

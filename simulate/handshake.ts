@@ -32,7 +32,7 @@ export type Answer =
   | { kind: 'failed'; message: string };
 
 /** The answer to an upgrade, or nothing while its head is not whole. */
-export function readAnswer(data: Buffer, wallMs: number): Answer | undefined {
+export function readAnswer(data: Buffer): Answer | undefined {
   const end = data.indexOf('\r\n\r\n');
   if (end < 0) {
     return data.length > LONGEST_HEAD ? { kind: 'failed', message: 'no HTTP answer' } : undefined;
@@ -52,6 +52,7 @@ export function readAnswer(data: Buffer, wallMs: number): Answer | undefined {
     return right ? { kind: 'open', rest } : { kind: 'failed', message: 'a wrong Sec-WebSocket-Accept' };
   }
   const retryAfterMs =
-    readRetryAfterMs(rest.toString('utf8')) ?? readRetryAfterHeader(headers.get('retry-after'), wallMs);
+    readRetryAfterMs(rest.toString('utf8')) ??
+    readRetryAfterHeader(headers.get('retry-after'), headers.get('date'));
   return { kind: 'refused', status: Number(status), ...(retryAfterMs !== undefined && { retryAfterMs }) };
 }

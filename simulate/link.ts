@@ -1,6 +1,5 @@
 import { isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import { systemClock } from '../agent/clock.ts';
 import type { Ended } from '../agent/next-step.ts';
 import { FrameReader } from './frame-reader.ts';
 import { clientFrame } from './frames.ts';
@@ -129,7 +128,7 @@ class SocketLink implements Link {
       return;
     }
     this.#head = this.#head.length === 0 ? chunk : Buffer.concat([this.#head, chunk]);
-    const answer = readAnswer(this.#head, systemClock.wallMs());
+    const answer = readAnswer(this.#head);
     if (answer === undefined) return;
     if (answer.kind !== 'open') {
       this.#how ??= answer;

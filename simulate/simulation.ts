@@ -139,7 +139,7 @@ export class Simulation {
   fromStoreTime(at: string): number | undefined {
     const { storeAheadMs } = this.#context;
     if (!Number.isFinite(storeAheadMs)) return undefined;
-    return this.clock.nowMs() + Date.parse(at) - storeAheadMs - this.clock.wallMs();
+    return Date.parse(at) - storeAheadMs;
   }
 
   /** What is going on, and what came since the last call. */

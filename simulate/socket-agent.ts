@@ -218,9 +218,9 @@ export class SocketAgent implements Sleeper {
 
   #registered({ hubTime, heartbeat }: Extract<HeardMessage, { type: 'registered' }>): void {
     if (this.#phase.name !== 'registering') return;
-    const { tally, clock, wheel } = this.#context;
+    const { tally, wheel } = this.#context;
     const now = this.#now();
-    const aheadMs = Date.parse(hubTime) - clock.wallMs();
+    const aheadMs = Date.parse(hubTime) - now;
     this.#context.storeAheadMs = Math.max(this.#context.storeAheadMs, aheadMs);
     const beats = new Beats(this.#context, heartbeat, now);
     this.#phase = { name: 'live', link: this.#phase.link, beats, sinceMs: now };

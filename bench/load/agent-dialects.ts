@@ -51,7 +51,7 @@ const changed = (marker: string | undefined): object => ({
 
 /** How long a refusal asks to wait: `retryAfterMs` of its JSON, else `Retry-After` in seconds. */
 export function readRetryAfter(text: string): number | undefined {
-  return readRetryAfterMs(text) ?? readRetryAfterHeader(/^retry-after:\s*(\d+)/im.exec(text)?.[1], 0);
+  return readRetryAfterMs(text) ?? readRetryAfterHeader(/^retry-after:\s*(\d+)/im.exec(text)?.[1], undefined);
 }
 
 /** What comes after the head of the upgrade's answer goes to `rest`. */

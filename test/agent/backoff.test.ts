@@ -108,7 +108,7 @@ describe('retryCeilingMs', () => {
 });
 
 describe('readRetryAfterHeader', () => {
-  const nowMs = Date.parse('2026-01-02T09:27:41Z');
+  const answeredAt = 'Fri, 02 Jan 2026 09:27:41 GMT';
 
   it.each([
     ['0', 0],
@@ -118,6 +118,11 @@ describe('readRetryAfterHeader', () => {
     ['soon', undefined],
     [undefined, undefined],
   ])('reads %s as %s ms', (header, expected) => {
-    expect(readRetryAfterHeader(header, nowMs)).toBe(expected);
+    expect(readRetryAfterHeader(header, answeredAt)).toBe(expected);
+  });
+
+  it('counts a date from the date of the answer, and knows none without', () => {
+    expect(readRetryAfterHeader('Fri, 02 Jan 2026 09:28:01 GMT', undefined)).toBeUndefined();
+    expect(readRetryAfterHeader('5', undefined)).toBe(5_000);
   });
 });

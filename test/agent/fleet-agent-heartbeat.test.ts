@@ -165,6 +165,25 @@ describe('heartbeat', () => {
     expect(hub.sessions[0]?.closed?.code).toBe(1006);
   });
 
+  it.each([60_000, 7_200_000, -60_000, -7_200_000])(
+    '[CLK-1] cuts nothing where its clock is set by %i ms, and asks at once whether the hub is there',
+    async (stepMs) => {
+      const hub = await startHub({ timing: { intervalMs: 60_000, timeoutMs: 180_000 } });
+      const { agent, clock, ends, register } = makeAgent(hub);
+      await register();
+      clock.tick(40_000);
+      await soon(() => agent.state === 'heartbeating');
+      const { pings } = hub.last;
+      clock.tick(31_000);
+      clock.step(stepMs);
+      clock.tick(1_000);
+      if (stepMs > 0) await soon(() => hub.last.pings === pings + 1);
+      clock.tick(20_000);
+      expect(ends).toEqual([]);
+      expect(hub.sessions).toHaveLength(1);
+    },
+  );
+
   it('cuts its own backoff short after sleep, but not a wait that it was told', async () => {
     const hub = await startHub({ refuse: { status: 503 } });
     const { agent, clock, ends } = makeAgent(hub);

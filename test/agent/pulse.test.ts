@@ -37,6 +37,24 @@ describe('Pulse', () => {
     expect(times(actions, 'probe')).toEqual([]);
   });
 
+  it('beats now where it is to hurry, and one interval after that', () => {
+    const pulse = new Pulse(timing, 0, half);
+    pulse.hurry(100);
+    expect(
+      times(
+        run(pulse, 2_200, () => true),
+        'beat',
+      ),
+    ).toEqual([100, 1_100, 2_100]);
+  });
+
+  it('does not hurry a beat that waits for its answer', () => {
+    const pulse = new Pulse(timing, 0, () => 0);
+    expect(pulse.due(0)).toBe('beat');
+    pulse.hurry(100);
+    expect(pulse.nextAtMs).toBe(500);
+  });
+
   it('probes twice, a quarter interval apart, and gives up at the third miss', () => {
     const actions = run(new Pulse(timing, 0, () => 0), 9_000, () => false);
     expect(actions).toEqual([
