@@ -36,6 +36,7 @@ const flags = {
   openDialects: 'OPEN_DIALECTS',
   allowedOrigins: 'ALLOWED_ORIGINS',
   trustProxy: 'TRUST_PROXY',
+  docs: 'DOCS',
   logLevel: 'LOG_LEVEL',
 } as const;
 
@@ -96,6 +97,10 @@ export function withHubFlags(command: Command): Command {
       'those of them that need no token, and from where, such as 003@10.0.0.0/8 (OPEN_DIALECTS)',
     )
     .option('--allowed-origins <list>', 'origins of other pages that may connect (ALLOWED_ORIGINS)')
+    .option(
+      '--docs <yes|no>',
+      'whether /docs, /openapi.json and /asyncapi.json are served (DOCS, default yes)',
+    )
     .option('--trust-proxy', 'take client addresses from X-Forwarded-For (TRUST_PROXY)')
     .option(
       '--log-level <level>',

@@ -100,6 +100,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     metrics,
     dialects: dialectsOf(settings, log),
     page: builtPage(),
+    docs: settings.DOCS,
     role,
     ...(group && { group }),
   });

@@ -159,6 +159,7 @@ const schema = z.object({
   DIALECT_004_TIMEOUT: dialectTiming('004').timeout,
   ALLOWED_ORIGINS: origins.default([]),
   TRUST_PROXY: yesOrNo.default(false),
+  DOCS: yesOrNo.default(true),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 

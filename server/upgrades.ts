@@ -1,5 +1,7 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { isAnswering } from './request-line.ts';
+import { SAFE_HEADERS } from './safe-headers.ts';
 
 /** Takes over a socket that asked to be upgraded. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -23,7 +25,7 @@ export function refuseUpgrade(
     'Connection: close',
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ...Object.entries({ ...SAFE_HEADERS, ...headers }).map(([name, value]) => `${name}: ${value}`),
   ];
   socket.once('finish', () => socket.destroy());
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
@@ -44,6 +46,11 @@ export function refusesUpgrades(why: string): UpgradeHandler {
 export function routeUpgrades(server: Server, routes: Readonly<Record<string, UpgradeHandler>>): void {
   server.on('upgrade', (request, socket, head) => {
     socket.on('error', endOnError);
+    // Whatever is written now would be taken for the answer to the request before it.
+    if (isAnswering(socket)) {
+      socket.destroy();
+      return;
+    }
     const path = (request.url ?? '').split('?', 1)[0]?.replace(/\/$/, '') ?? '';
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route) route(request, socket, head);

@@ -4,7 +4,9 @@ import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HubGroup } from '../group.ts';
 import type { Log } from '../log.ts';
+import { RequestLine } from '../request-line.ts';
 import { type Role, serves } from '../roles.ts';
+import { answerNoRequest, SAFE_HEADERS } from '../safe-headers.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { WrongTokens } from '../wrong-tokens.ts';
 import { agentRoutes } from './agents.ts';
@@ -47,6 +49,8 @@ export interface HttpAppParts {
   group?: HubGroup;
   metrics?: HubMetrics;
   dialects?: DialectOptions;
+  /** Whether `/docs`, `/openapi.json` and `/asyncapi.json` are served; they are where it is not said. */
+  docs?: boolean;
 }
 
 /** The hub's HTTP face. */
@@ -62,7 +66,7 @@ export interface HttpFace {
 
 /** Health for balancers, the fleet for programs, agents without a socket, and its own documentation. */
 export function createHttpApp(parts: HttpAppParts): HttpFace {
-  const { fleet, access, clock, log, role = 'all', group } = parts;
+  const { fleet, access, clock, log, role = 'all', group, docs = true } = parts;
   const app = Fastify({
     bodyLimit: BODY_BYTES,
     requestTimeout: IO_TIMEOUT_MS,
@@ -73,25 +77,32 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     routerOptions: { maxParamLength: 16 * 1024 },
     // A wrong %-escape is answered like everything else.
     frameworkErrors: (_error, _request, reply) =>
-      void sendProblem(reply, new Problem('invalid', 'the path is not valid')),
+      void sendProblem(reply.headers(SAFE_HEADERS), new Problem('invalid', 'the path is not valid')),
+    clientErrorHandler: answerNoRequest,
   });
   app.removeContentTypeParser('text/plain');
+  new RequestLine(app.server, clock);
   // Not `connectionTimeout`: the timer that it gives every connection would stay with the socket of each agent.
   app.server.prependListener('request', ({ socket }) => socket.setTimeout(IO_TIMEOUT_MS));
+  // At the beginning of each request, so that errors of any kind have them too.
+  app.addHook('onRequest', (_request, reply, next) => {
+    void reply.headers(SAFE_HEADERS);
+    next();
+  });
   const gate = new Gate(app);
   guardDoors(app, { access, role, clock, wrongTokens: parts.wrongTokens ?? new WrongTokens() });
   const allowedAt = rememberRoutes(app);
   const streams = new EventStreams(fleet, clock, log);
 
-  docsRoutes(app);
+  if (docs) docsRoutes(app);
   if (parts.page !== undefined && serves(role, 'readers')) pageFiles(app, parts.page);
   void app.register(async (scope) => {
-    healthRoutes(scope, { fleet, role, group });
+    healthRoutes(scope, { fleet, role, group, docs });
     nodeRoutes(scope, fleet);
     summaryRoute(scope, fleet);
     eventRoutes(scope, { fleet, clock, streams });
     agentRoutes(scope, { fleet, access });
-    asyncApiRoute(scope);
+    if (docs) asyncApiRoute(scope);
     if (parts.metrics) metricsRoute(scope, parts.metrics, group);
     if (parts.dialects) dialectRoutes(scope, { ...parts.dialects, fleet, access });
   });

@@ -26,6 +26,7 @@ import {
 } from '../../shared/index.ts';
 import { VERSION } from '../version.ts';
 import { describe, jsonSchemaOf } from './operation.ts';
+import { StaticAnswer } from './static-answer.ts';
 
 type Direction = 'receive' | 'send';
 
@@ -227,7 +228,9 @@ export function asyncApiDocument(): Record<string, unknown> {
 
 /** `GET /asyncapi.json`. */
 export function asyncApiRoute(app: FastifyInstance): void {
-  const document = asyncApiDocument();
+  const document = new StaticAnswer('application/json; charset=utf-8', () =>
+    JSON.stringify(asyncApiDocument()),
+  );
   app.get(
     '/asyncapi.json',
     describe({
@@ -243,6 +246,6 @@ export function asyncApiRoute(app: FastifyInstance): void {
         },
       },
     }),
-    (_request, reply) => reply.send(document),
+    (request, reply) => document.send(request, reply),
   );
 }

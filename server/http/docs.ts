@@ -1,7 +1,9 @@
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { stringify } from 'yaml';
 import { VERSION } from '../version.ts';
+import { StaticAnswer } from './static-answer.ts';
 
 const description = `The fleet for programs, and for agents that hold no socket. Nodes are read from memory; a
 reply that reports a write has waited until this hub shows it. Errors under /api/v1 are problem details (RFC 9457) with a
@@ -9,8 +11,26 @@ stable \`code\`; the compatible protocols keep the shapes of their own documents
 
 const token = (who: string) => ({ type: 'http', scheme: 'bearer', description: who }) as const;
 
+/** What the pages of `/docs` may load; nothing from elsewhere, and no other page may show them in a frame. */
+const policy = [
+  "default-src 'self'",
+  "img-src 'self' data:",
+  "style-src 'self' 'unsafe-inline'",
+  "frame-ancestors 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join('; ');
+
 /** `GET /openapi.json`, and the same to read at `/docs`. Must be registered before the routes that it describes. */
 export function docsRoutes(app: FastifyInstance): void {
+  const json = new StaticAnswer('application/json; charset=utf-8', () => JSON.stringify(app.swagger()));
+  const yaml = new StaticAnswer('application/yaml; charset=utf-8', () => stringify(app.swagger()));
+  const sendJson = (request: FastifyRequest, reply: FastifyReply) => json.send(request, reply);
+  /** The plugin would write the whole document anew at each request. */
+  const once: Readonly<Record<string, typeof sendJson>> = {
+    '/docs/json': sendJson,
+    '/docs/yaml': (request, reply) => yaml.send(request, reply),
+  };
   void app.register(swagger, {
     // What is not described is not part of the API: the page's files, and this documentation.
     transform: ({ url, route }) => ({ url, schema: route.config?.documented ?? { hide: true } }),
@@ -37,13 +57,14 @@ export function docsRoutes(app: FastifyInstance): void {
     // What the API is like is no secret, and a browser that opens the page has no token to send.
     scope.addHook('onRoute', (route) => {
       route.config = { ...route.config, door: 'open' };
+      route.handler = once[route.url] ?? route.handler;
     });
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
-      staticCSP: "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+      staticCSP: policy,
       uiConfig: { docExpansion: 'list', tryItOutEnabled: false },
       theme: { title: 'Rollcall API' },
     });
-    scope.get('/openapi.json', (_request, reply) => reply.send(app.swagger()));
+    scope.get('/openapi.json', sendJson);
   });
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { SAFE_HEADERS } from '../safe-headers.ts';
 import type { Position } from '../store/fleet-store.ts';
 import { type EventStreams, sseEvent } from './event-streams.ts';
 import { exampleCursor, exampleEvent } from './examples.ts';
@@ -91,8 +92,8 @@ async function begin(
   // A stream has no end: only its unread bytes say that nobody is there any more.
   response.socket?.setTimeout(0);
   response.writeHead(200, {
+    ...SAFE_HEADERS,
     'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
     'X-Accel-Buffering': 'no',
   });
   response.write('retry: 2000\n\n');

@@ -47,8 +47,10 @@ const names = {
 /** `GET /healthz`, `/readyz` for balancers, and `/`: the page for browsers, for programs the names of the rest. */
 export function healthRoutes(
   app: FastifyInstance,
-  { fleet, role, group }: { fleet: Fleet; role: Role; group: HubGroup | undefined },
+  { fleet, role, group, docs }: { fleet: Fleet; role: Role; group: HubGroup | undefined; docs: boolean },
 ): void {
+  const { documentation: _, openapi: __, asyncapi: ___, ...withoutDocs } = names;
+  const named = docs ? names : withoutDocs;
   app.get(
     '/healthz',
     describe({
@@ -101,6 +103,6 @@ export function healthRoutes(
       door: 'read',
       answers: { 200: { description: 'Paths by what they are for', schema: namesSchema, example: names } },
     }),
-    (request, reply) => (sentPage(app, request, reply) ? reply : reply.send(names)),
+    (request, reply) => (sentPage(app, request, reply) ? reply : reply.send(named)),
   );
 }

@@ -45,8 +45,6 @@ function policy(host: string | undefined): string {
 function withPageHeaders(request: FastifyRequest, reply: FastifyReply): FastifyReply {
   return reply.headers({
     'Content-Security-Policy': policy(request.headers.host),
-    'X-Content-Type-Options': 'nosniff',
-    'Referrer-Policy': 'no-referrer',
     'Cross-Origin-Opener-Policy': 'same-origin',
   });
 }
@@ -75,7 +73,6 @@ export function pageFiles(app: FastifyInstance, folder: string): void {
     globIgnore: ['built', 'index.html*', '**/*.gz', '**/*.br'],
     cacheControl: false,
     setHeaders: (reply, path) => {
-      reply.header('X-Content-Type-Options', 'nosniff');
       const named = path.includes('/assets/');
       reply.header('Cache-Control', named ? 'public, max-age=31536000, immutable' : 'no-cache');
     },

@@ -50,6 +50,7 @@ describe('the settings of a hub', () => {
       DIALECT_004_TIMEOUT: 180_000,
       ALLOWED_ORIGINS: [],
       TRUST_PROXY: false,
+      DOCS: true,
       LOG_LEVEL: 'info',
     });
   });
@@ -96,6 +97,7 @@ describe('the settings of a hub', () => {
       'https://a.example,http://b.example:8443/',
       ['https://a.example', 'http://b.example:8443/'],
     ],
+    ['DOCS', 'no', false],
     ['TRUST_PROXY', 'true', true],
     ['TRUST_PROXY', '1', true],
     ['TRUST_PROXY', 'YES', true],
@@ -156,6 +158,7 @@ describe('the settings of a hub', () => {
     ),
     ['ALLOWED_ORIGINS', ['fleet.example.com', '*', 'https://a/b', 'ws://a', 'https://']],
     ['TRUST_PROXY', ['maybe', '2', 'on']],
+    ['DOCS', ['maybe', '2', 'on']],
     ['LOG_LEVEL', ['loud', 'INFO', '30']],
   ];
   const wrongValues = rubbish.flatMap(([name, values]) =>
