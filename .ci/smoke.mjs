@@ -1,5 +1,5 @@
-// The built program as its user meets it: `up` says where it listens, this machine is online there, and SIGTERM
-// ends it with 0. Exits 1 with what went wrong.
+// The program as its user meets it: `up` says where it listens, this machine is online there, and SIGTERM ends it
+// with 0. `smoke.mjs PROGRAM [ARGUMENT…]` tries that program, else the built one is tried. Exits 1 with what went wrong.
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { tsImport } from 'tsx/esm/api';
@@ -9,7 +9,9 @@ const slowness = await measureSlowness();
 const deadline = Date.now() + 30_000 * slowness;
 const END_WITHIN_MS = Math.ceil(15_000 * slowness);
 
-const up = spawn(process.execPath, ['dist/cli/main.js', 'up', '--port', '0'], {
+const [program = process.execPath, ...first] =
+  process.argv.length > 2 ? process.argv.slice(2) : [process.execPath, 'dist/cli/main.js'];
+const up = spawn(program, [...first, 'up', '--port', '0'], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 const exited = new Promise((resolve) => up.on('exit', (code, signal) => resolve(code ?? signal)));
@@ -46,4 +48,4 @@ const end = await Promise.race([
   ),
 ]);
 if (end !== 0) throw new Error(`SIGTERM should end it with 0, but: ${end}\n${output}`);
-console.log(`The built program works: ${node.hostname} was online at ${url}`);
+console.log(`${[program, ...first].join(' ')} works: ${node.hostname} was online at ${url}`);
