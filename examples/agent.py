@@ -1,5 +1,6 @@
-"""An agent for Rollcall in Python 3.11+ with websockets (pip install websockets): it registers this machine, beats,
-reports its load, and comes back after every loss. HUB_URL and AGENT_TOKEN as for `rollcall agent`."""
+"""An agent for Rollcall in Python 3.11+ with websockets 10 to 17 (apt install python3-websockets, or pip install
+websockets): it registers this machine, beats, reports its load, and comes back after every loss. HUB_URL and
+AGENT_TOKEN as for `rollcall agent`."""
 
 import asyncio
 import contextlib
@@ -8,12 +9,20 @@ import os
 import random
 import uuid
 
-from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+try:
+    from websockets.asyncio.client import connect
+
+    HEADERS = "additional_headers"
+except ImportError:  # before 13
+    from websockets import connect
+
+    HEADERS = "extra_headers"
 
 HUB_URL = os.environ.get("HUB_URL", "ws://127.0.0.1:8080/agent")
 TOKEN = os.environ.get("AGENT_TOKEN")
-HEADERS = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else None
+AUTHORIZATION = {HEADERS: {"Authorization": f"Bearer {TOKEN}"}} if TOKEN else {}
 REGISTER = {
     "type": "register",
     "protocol": 1,
@@ -34,7 +43,7 @@ async def listen(hub, timing):
 
 async def session():
     """Connects, registers and beats until the connection ends. Raises how it ended."""
-    async with connect(HUB_URL, additional_headers=HEADERS, ping_interval=None) as hub:
+    async with connect(HUB_URL, ping_interval=None, **AUTHORIZATION) as hub:
         try:
             await hub.send(json.dumps(REGISTER))
             reply = json.loads(await asyncio.wait_for(hub.recv(), 10))

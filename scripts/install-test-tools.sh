@@ -1,7 +1,7 @@
 #!/bin/sh
-# Finds redis-server and a Chromium for the tests, or installs them where that can be done without asking: on
-# Debian, as root. Does nothing where they are there. The tests start servers and browsers of their own; no
-# service is started here. CHROMIUM_PATH names a Chromium or Chrome elsewhere.
+# Finds redis-server, a Chromium and the websockets of Python for the tests, or installs them where that can be done
+# without asking: on Debian, as root. Does nothing where they are there. The tests start servers and browsers of their
+# own; no service is started here. CHROMIUM_PATH names a Chromium or Chrome elsewhere.
 set -eu
 
 packages=''
@@ -20,11 +20,18 @@ chromium_found() {
 }
 chromium_found || packages="$packages chromium"
 
+# Another Python may come first in PATH; Debian's own has Debian's packages.
+for python in python3 /usr/bin/python3 none; do
+  [ "$python" != none ] || packages="$packages python3-websockets"
+  "$python" -c 'import websockets' >/dev/null 2>&1 && break
+done
+
 [ -n "$packages" ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   echo "missing for the tests:$packages" >&2
   echo "redis-server and redis-cli 7.0 or later (Debian: sudo apt-get install redis-server; macOS: brew install redis)" >&2
+  echo "Python 3.11 or later with websockets (Debian: sudo apt-get install python3-websockets)" >&2
   echo "a Chromium or Chrome (Debian: sudo apt-get install chromium), or CHROMIUM_PATH=/path/to/one" >&2
   exit 1
 fi
