@@ -45,7 +45,7 @@ const lists = [
   'ALLOWED_ORIGINS',
 ] as const;
 const watchVariables = ['ROLLCALL_URL', 'ROLLCALL_TOKEN', 'DASHBOARD_TOKEN'];
-const others = ['NODE_ENV', 'MODEL_RUNS', 'FUZZ_RUNS', 'CI'];
+const others = ['NODE_ENV', 'NODE_EXTRA_CA_CERTS', 'MODEL_RUNS', 'FUZZ_RUNS', 'CI'];
 const variables = new Set([
   ...[...HUB_SETTINGS, ...agentVariables, ...files, ...watchVariables, ...others],
   'AGENT_CONFIG',
