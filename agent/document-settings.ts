@@ -41,7 +41,7 @@ export function readDocumentLayout(content: Readonly<Record<string, unknown>>): 
   for (const [key, value] of Object.entries(fromListenAddress(server?.listen_address))) {
     put(key, value, 'server.listen_address');
   }
-  if (plane?.registration_enabled === false) {
+  if (/^false$/i.test(String(plane?.registration_enabled))) {
     problems.push('control_plane.registration_enabled: is false, and this agent does nothing but register');
   }
   return { settings, problems };

@@ -27,7 +27,7 @@ import { HubUrls } from './hub-urls.ts';
 import { shortSession } from './log.ts';
 import { delayBefore, describeEnd, type Ended, type NextStep, nextStep } from './next-step.ts';
 import { onWake } from './sleep-watch.ts';
-import { StatsReporter, statsMessage } from './stats-reporter.ts';
+import { StatsReporter, StatsWriter } from './stats-reporter.ts';
 
 /** What the agent is doing; each phase holds only what is valid in it. */
 type Phase =
@@ -54,6 +54,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   readonly #urls: HubUrls;
   readonly #backoff: Backoff;
   readonly #reporter: StatsReporter | undefined;
+  readonly #statsWriter: StatsWriter;
   readonly #first: Deferred<Registered> = deferred();
   #node: NodeFacts;
   #state: AgentState = 'not-started';
@@ -75,6 +76,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     this.#node = config.node;
     this.#urls = new HubUrls(config.hubUrls, config.random);
     this.#backoff = new Backoff(config.random);
+    this.#statsWriter = new StatsWriter(config.logger);
     if (config.stats) {
       this.#reporter = new StatsReporter({
         provider: config.stats,
@@ -140,7 +142,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
 
   /**
    * Sends stats now, besides the provider's. False where there is no session: then they are kept, only the
-   * latest, and sent after the next registration. Stats over 8 KiB are dropped with a warning.
+   * latest, and sent after the next registration. What is wrong in them, or over 8 KiB, is dropped with a warning.
    */
   reportStats(stats: NodeStats): boolean {
     if (this.#stopping !== undefined) return false;
@@ -321,7 +323,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   /** False where there is no session to send them on, or it is being given up. */
   #sendStats(stats: NodeStats): boolean {
     if (this.#phase.name !== 'live' || this.#leaving) return false;
-    const message = statsMessage(stats, this.#config.logger);
+    const message = this.#statsWriter.write(stats);
     if (message === undefined) return true;
     if (!this.#phase.connection.send(message)) return false;
     this.#config.logger.debug(this.#ids, 'Stats sent');

@@ -1,37 +1,46 @@
 import { z } from 'zod';
-import { durationSchema, LIMITS, textSchema } from '../shared/index.ts';
+import { durationSchema, exactNumberOrText, LIMITS, surveyJson, textSchema } from '../shared/index.ts';
 
 /** The schemas of single settings: each takes what flags, environment and YAML may hold, and says what is wrong. */
 
 const nameSchema = textSchema(LIMITS.nameLength).min(1, 'must not be empty');
 
-/** Text; YAML's bare numbers and booleans are meant as text too (`rack: 42`). */
-export const nameSettingSchema = z
-  .union([z.string(), z.number(), z.boolean()], { error: 'must be text' })
-  .transform(String)
-  .pipe(nameSchema);
+/** Text. A bare number or boolean of a file is the characters that it was written with (`rack: 42`). */
+export const nameSettingSchema = z.string('must be text').pipe(nameSchema);
 
 /** An agent's duration: as everywhere (`10s`, `500ms`), and a bare number is seconds (seed 004). */
 export const intervalSettingSchema = z
-  .union([z.string(), z.number()], { error: 'must be a duration such as 10s' })
-  .transform((value) => (/^\d+$/.test(String(value).trim()) ? `${String(value).trim()}s` : String(value)))
+  .string('must be a duration such as 10s')
+  .transform((value) => (/^\d+$/.test(value.trim()) ? `${value.trim()}s` : value))
   .pipe(durationSchema)
   .refine((ms) => ms > 0 && ms <= LIMITS.longestIntervalMs, 'must be from 1ms to 10m');
 
 export const portSettingSchema = z
-  .union([z.string(), z.number()], { error: 'must be a port number' })
-  .transform((value) => (/^\d{1,5}$/.test(String(value).trim()) ? Number(value) : Number.NaN))
+  .string('must be a port number')
+  .transform((value) => (/^\d{1,5}$/.test(value.trim()) ? Number(value) : Number.NaN))
   .refine((port) => port >= 1 && port <= 65_535, 'must be a port from 1 to 65535');
 
 /** Failures in a row before the agent registers again (seed 004: MAX_HEARTBEAT_FAILURES). */
 export const failuresSettingSchema = z
-  .union([z.string(), z.number()], { error: 'must be a whole number' })
-  .transform((value) => (/^\d{1,2}$/.test(String(value).trim()) ? Number(value) : Number.NaN))
+  .string('must be a whole number')
+  .transform((value) => (/^\d{1,2}$/.test(value.trim()) ? Number(value) : Number.NaN))
   .refine((count) => count >= 1 && count <= 10, 'must be a whole number from 1 to 10');
 
-export const flagSettingSchema = z.union([z.boolean(), z.enum(['true', 'false', '1', '0'])], {
-  error: 'must be true or false',
-});
+/** A flag of the command line, or a word. */
+export const flagSettingSchema = z
+  .union(
+    [
+      z.boolean(),
+      z
+        .string()
+        .toLowerCase()
+        .pipe(z.enum(['true', 'false', '1', '0'])),
+    ],
+    {
+      error: 'must be true or false',
+    },
+  )
+  .transform((flag) => flag === true || flag === 'true' || flag === '1');
 
 /** A comma list, or a YAML list. */
 export const listSettingSchema = z
@@ -60,14 +69,18 @@ export const jsonOrListSettingSchema = z.unknown().transform((value, context): u
   return looksLikeJson(value) ? parseJson(value, context) : splitList(value);
 });
 
-/** A JSON object, or `key=value` pairs whose numbers are numbers: `{"maxServers":20}` and `maxServers=20`. */
+/**
+ * A JSON object, or `key=value` pairs whose numbers are numbers: `{"maxServers":20}` and `maxServers=20`. What a number
+ * would not give back stays text: `release=1.10`.
+ */
 export const objectSettingSchema = z
   .unknown()
   .transform((value, context): unknown => {
     if (typeof value !== 'string') return value;
     if (looksLikeJson(value)) return parseJson(value, context);
     const pairs = pairsSettingSchema.safeParse(value);
-    if (pairs.success) return mapValues(pairs.data, numberOrText);
+    if (pairs.success)
+      return mapValues(pairs.data, (value) => (typeof value === 'string' ? exactNumberOrText(value) : value));
     context.addIssue({ code: 'custom', message: 'must be a JSON object or key=value pairs' });
     return z.NEVER;
   })
@@ -84,15 +97,15 @@ function splitList(text: string): string[] {
 
 function parseJson(text: string, context: z.RefinementCtx): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    const survey = surveyJson(value);
+    if (!('fault' in survey)) return value;
+    context.addIssue({ code: 'custom', message: survey.fault.why, path: survey.fault.path });
   } catch {
     context.addIssue({ code: 'custom', message: 'is not valid JSON' });
-    return z.NEVER;
   }
+  return z.NEVER;
 }
-
-const numberOrText = (value: unknown): unknown =>
-  typeof value === 'string' && /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
 
 export function mapValues(
   values: Record<string, unknown>,

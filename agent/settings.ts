@@ -1,17 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { AGENT_PATH, idSchema, labelsSchema } from '../shared/index.ts';
 import { isDocumentLayout, readDocumentLayout } from './document-settings.ts';
 import { toAgentUrl } from './hub-urls.ts';
 import { issueMessage } from './issue.ts';
+import { parseSettingsFile, type SettingsFile } from './settings-file.ts';
 import {
   failuresSettingSchema,
   flagSettingSchema,
   intervalSettingSchema,
   jsonOrListSettingSchema,
   listSettingSchema,
-  mapValues,
   nameSettingSchema,
   objectSettingSchema,
   pairsSettingSchema,
@@ -31,9 +30,6 @@ const hubUrlSchema = listSettingSchema
     }
   });
 
-const text = (value: unknown): unknown =>
-  typeof value === 'number' || typeof value === 'boolean' ? String(value) : value;
-
 /** One schema for all sources; the keys are those of the YAML file. */
 const settingsSchema = z.object({
   hubUrl: hubUrlSchema.default([`ws://127.0.0.1:8080${AGENT_PATH}`]),
@@ -43,10 +39,7 @@ const settingsSchema = z.object({
     .exactOptional(),
   nodeId: nameSettingSchema.pipe(idSchema).exactOptional(),
   hostname: nameSettingSchema.exactOptional(),
-  labels: pairsSettingSchema
-    .transform((labels) => mapValues(labels, text))
-    .pipe(labelsSchema)
-    .default({}),
+  labels: pairsSettingSchema.pipe(labelsSchema).default({}),
   kind: nameSettingSchema.exactOptional(),
   location: nameSettingSchema.exactOptional(),
   roles: listSettingSchema.default([]),
@@ -64,9 +57,7 @@ const settingsSchema = z.object({
   answerTimeout: intervalSettingSchema.exactOptional(),
   /** So many heartbeats in a row without an answer, and the agent registers again. */
   maxHeartbeatFailures: failuresSettingSchema.exactOptional(),
-  deregisterOnExit: flagSettingSchema
-    .transform((flag) => flag === true || flag === 'true' || flag === '1')
-    .default(false),
+  deregisterOnExit: flagSettingSchema.default(false),
   logLevel: z.enum(LOG_LEVELS, { error: `must be one of ${LOG_LEVELS.join(', ')}` }).default('info'),
 });
 
@@ -209,18 +200,19 @@ function readConfig(
 ): Map<string, Given> {
   const settings = new Map<string, Given>();
   if (typeof path !== 'string') return settings;
-  let content: unknown;
+  let file: SettingsFile;
   try {
-    content = parseYaml(readFile(path)) ?? {};
+    file = parseSettingsFile(readFile(path));
   } catch (error) {
     problems.push(`AGENT_CONFIG: cannot read ${path}: ${firstLine(error)}`);
     return settings;
   }
-  if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+  const entries = entriesOf(file.text);
+  const json = entriesOf(file.json);
+  if (entries === undefined) {
     problems.push(`AGENT_CONFIG: ${path} must hold settings as "key: value" lines`);
     return settings;
   }
-  const entries: Record<string, unknown> = { ...content };
   if (isDocumentLayout(entries)) {
     const document = readDocumentLayout(entries);
     problems.push(...document.problems.map((problem) => `${path}: ${problem}`));
@@ -230,9 +222,19 @@ function readConfig(
   }
   for (const [key, value] of Object.entries(entries)) {
     if (!isKey(key) && key !== 'tokenFile') problems.push(`${path}: ${key}: there is no such setting`);
-    else if (value !== null) settings.set(key, { value, name: `${path}: ${key}` });
+    else if (value !== null)
+      settings.set(key, { value: jsonKeys.has(key) ? json?.[key] : value, name: `${path}: ${key}` });
   }
   return settings;
+}
+
+/** The settings that may be any JSON; all others are text, and are read as such. */
+const jsonKeys: ReadonlySet<string> = new Set<Key>(['capabilities', 'capacity', 'metadata']);
+
+/** The lines of a file; those of an empty file are none. */
+function entriesOf(content: unknown): Record<string, unknown> | undefined {
+  if (content === null || content === undefined) return {};
+  return typeof content === 'object' && !Array.isArray(content) ? { ...content } : undefined;
 }
 
 /** The token of a file, where that is how the strongest source gives it. */

@@ -1,4 +1,4 @@
-import { jsonBytes, LIMITS, type NodeStats } from '../shared/index.ts';
+import { type Dropped, fitStats, LIMITS, type NodeStats, salvage, statsSchema } from '../shared/index.ts';
 import type { AgentClock } from './clock.ts';
 import type { AgentLogger } from './log.ts';
 
@@ -80,15 +80,50 @@ export class StatsReporter {
   }
 }
 
-/** The wire message, or undefined with a warning where the hub would refuse it, or it is not JSON at all. */
-export function statsMessage(stats: NodeStats, logger: AgentLogger): string | undefined {
-  try {
-    const bytes = jsonBytes(stats);
-    if (bytes <= LIMITS.statsBytes) return JSON.stringify({ type: 'stats', stats });
-    logger.warn({ bytes, limitBytes: LIMITS.statsBytes }, 'Stats are too large, dropped');
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    logger.warn({ reason }, 'Stats cannot be written as JSON, dropped');
+/**
+ * Writes stats as the wire message. A figure that the hub would drop is dropped here, and said once until others are
+ * wrong: on the wire NaN would be null, which says that it could not be read, and everything else would be lost.
+ */
+export class StatsWriter {
+  readonly #logger: AgentLogger;
+  #complaint = '';
+
+  constructor(logger: AgentLogger) {
+    this.#logger = logger;
   }
-  return undefined;
+
+  /** Undefined where nothing of it can be sent. */
+  write(given: unknown): string | undefined {
+    try {
+      const read = salvage(statsSchema, withoutUndefined(given));
+      if (!read.ok) {
+        this.#complain([read.fault], 'These are no stats, dropped');
+        return undefined;
+      }
+      const { stats, dropped } = fitStats(read.data);
+      const wrong = [...read.dropped, ...dropped];
+      this.#complain(wrong, 'Some figures are wrong, dropped; the others are sent');
+      if (wrong.length > 0 && Object.keys(stats).length === 0) return undefined;
+      return JSON.stringify({ type: 'stats', stats });
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#logger.warn({ reason }, 'Stats cannot be read, dropped');
+      return undefined;
+    }
+  }
+
+  #complain(dropped: readonly Dropped[], what: string): void {
+    const complaint = JSON.stringify(dropped.map(({ path }) => path));
+    if (complaint === this.#complaint) return;
+    this.#complaint = complaint;
+    if (dropped.length === 0) return;
+    const named = dropped.slice(0, LIMITS.namedFaults).map(({ path, message }) => `${path}: ${message}`);
+    this.#logger.warn({ dropped: named, count: dropped.length }, what);
+  }
+}
+
+/** A field that is there but undefined is as good as absent, as in JSON. */
+function withoutUndefined(given: unknown): unknown {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return given;
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

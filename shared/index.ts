@@ -9,4 +9,5 @@ export * from './json.ts';
 export * from './limits.ts';
 export * from './node.ts';
 export * from './reason-words.ts';
+export * from './salvage.ts';
 export * from './text.ts';

@@ -29,7 +29,8 @@ export function surveyJson(value: unknown, maxDepth: number = LIMITS.jsonDepth):
   const waiting: Array<{ value: unknown; path: PropertyKey[] }> = [{ value, path: [] }];
   for (let next = waiting.pop(); next; next = waiting.pop()) {
     const { value: current, path } = next;
-    if (path.length > maxDepth) return { fault: { path: [], why: `nests deeper than ${maxDepth} levels` } };
+    if (path.length > maxDepth)
+      return { fault: { path: path.slice(0, 1), why: `nests deeper than ${maxDepth} levels` } };
     mostBytes += BYTES_AROUND;
     if (!isKeyed(current)) {
       const why = faultOf(current);
@@ -40,8 +41,9 @@ export function surveyJson(value: unknown, maxDepth: number = LIMITS.jsonDepth):
     // By keys: in a storm of registrations, a pair for each of their values is a good part of all garbage.
     for (const key of Object.keys(current)) {
       const child = current[key];
-      if (key === '__proto__') return { fault: { path, why: 'has a key named __proto__' } };
-      if (!isWellFormed(key)) return { fault: { path, why: 'has a key with half a surrogate pair' } };
+      if (key === '__proto__') return { fault: { path: [...path, key], why: 'a key cannot be __proto__' } };
+      if (!isWellFormed(key))
+        return { fault: { path: [...path, key], why: 'the key has half a surrogate pair' } };
       mostBytes += BYTES_PER_UNIT * key.length;
       // Most values are plain text or numbers: what is right need not wait for its turn.
       if (path.length < maxDepth && !isKeyed(child) && faultOf(child) === undefined)
@@ -58,13 +60,45 @@ const isKeyed = (value: unknown): value is Readonly<Record<string, unknown>> =>
 /** Why a value that nests nothing cannot be stored. */
 function faultOf(value: unknown): string | undefined {
   if (typeof value === 'string' && !isWellFormed(value)) return 'has half a surrogate pair';
-  // JSON.parse reads 1e999 as Infinity, which JSON.stringify writes as null.
-  if (typeof value === 'number' && !Number.isFinite(value)) return 'is a number too large to store';
+  if (typeof value === 'number' && !isExactNumber(value)) return NOT_EXACT;
   return undefined;
+}
+
+/** The fault of a number that is not the one that was written. */
+export const NOT_EXACT = 'is a number too large to keep its digits (2^53 and beyond); write it as text';
+
+/**
+ * Whether a number that was parsed from JSON is still the one that was written, as far as can be told: a whole number
+ * from 2^53 on may have been another one, and 1e999 is read as Infinity, which JSON.stringify writes as null.
+ */
+export function isExactNumber(value: number): boolean {
+  return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
+}
+
+/** A bare word as the number that it is, where it comes out of it as it went in; else as it is: `1.10`, `0012`, `1e3`. */
+export function exactNumberOrText(text: string): number | string {
+  const value = Number(text);
+  return text !== '' && Number.isFinite(value) && String(value) === text ? value : text;
 }
 
 const mostBytesOf = (value: unknown): number =>
   typeof value === 'string' ? BYTES_PER_UNIT * value.length : BYTES_PER_NUMBER;
+
+/** Strings, which are left alone, and what Python and others write for numbers that are none. Linear in the text. */
+const bareNotNumbers = /"(?:[^"\\]|\\[\s\S]?)*"?|-?\b(?:NaN|Infinity)\b/g;
+
+/**
+ * Parses JSON, also where it has `NaN` or `Infinity` as figures: they become a number that no schema takes, so that it
+ * can be named and dropped while the rest counts. Throws a `SyntaxError`.
+ */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (!/NaN|Infinity/.test(text)) throw error;
+    return JSON.parse(text.replace(bareNotNumbers, (part) => (part.startsWith('"') ? part : '1e999')));
+  }
+}
 
 const encoder = new TextEncoder();
 

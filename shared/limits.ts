@@ -26,6 +26,8 @@ export const LIMITS = {
   /** Bad messages that are answered before the session is ended: a refill per second over a burst. */
   errorsPerSecond: 1,
   errorsBurst: 20,
+  /** Wrong fields of one message that are named; the others are counted. */
+  namedFaults: 8,
   /** The longest heartbeat interval that an agent may ask for. */
   longestIntervalMs: 10 * 60_000,
   /** How long a socket may stay open without registering. */

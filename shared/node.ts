@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { heartbeatTimingSchema } from './heartbeat.ts';
-import { boundedJson, isWellFormed } from './json.ts';
+import { boundedJson, isWellFormed, NOT_EXACT } from './json.ts';
 import { LIMITS } from './limits.ts';
 import { hasControl, hasControlBesidesLines } from './text.ts';
 
@@ -43,7 +43,7 @@ export const textSchema = (maxLength: number) =>
     .refine((text) => !hasControl(text), 'has control characters')
     .refine(isWellFormed, 'has half a surrogate pair');
 
-const nameSchema = textSchema(LIMITS.nameLength).min(1);
+export const nameSchema = textSchema(LIMITS.nameLength).min(1);
 
 /** Ids of nodes, pools and conditions: a letter or digit, then letters, digits and `._:-`. */
 export const idSchema = z
@@ -63,9 +63,15 @@ export const labelKeySchema = z
     'must be letters, digits and ._:/- and begin with a letter or digit',
   );
 
+/** At most so many entries of a map; where it may be cut, this many of them are kept. */
+const atMost = (maximum: number, what: string) => ({
+  error: `has more than ${maximum} ${what}`,
+  params: { maximum },
+});
+
 export const labelsSchema = z
   .record(labelKeySchema, textSchema(LIMITS.nameLength))
-  .refine((labels) => Object.keys(labels).length <= LIMITS.labels, `has more than ${LIMITS.labels} labels`);
+  .refine((labels) => Object.keys(labels).length <= LIMITS.labels, atMost(LIMITS.labels, 'labels'));
 
 /** Free JSON, whose texts may have several lines. How deep it nests was checked before it. */
 const freeSchema = z.unknown().refine((value) => isFree(value), 'has control characters');
@@ -104,7 +110,15 @@ export const nodeFactsSchema = boundedJson(
 );
 export type NodeFacts = z.output<typeof nodeFactsSchema>;
 
-const numberOrNull = z.number().nonnegative().nullable().exactOptional();
+/** Beyond this a number of JSON may be another one than was written. */
+const MOST = Number.MAX_SAFE_INTEGER;
+
+/** A figure from 0, or null where it could not be read. */
+export const figureSchema = z.number().nonnegative().max(MOST, NOT_EXACT).nullable();
+const numberOrNull = figureSchema.exactOptional();
+
+/** A figure that may be negative. */
+export const metricSchema = z.number().min(-MOST, NOT_EXACT).max(MOST, NOT_EXACT).nullable();
 
 /** A health check of the machine that its agent made: `fail` makes the node `degraded`. */
 export const conditionSchema = z.object({
@@ -128,11 +142,8 @@ export const statsSchema = z.object({
     .exactOptional(),
   conditions: z.array(conditionSchema).max(LIMITS.conditions).exactOptional(),
   metrics: z
-    .record(labelKeySchema, z.number().nullable())
-    .refine(
-      (metrics) => Object.keys(metrics).length <= LIMITS.metrics,
-      `has more than ${LIMITS.metrics} metrics`,
-    )
+    .record(labelKeySchema, metricSchema)
+    .refine((metrics) => Object.keys(metrics).length <= LIMITS.metrics, atMost(LIMITS.metrics, 'metrics'))
     .exactOptional(),
   at: textSchema(64).exactOptional(),
 });

@@ -5,6 +5,7 @@ import {
   CLOSE,
   type CloseCode,
   type Deregister,
+  type Dropped,
   GOODBYE_CODES,
   type HeartbeatTiming,
   type HubMessage,
@@ -21,7 +22,7 @@ import type { Log } from '../log.ts';
 import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
 import { endOnError } from '../upgrades.ts';
 import type { Admission } from './admission.ts';
-import { type BadMessage, decodeAgentMessage } from './decode.ts';
+import { type BadMessage, decodeAgentMessage, type Lenient } from './decode.ts';
 import { DirectSocket } from './direct-socket.ts';
 
 /** What all agent sockets of a hub share. */
@@ -161,13 +162,19 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   protected override pinged(): boolean {
     const now = this.#now();
     if (!this.#admits(now)) return false;
-    if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
+    this.#lives(now);
     return this.#mayWrite();
   }
 
-  /** Nobody asked for it: no heartbeat, but a frame like any other. */
+  /** Nobody asked for it: RFC 6455, 5.5.3 calls it a heartbeat in one direction. */
   protected override ponged(): void {
-    this.#admits(this.#now());
+    const now = this.#now();
+    if (this.#admits(now)) this.#lives(now);
+  }
+
+  /** Whatever a live session sends shows that its machine lives, also where the hub can make nothing of it. */
+  #lives(now: number): void {
+    if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
   }
 
   #now(): number {
@@ -201,13 +208,18 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
       return;
     }
     const message = decodeAgentMessage(data);
+    if (message.type !== 'stats') this.#lives(now);
     switch (message.type) {
       case 'bad':
         this.#refuse(message, now);
         break;
       case 'stats':
-        if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
-        else this.#context?.fleet.registrar.stats(this.#state.session, message.stats, now);
+        if (this.#state.kind !== 'live') {
+          this.#refuse(notRegistered, now);
+          break;
+        }
+        this.#context?.fleet.registrar.stats(this.#state.session, message.stats, now);
+        if (message.dropped && this.#mayComplain(now)) this.#sendDropped(message.dropped);
         break;
       case 'register':
         this.#register(message, now);
@@ -221,7 +233,11 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     }
   }
 
-  #register(message: Register, now: number): void {
+  #register(message: Lenient<Register>, now: number): void {
+    if (message.dropped && !this.#mayComplain(now)) {
+      this.end(CLOSE.protocol, 'too many bad messages');
+      return;
+    }
     if (this.#state.kind === 'awaiting registration') {
       this.#state = { kind: 'registering' };
       this.#inTurn(now, () => this.#firstRegister(message));
@@ -230,7 +246,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     }
   }
 
-  async #firstRegister(message: Register): Promise<void> {
+  async #firstRegister(message: Lenient<Register>): Promise<void> {
     const outcome = await this.#context?.fleet.registrar.register(message, this);
     if (outcome?.kind !== 'registered') {
       this.#sendAway(outcome?.kind === 'contended' ? CONTENDED.code : undefined);
@@ -245,12 +261,15 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     this.#enter({ kind: 'live', session });
     if (session.ended) this.end(CLOSE.superseded);
     else this.#send(reply);
+    if (message.dropped) this.#sendDropped(message.dropped);
   }
 
-  async #update(session: LiveSession, message: Register): Promise<void> {
+  async #update(session: LiveSession, message: Lenient<Register>): Promise<void> {
     const outcome = await this.#context?.fleet.registrar.update(session, message);
-    if (outcome?.kind === 'updated') this.#send(outcome.reply);
-    else if (outcome?.kind === 'identity-changed')
+    if (outcome?.kind === 'updated') {
+      this.#send(outcome.reply);
+      if (message.dropped) this.#sendDropped(message.dropped);
+    } else if (outcome?.kind === 'identity-changed')
       this.#sendError('identity_changed', 'this session is of another node', 'node.nodeId');
     else this.#sendUnwritten(outcome?.kind);
   }
@@ -291,9 +310,23 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
 
   /** Answers a bad message. A flood of them ends the session. */
   #refuse({ code, message, path }: Omit<BadMessage, 'type'>, now: number): void {
-    this.#errors ??= new TokenBucket(LIMITS.errorsPerSecond, LIMITS.errorsBurst, now);
-    if (this.#errors.take(now)) this.#sendError(code, message, path);
+    if (this.#mayComplain(now)) this.#sendError(code, message, path);
     else this.end(CLOSE.protocol, 'too many bad messages');
+  }
+
+  #mayComplain(now: number): boolean {
+    this.#errors ??= new TokenBucket(LIMITS.errorsPerSecond, LIMITS.errorsBurst, now);
+    return this.#errors.take(now);
+  }
+
+  /** Names what was dropped of a message that was taken. After its answer: an older agent takes an error for one. */
+  #sendDropped(dropped: readonly Dropped[]): void {
+    const left = dropped.length - LIMITS.namedFaults;
+    for (const [index, { code, message, path }] of dropped.slice(0, LIMITS.namedFaults).entries()) {
+      const more =
+        left > 0 && index === LIMITS.namedFaults - 1 ? `; and ${left} more fields are dropped` : '';
+      this.#sendError(code, `${message}${more}`, path);
+    }
   }
 
   /** The agent is to beat otherwise from now on. Not before it has the answer to its registration. */

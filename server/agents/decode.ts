@@ -2,11 +2,17 @@ import { z } from 'zod';
 import {
   type AgentErrorCode,
   type Deregister,
+  type Dropped,
   deregisterSchema,
+  fitNode,
+  fitStats,
   LIMITS,
+  nameOf,
+  parseJson,
   type Register,
   registerSchema,
   type StatsMessage,
+  salvage,
   statsMessageSchema,
 } from '../../shared/index.ts';
 
@@ -17,7 +23,10 @@ export interface BadMessage {
   path?: string;
 }
 
-export type Decoded = Register | StatsMessage | Deregister | BadMessage;
+/** A message, and what was dropped of it because it was wrong. */
+export type Lenient<T> = T & { dropped?: Dropped[] };
+
+export type Decoded = Lenient<Register> | Lenient<StatsMessage> | Deregister | BadMessage;
 
 /** The envelope `{"type":"stats","stats":…}` around the stats themselves. */
 const STATS_ENVELOPE_BYTES = 64;
@@ -30,7 +39,7 @@ const register = z.compile(registerSchema, { strict: true });
 export function decodeAgentMessage(frame: Buffer): Decoded {
   let value: unknown;
   try {
-    value = JSON.parse(frame.toString());
+    value = parseJson(frame.toString());
   } catch {
     return { type: 'bad', code: 'bad_json', message: 'the frame is not JSON' };
   }
@@ -39,17 +48,9 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
     return { type: 'bad', code: 'bad_json', message: 'a message is an object with a "type"' };
   switch (type) {
     case 'stats':
-      if (frame.length > LIMITS.statsBytes + STATS_ENVELOPE_BYTES) {
-        return {
-          type: 'bad',
-          code: 'too_large',
-          message: `stats are at most ${LIMITS.statsBytes} bytes`,
-          path: 'stats',
-        };
-      }
-      return read(stats, value);
+      return decodeStats(value, frame.length);
     case 'register':
-      return read(register, value);
+      return decodeRegister(value);
     case 'deregister':
       return read(deregisterSchema, value);
     default:
@@ -62,10 +63,34 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
   }
 }
 
+function decodeStats(value: unknown, bytes: number): Decoded {
+  const message = lenient(stats, value, STATS_REQUIRED);
+  if (bytes <= LIMITS.statsBytes + STATS_ENVELOPE_BYTES || message.type !== 'stats') return message;
+  const fitting = fitStats(message.stats);
+  const whole: Dropped = {
+    code: 'too_large',
+    path: 'stats',
+    message: `stats are at most ${LIMITS.statsBytes} bytes`,
+  };
+  const dropped = [whole, ...fitting.dropped, ...(message.dropped ?? [])];
+  return { ...message, stats: fitting.stats, dropped };
+}
+
+function decodeRegister(value: unknown): Decoded {
+  const message = lenient(register, value, REGISTER_REQUIRED);
+  if (message.type !== 'bad' || message.path !== 'node' || !isObject(value)) return message;
+  const fitting = fitNode(value.node);
+  if (fitting.dropped.length === 0) return message;
+  const rest = lenient(register, { ...value, node: fitting.node }, REGISTER_REQUIRED);
+  return rest.type === 'bad' ? rest : { ...rest, dropped: [...fitting.dropped, ...(rest.dropped ?? [])] };
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 /** The `type` of a message; nothing where it is not an object, or has none. */
 function typeOf(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || !('type' in value))
-    return undefined;
+  if (!isObject(value)) return undefined;
   return typeof value.type === 'string' ? value.type : undefined;
 }
 
@@ -73,14 +98,28 @@ interface Reader<T> {
   safeParse(value: unknown): { success: true; data: T } | { success: false; error: z.ZodError };
 }
 
+/** What cannot be done without: a machine without its name, or by a wrong id, would be another one. */
+const REGISTER_REQUIRED = new Set(['type', 'protocol', 'instanceId', 'node', 'node.hostname', 'node.nodeId']);
+const STATS_REQUIRED = new Set(['type', 'stats']);
+
+/** Reads a message of which one wrong field must not cost the rest. */
+function lenient<T extends object>(
+  schema: Reader<T>,
+  value: unknown,
+  required: ReadonlySet<string>,
+): Lenient<T> | BadMessage {
+  const result = salvage(schema, value, required);
+  if (!result.ok) return invalid(result.fault);
+  return result.dropped.length === 0 ? result.data : { ...result.data, dropped: result.dropped };
+}
+
 function read<T>(schema: Reader<T>, value: unknown): T | BadMessage {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  return {
-    type: 'bad',
-    code: 'invalid',
-    message: (issue?.message ?? 'the message is not valid').slice(0, 256),
-    ...(issue && issue.path.length > 0 && { path: issue.path.join('.').slice(0, 256) }),
-  };
+  const [issue] = result.error.issues;
+  return invalid(issue ? nameOf(issue) : { path: '', message: 'the message is not valid' });
+}
+
+function invalid({ path, message }: Omit<Dropped, 'code'>): BadMessage {
+  return { type: 'bad', code: 'invalid', message, ...(path !== '' && { path }) };
 }

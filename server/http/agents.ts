@@ -1,7 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { v5 as uuidV5 } from 'uuid';
+import type { z } from 'zod';
 import {
   AGENT_PROTOCOL,
+  type Dropped,
+  fitNode,
+  fitStats,
   LIMITS,
   type NodeStats,
   type Register,
@@ -15,7 +19,7 @@ import type { Unwritten } from '../fleet/registrar.ts';
 import { exampleInstant, exampleNode, exampleSession, exampleStats } from './examples.ts';
 import { describe } from './operation.ts';
 import { Problem, unwrittenProblem } from './problem.ts';
-import { read } from './read.ts';
+import { readLeniently } from './read.ts';
 import {
   compiledHeartbeatSchema,
   heartbeatAnswerSchema,
@@ -75,12 +79,29 @@ export function takenOrProblem(
   }
 }
 
-/** Stats as the JSON that is stored. Throws a `Problem` where it is too large. */
-function boundedStats(stats: NodeStats): string {
+/** Stats of at most 8 KiB, and as the JSON that is stored; what does not fit is dropped. */
+function fittingStats(stats: NodeStats, dropped: Dropped[]): { stats: NodeStats; json: string } {
   const json = JSON.stringify(stats);
-  if (Buffer.byteLength(json) <= LIMITS.statsBytes) return json;
-  throw new Problem('invalid', `stats: is larger than ${LIMITS.statsBytes} bytes`, 'stats');
+  if (Buffer.byteLength(json) <= LIMITS.statsBytes) return { stats, json };
+  const fitting = fitStats(stats);
+  dropped.push(...fitting.dropped);
+  return { stats: fitting.stats, json: JSON.stringify(fitting.stats) };
 }
+
+/** The body of a registration; a node that is too large loses what can be missed. Throws a `Problem`. */
+function readRegistration(body: unknown, dropped: Dropped[]): z.output<typeof registerBodySchema> {
+  const required = new Set(['node', 'node.hostname', 'node.nodeId']);
+  if (typeof body !== 'object' || body === null || !('node' in body)) {
+    return readLeniently(registerBodySchema, body, { required, dropped });
+  }
+  const fitting = fitNode(body.node);
+  dropped.push(...fitting.dropped);
+  return readLeniently(registerBodySchema, { ...body, node: fitting.node }, { required, dropped });
+}
+
+/** What was dropped, as a part of an answer. */
+const droppedOf = (dropped: readonly Dropped[]) =>
+  dropped.length > 0 ? { dropped: dropped.slice(0, LIMITS.namedFaults) } : {};
 
 /** The registration, or a `Problem` where it could not be written. */
 export function registeredOrProblem(answer: Registered | Unwritten): Registered {
@@ -135,11 +156,12 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
     }),
     async (request, reply) => {
       const remoteAddress = access.remoteAddress(request.raw);
-      const message = registerMessage(read(registerBodySchema, request.body), remoteAddress);
+      const dropped: Dropped[] = [];
+      const message = registerMessage(readRegistration(request.body, dropped), remoteAddress);
       const { type: __, ...answer } = registeredOrProblem(
         await fleet.httpAgents.register(message, remoteAddress),
       );
-      return reply.code(answer.reregistered ? 200 : 201).send(answer);
+      return reply.code(answer.reregistered ? 200 : 201).send({ ...answer, ...droppedOf(dropped) });
     },
   );
 
@@ -174,15 +196,17 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
     }),
     async (request, reply) => {
       const { id } = request.params;
-      const { session, stats } = read(compiledHeartbeatSchema, request.body ?? {});
-      const json = stats && boundedStats(stats);
+      const dropped: Dropped[] = [];
+      const required = new Set(['session']);
+      const body = readLeniently(compiledHeartbeatSchema, request.body ?? {}, { required, dropped });
+      const { session } = body;
+      const fitting = body.stats && fittingStats(body.stats, dropped);
       const taken = takenOrProblem(
         await fleet.httpAgents.heartbeat({
           id,
           remoteAddress: () => access.remoteAddress(request.raw),
           ...(session !== undefined && { session }),
-          ...(stats && { stats }),
-          ...(json !== undefined && { json }),
+          ...fitting,
         }),
       );
       const { status, heartbeat } = taken.node;
@@ -192,6 +216,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
         heartbeat,
         nextHeartbeatInMs: taken.nextInMs,
         hubTime: instant(fleet.now()),
+        ...droppedOf(dropped),
       });
     },
   );

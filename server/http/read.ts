@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { type Dropped, salvage } from '../../shared/index.ts';
 import { Problem } from './problem.ts';
 
 /** Reads a value by a schema. Throws a `Problem` that names the first wrong field. */
@@ -10,6 +11,24 @@ export function read<T extends z.ZodType>(schema: T, value: unknown): z.output<T
   const path = [...(issue?.path ?? []), ...unknown].map(String).join('.');
   const why = unknown.length > 0 ? 'there is no such field' : (issue?.message ?? 'is not valid');
   throw new Problem('invalid', path ? `${path}: ${why}` : why, path);
+}
+
+/**
+ * Reads what an agent says of its machine: what is wrong is dropped, added to `dropped`, and the rest counts. Throws a
+ * `Problem` where one of the `required` fields is wrong.
+ */
+export function readLeniently<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  { required, dropped }: { required: ReadonlySet<string>; dropped: Dropped[] },
+): z.output<T> {
+  const result = salvage(schema, value, required);
+  if (!result.ok) {
+    const { path, message } = result.fault;
+    throw new Problem('invalid', path ? `${path}: ${message}` : message, path);
+  }
+  dropped.push(...result.dropped);
+  return result.data;
 }
 
 /** The query of a request, as it was sent: repeated keys stay apart. */

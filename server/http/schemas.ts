@@ -95,7 +95,15 @@ export const registerBodySchema = z.object({
 /** The same, as documentation sees it: behind the guard that `nodeFactsSchema` has in front. */
 export const registerBodyDocSchema = registerBodySchema.extend({ node: nodeFactsSchema.out });
 
-export const registeredAnswerSchema = registeredSchema.omit({ type: true });
+/** What was wrong, and is not counted; the rest of the request is. */
+const droppedSchema = z
+  .array(z.object({ code: z.enum(['invalid', 'too_large']), path: z.string(), message: z.string() }))
+  .exactOptional()
+  .describe('Fields that were wrong and were dropped, at most 8 of them; absent where there are none');
+
+export const registeredAnswerSchema = registeredSchema
+  .omit({ type: true })
+  .extend({ dropped: droppedSchema });
 
 export const heartbeatBodySchema = z.object({
   session: z.string().max(LIMITS.nameLength).exactOptional(),
@@ -109,4 +117,5 @@ export const heartbeatAnswerSchema = z.object({
   heartbeat: heartbeatTimingSchema,
   nextHeartbeatInMs: z.number().int(),
   hubTime: instantSchema,
+  dropped: droppedSchema,
 });

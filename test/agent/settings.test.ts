@@ -108,6 +108,67 @@ describe('readAgentSettings', () => {
     ).toEqual({});
   });
 
+  it('[FACT-1] text is what stands in the file, whatever YAML would make of it', () => {
+    const words = [
+      ...['0012', '1.10', '1.0', '1e3', '0x10', '0o17', '12:30:00', '2026-11-28', 'yes', 'no', 'on', 'off'],
+      ...['true', 'False', '.5', '+1', '-0', '9007199254740993', '1e400', '.inf', '.nan', '1_000'],
+    ];
+    const labels = words.map((word, index) => `  l${index}: ${word}`).join('\n');
+    const file = `nodeId: 0012\nhostname: 1.10\nkind: no\nlocation: 0x10\nroles: [1.10, 007]\naddress: 12:30:00\nlabels:\n${labels}\n  1.10: key`;
+    expect(readAgentSettings({ flags: { config: '/f' }, readFile: files({ '/f': file }) })).toMatchObject({
+      nodeId: '0012',
+      hostname: '1.10',
+      kind: 'no',
+      location: '0x10',
+      roles: ['1.10', '007'],
+      address: '12:30:00',
+      labels: { ...Object.fromEntries(words.map((word, index) => [`l${index}`, word])), '1.10': 'key' },
+    });
+  });
+
+  it('[FACT-1] where any JSON is allowed, a number that would lose its digits stays text', () => {
+    const file = [
+      'metadata: { version: 1.10, serial: 0012, big: 9007199254740993, count: 20, share: 0.5, ok: true, none: ~ }',
+      'capacity: { maxServers: 20, 1.10: 1e3 }',
+      'capabilities: [1.0, 12]',
+    ].join('\n');
+    expect(readAgentSettings({ flags: { config: '/f' }, readFile: files({ '/f': file }) })).toMatchObject({
+      metadata: {
+        version: '1.10',
+        serial: '0012',
+        big: '9007199254740993',
+        count: 20,
+        share: 0.5,
+        ok: true,
+        none: null,
+      },
+      capacity: { maxServers: 20, '1.10': '1e3' },
+      capabilities: ['1.0', 12],
+    });
+    const env = {
+      NODE_LABELS: 'v=1.10,n=0012',
+      NODE_CAPACITY: 'maxServers=20,release=1.10,serial=007,big=12345678901234567890',
+    };
+    expect(readAgentSettings({ env })).toMatchObject({
+      labels: { v: '1.10', n: '0012' },
+      capacity: { maxServers: 20, release: '1.10', serial: '007', big: '12345678901234567890' },
+    });
+  });
+
+  it('[FACT-1] a value that is null is not set, and no label can be', () => {
+    const empty = files({ '/f': 'kind: ~\nlocation: null\nnodeId:', '/g': 'labels: { zone: ~ }' });
+    expect(readAgentSettings({ flags: { config: '/f' }, readFile: empty })).not.toHaveProperty('kind');
+    expect(problemsOf({ flags: { config: '/g' }, readFile: empty })).toEqual([
+      expect.stringMatching(/^\/g: labels\.zone: /),
+    ]);
+  });
+
+  it('[FACT-1] JSON of a variable that would lose digits is an error that names them', () => {
+    expect(problemsOf({ env: { NODE_METADATA: '{"a":{"serial":9007199254740993}}' } })).toEqual([
+      expect.stringMatching(/^NODE_METADATA\.a\.serial: .*digits/),
+    ]);
+  });
+
   it('prefers flags to the environment, that to the file, and takes an empty variable for unset', () => {
     const readFile = files({ '/f': 'kind: file\nlocation: file\nhostname: file\nlabels: { a: file }' });
     const env = { NODE_KIND: 'env', NODE_LOCATION: 'env', NODE_HOSTNAME: '', NODE_LABELS: 'b=env' };

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { silentLogger } from '../../agent/index.ts';
-import { type StatsProvider, StatsReporter, statsMessage } from '../../agent/stats-reporter.ts';
+import { type StatsProvider, StatsReporter, StatsWriter } from '../../agent/stats-reporter.ts';
 import type { NodeStats } from '../../shared/index.ts';
 import { fakeClock } from './fake-clock.ts';
 
@@ -90,20 +90,61 @@ describe('StatsReporter', () => {
   });
 });
 
-describe('statsMessage', () => {
-  it('is the wire message', () => {
-    expect(statsMessage({ cpuPercent: null }, silentLogger)).toBe(
-      '{"type":"stats","stats":{"cpuPercent":null}}',
-    );
+describe('StatsWriter', () => {
+  const written = (given: unknown) => {
+    const warn = vi.fn();
+    const text = new StatsWriter({ ...silentLogger, warn }).write(given);
+    const message: unknown = text === undefined ? undefined : JSON.parse(text);
+    return { message, said: warn.mock.calls.map(([fields]) => fields) };
+  };
+  const loop: Record<string, unknown> = { cpuPercent: 1 };
+  loop.self = loop;
+  const conditions = [{ type: 'disk', status: 'fail' }];
+
+  it.each<[string, unknown, unknown, string[]]>([
+    ['nothing wrong', { cpuPercent: null }, { cpuPercent: null }, []],
+    ['NaN', { cpuPercent: Number.NaN, conditions }, { conditions }, ['cpuPercent']],
+    ['Infinity', { metrics: { a: Infinity, b: 1 } }, { metrics: { b: 1 } }, ['metrics.a']],
+    ['a negative figure', { cpuPercent: -0.1, memoryPercent: 40 }, { memoryPercent: 40 }, ['cpuPercent']],
+    ['a big integer', { uptimeSeconds: 10n, conditions }, { conditions }, ['uptimeSeconds']],
+    [
+      'a number beyond 2^53',
+      { metrics: { a: 2 ** 53 }, conditions },
+      { metrics: {}, conditions },
+      ['metrics.a'],
+    ],
+    ['a loop in what no hub knows', loop, { cpuPercent: 1 }, []],
+    ['an absent figure', { cpuPercent: undefined }, {}, []],
+    ['text', 'rubbish', undefined, ['']],
+    ['a list', [], undefined, ['']],
+  ])('[STAT-9] %s costs only itself', (_name, given, stats, paths) => {
+    const { message, said } = written(given);
+    expect(message).toEqual(stats === undefined ? undefined : { type: 'stats', stats });
+    const named = said.flatMap(({ dropped }) => dropped).map((text) => String(text).split(':')[0]);
+    expect(named).toEqual(paths);
   });
 
-  it('drops what the hub would refuse, with a warning', () => {
+  it('[STAT-9] what cannot be read at all is dropped with a warning', () => {
+    const { message, said } = written({
+      get cpuPercent() {
+        throw new Error('no /proc');
+      },
+    });
+    expect(message).toBeUndefined();
+    expect(said).toEqual([{ reason: 'no /proc' }]);
+  });
+
+  it('[STAT-9] says what is wrong once, until something else is', () => {
     const warn = vi.fn();
-    const logger = { ...silentLogger, warn };
-    expect(statsMessage({ at: 'x'.repeat(9_000) }, logger)).toBeUndefined();
-    const loop: NodeStats & { self?: unknown } = {};
-    loop.self = loop;
-    expect(statsMessage(loop, logger)).toBeUndefined();
+    const writer = new StatsWriter({ ...silentLogger, warn });
+    for (const cpuPercent of [Number.NaN, -1, Number.NaN, 5, Number.NaN]) writer.write({ cpuPercent });
     expect(warn).toHaveBeenCalledTimes(2);
+  });
+
+  it('[STAT-6] what is too large loses its figures before its conditions', () => {
+    const metrics = Object.fromEntries(Array.from({ length: 128 }, (_, n) => [`${'m'.repeat(80)}${n}`, n]));
+    const { message, said } = written({ cpuPercent: 1, metrics, conditions });
+    expect(message).toEqual({ type: 'stats', stats: { cpuPercent: 1, conditions } });
+    expect(said).toMatchObject([{ dropped: [expect.stringContaining('stats.metrics')] }]);
   });
 });

@@ -2,8 +2,10 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/clock.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { CLOSE, LIMITS } from '../../shared/index.ts';
+import { AgentClient } from '../support/agent-client.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { TestHubs } from '../support/test-hub.ts';
+import { until } from '../support/until.ts';
 import { expectUnharmed, withBystander } from './bystander.ts';
 
 const hubs = new TestHubs();
@@ -67,6 +69,31 @@ describe('a message that is no message', () => {
   });
 });
 
+describe('a sign of life', () => {
+  const frames: Array<[string, (agent: AgentClient) => Promise<unknown>]> = [
+    ['text that is no JSON', (agent) => agent.exchange('hello')],
+    ['an unknown type', (agent) => agent.exchange({ type: 'weather' })],
+    ['stats that are none', (agent) => agent.exchange({ type: 'stats', stats: [] })],
+    ['a register without a hostname', (agent) => agent.ask({})],
+    ['a register of another node', (agent) => agent.ask({ nodeId: 'n-2', hostname: 'n-2' })],
+    ['a deregister of the wrong form', (agent) => agent.exchange({ type: 'deregister', reason: 7 })],
+    ['a pong that nobody asked for', async (agent) => agent.socket.pong()],
+  ];
+  test.each(frames)('[STAT-4] %s of a live session is one', async (_name, send) => {
+    const { hub } = await hubs.start();
+    const agent = await AgentClient.open(`${hub.url.replace('http', 'ws')}/agent`);
+    await agent.register({ nodeId: 'n-1' });
+    const session = hub.fleet.sessions.get('n-1');
+    if (!session) throw new Error('there is no session');
+    session.lastBeatAt -= 60_000;
+    const before = session.lastBeatAt;
+    await send(agent);
+    await until('it counts as a heartbeat', () => session.lastBeatAt >= before + 60_000);
+    expect(session.beatWaits || session.lastBeatAt > before).toBe(true);
+    agent.socket.terminate();
+  });
+});
+
 describe('a registration with a wrong field', () => {
   const wrong: Array<[string, Record<string, unknown>, string]> = [
     ['a hostname of 10,000 characters', { hostname: 'h'.repeat(10_000) }, 'node.hostname'],
@@ -76,8 +103,6 @@ describe('a registration with a wrong field', () => {
     ['a hostname that is a number', { hostname: 7 }, 'node.hostname'],
     ['a line break in the hostname', { hostname: 'a\nb' }, 'node.hostname'],
     ['a NUL in the hostname', { hostname: 'a\u0000' }, 'node.hostname'],
-    ['a DEL in the kind', { hostname: 'n-1', kind: 'a\u007f' }, 'node.kind'],
-    ['an escape sequence in a label', { hostname: 'n-1', labels: { a: '\u001b[2J' } }, 'node.labels.a'],
     ['an empty id', { hostname: 'n-1', nodeId: '' }, 'node.nodeId'],
     ['an id with a space', { hostname: 'n-1', nodeId: 'a b' }, 'node.nodeId'],
     ['an id with a slash', { hostname: 'n-1', nodeId: '../a' }, 'node.nodeId'],
@@ -87,15 +112,6 @@ describe('a registration with a wrong field', () => {
     ['an id with a line break at its end', { hostname: 'n-1', nodeId: 'a\n' }, 'node.nodeId'],
     ['an id in another script', { hostname: 'n-1', nodeId: 'ä' }, 'node.nodeId'],
     ['an id of 254 characters', { hostname: 'n-1', nodeId: 'i'.repeat(254) }, 'node.nodeId'],
-    ['a label key with a space', { hostname: 'n-1', labels: { 'a b': '' } }, 'node.labels.a b'],
-    ['an empty label key', { hostname: 'n-1', labels: { '': 'x' } }, 'node.labels.'],
-    ['a label value of 254 characters', { hostname: 'n-1', labels: { a: 'x'.repeat(254) } }, 'node.labels.a'],
-    ['a label that is a number', { hostname: 'n-1', labels: { a: 1 } }, 'node.labels.a'],
-    ['labels in a list', { hostname: 'n-1', labels: ['a'] }, 'node.labels'],
-    ['65 roles', { hostname: 'n-1', roles: Array(65).fill('r') }, 'node.roles'],
-    ['65 pools', { hostname: 'n-1', pools: Array(65).fill('p') }, 'node.pools'],
-    ['metadata that is a list', { hostname: 'n-1', metadata: [] }, 'node.metadata'],
-    ['an agent without a version', { hostname: 'n-1', agent: { name: 'a' } }, 'node.agent.version'],
   ];
   test.each(wrong)('[LIM-4] %s is answered invalid, naming the field', async (_name, node, path) => {
     const hub = await hubs.start();
@@ -105,6 +121,82 @@ describe('a registration with a wrong field', () => {
     expect(JSON.stringify(answer).length).toBeLessThan(1_000);
     expect(hub.hub.fleet.view.size).toBe(0);
     expect(await agent.register({ nodeId: 'n-1' })).toMatchObject({ nodeId: 'n-1' });
+  });
+
+  const droppable: Array<[string, Record<string, unknown>, string, Record<string, unknown>]> = [
+    ['a DEL in the kind', { kind: 'a\u007f', location: 'b' }, 'node.kind', { location: 'b' }],
+    [
+      'an escape sequence in a label',
+      { labels: { a: '\u001b[2J', b: 'c' } },
+      'node.labels.a',
+      { labels: { b: 'c' } },
+    ],
+    [
+      'a label key with a space',
+      { labels: { 'a b': '', c: 'd' } },
+      'node.labels.a b',
+      { labels: { c: 'd' } },
+    ],
+    ['an empty label key', { labels: { '': 'x' } }, 'node.labels.', { labels: {} }],
+    [
+      'a label value of 254 characters',
+      { labels: { a: 'x'.repeat(254), b: 'c' } },
+      'node.labels.a',
+      { labels: { b: 'c' } },
+    ],
+    ['a label that is a number', { labels: { a: 1, b: '1' } }, 'node.labels.a', { labels: { b: '1' } }],
+    ['labels in a list', { labels: ['a'], kind: 'k' }, 'node.labels', { labels: {}, kind: 'k' }],
+    ['an empty role among others', { roles: ['a', '', 'b'] }, 'node.roles.1', { roles: ['a', 'b'] }],
+    ['pools that are null', { pools: null, roles: ['r'] }, 'node.pools', { pools: [], roles: ['r'] }],
+    [
+      'metadata that is a list',
+      { metadata: [], capacity: { a: 1 } },
+      'node.metadata',
+      { capacity: { a: 1 } },
+    ],
+    ['an agent without a version', { agent: { name: 'a' }, kind: 'k' }, 'node.agent.version', { kind: 'k' }],
+    ['a machine id that is a number', { machineId: 7 }, 'node.machineId', {}],
+    [
+      'half a surrogate pair deep in the capabilities',
+      { capabilities: [{ a: '\ud83d', b: 1 }] },
+      'node.capabilities.0.a',
+      { capabilities: [{ b: 1 }] },
+    ],
+    ['half a surrogate pair in a label', { labels: { a: '\udc00' } }, 'node.labels.a', { labels: {} }],
+  ];
+  test.each(droppable)(
+    '[STAT-1] %s is dropped and named, the rest is registered',
+    async (_name, node, path, kept) => {
+      const hub = await hubs.start();
+      const agent = await hub.connect();
+      const answer = await agent.register({ nodeId: 'n-1', ...node });
+      expect(answer.node).toMatchObject({ hostname: 'n-1', ...kept });
+      expect(await agent.next()).toMatchObject({ type: 'error', code: 'invalid', path });
+      const [name] = path.split('.').slice(1);
+      if (name !== undefined && !(name in kept)) expect(answer.node).not.toHaveProperty(name);
+      await agent.ping();
+      expect(agent.unread).toEqual([]);
+    },
+  );
+
+  test('[STAT-1] so too in a second register of a live session', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    const answer = await agent.register({ nodeId: 'n-1', kind: '', location: 'rack 7' });
+    expect(answer.node).toMatchObject({ seq: 2, location: 'rack 7' });
+    expect(await agent.next()).toMatchObject({ code: 'invalid', path: 'node.kind' });
+  });
+
+  test('[STAT-7] of many wrong fields eight are named, and the others counted', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.connect();
+    const labels = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`bad ${index}`, 'x']));
+    expect((await agent.register({ nodeId: 'n-1', labels: { ...labels, good: 'y' } })).node.labels).toEqual({
+      good: 'y',
+    });
+    await agent.ping();
+    expect(agent.unread).toHaveLength(LIMITS.namedFaults);
+    expect(agent.unread.at(-1)).toMatchObject({ message: expect.stringContaining('42 more') });
   });
 
   test('[LIM-4] what is just allowed is taken as it is', async () => {
@@ -124,16 +216,31 @@ describe('a registration with a wrong field', () => {
     });
   });
 
-  test.each([65, 3_000])('[LIM-5] %i labels are refused', async (count) => {
+  test.each([65, 1_000])('[LIM-5] of %i labels the first 64 are kept', async (count) => {
     const hub = await hubs.start();
     const agent = await hub.connect();
     const labels = object(Array.from({ length: count }, (_, index) => [`l${index}`, 'x']));
     const answer = await agent.exchange(registerText(`{"hostname":"n-1","labels":${labels}}`));
-    expect(answer).toMatchObject({ code: 'invalid', path: expect.stringMatching(/^node/) });
-    await agent.register({ nodeId: 'n-1' });
+    expect(Object.keys(answer.type === 'registered' ? answer.node.labels : {})).toEqual(
+      Array.from({ length: 64 }, (_, index) => `l${index}`),
+    );
+    expect(await agent.next()).toMatchObject({
+      code: expect.any(String),
+      path: expect.stringMatching(/^node/),
+    });
   });
 
-  test('[LIM-6] names of the prototype are keys like any other; __proto__ is refused', async () => {
+  test.each(['roles', 'pools'] as const)('[STAT-5] of 65 %s the first 64 are kept', async (field) => {
+    const hub = await hubs.start();
+    const agent = await hub.connect();
+    const entries = Array.from({ length: 65 }, (_, index) => `e${index}`);
+    expect((await agent.register({ nodeId: 'n-1', [field]: entries })).node[field]).toEqual(
+      entries.slice(0, 64),
+    );
+    expect(await agent.next()).toMatchObject({ code: 'invalid', path: `node.${field}` });
+  });
+
+  test('[LIM-6] names of the prototype are keys like any other; a key __proto__ is dropped', async () => {
     const watched = await withBystander(await hubs.start());
     const agent = await watched.hub.connect();
     for (const node of [
@@ -142,13 +249,19 @@ describe('a registration with a wrong field', () => {
       '{"hostname":"n-1","__proto__":{"nodeId":"evil"}}',
       '{"hostname":"n-1","metadata":{"__proto__":null}}',
     ]) {
-      expect(await agent.exchange(registerText(node))).toMatchObject({
+      const answer = await agent.exchange(registerText(node));
+      expect(answer).toMatchObject({ type: 'registered', node: { hostname: 'n-1' } });
+      expect(JSON.stringify(answer)).not.toMatch(/__proto__|polluted|evil/);
+      expect(await agent.next()).toMatchObject({
         code: 'invalid',
-        message: expect.stringContaining('__proto__'),
+        path: expect.stringContaining('__proto__'),
       });
     }
+    agent.socket.terminate();
+    await agent.closed;
+    const other = await watched.hub.connect();
     const odd = { constructor: 'a', toString: 'b', hasOwnProperty: 'c', valueOf: 'd' };
-    const { node } = await agent.register({
+    const { node } = await other.register({
       nodeId: 'constructor',
       labels: odd,
       capabilities: odd,
@@ -163,33 +276,37 @@ describe('a registration with a wrong field', () => {
     await expectUnharmed(watched);
   });
 
-  test.each([
-    ['a hostname', '{"hostname":"a\\ud800"}', 'node.hostname'],
-    ['a label', '{"hostname":"n-1","labels":{"a":"\\udc00"}}', 'node.labels.a'],
-    [
-      'a value of the capabilities',
-      '{"hostname":"n-1","capabilities":[{"a":"\\ud83d"}]}',
-      'node.capabilities.0.a',
-    ],
-    ['a key of the metadata', '{"hostname":"n-1","metadata":{"\\ud83d":1}}', 'node.metadata'],
-  ])('[LIM-7] half a surrogate pair in %s is refused', async (_name, node, path) => {
-    const hub = await hubs.start();
-    const agent = await hub.connect();
-    expect(await agent.exchange(registerText(node))).toMatchObject({ code: 'invalid', path });
-    expect(await agent.exchange(registerText('{"hostname":"rack 🛰️ 1"}'))).toMatchObject({
-      node: { hostname: 'rack 🛰️ 1' },
-    });
-  });
+  test.each([['a hostname', '{"hostname":"a\\ud800"}', 'node.hostname']])(
+    '[LIM-7] half a surrogate pair in %s is refused, elsewhere it is dropped',
+    async (_name, node, path) => {
+      const hub = await hubs.start();
+      const agent = await hub.connect();
+      expect(await agent.exchange(registerText(node))).toMatchObject({ code: 'invalid', path });
+      expect(await agent.exchange(registerText('{"hostname":"rack 🛰️ 1"}'))).toMatchObject({
+        node: { hostname: 'rack 🛰️ 1' },
+      });
+      const odd = registerText('{"hostname":"rack 🛰️ 1","metadata":{"\\ud83d":1,"a":2}}');
+      expect(await agent.exchange(odd)).toMatchObject({ node: { metadata: { a: 2 } } });
+      expect(await agent.next()).toMatchObject({
+        code: 'invalid',
+        path: expect.stringContaining('node.metadata'),
+      });
+    },
+  );
 
   test.each([
     ['lists', `${'['.repeat(20_000)}${']'.repeat(20_000)}`],
     ['objects', `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`],
     ['33 levels', `${'['.repeat(34)}${']'.repeat(34)}`],
-  ])('[LIM-8] capabilities that nest too deep are refused: %s', async (_name, deep) => {
+  ])('[LIM-8] capabilities that nest too deep are dropped: %s', async (_name, deep) => {
     const watched = await withBystander(await hubs.start());
     const agent = await watched.hub.connect();
-    expect(await agent.exchange(registerText(`{"hostname":"n-1","capabilities":${deep}}`))).toMatchObject({
+    const answer = await agent.exchange(registerText(`{"hostname":"n-1","capabilities":${deep}}`));
+    expect(answer).toMatchObject({ type: 'registered' });
+    expect(answer).not.toHaveProperty('node.capabilities');
+    expect(await agent.next()).toMatchObject({
       code: 'invalid',
+      path: 'node.capabilities',
       message: expect.stringContaining('32 levels'),
     });
     expect(await agent.exchange(deep)).toMatchObject({ type: 'error' });
@@ -197,33 +314,54 @@ describe('a registration with a wrong field', () => {
     await expectUnharmed(watched);
   });
 
-  test('[LIM-9] a node over 32 KiB is refused, one just below is taken', async () => {
+  test('[LIM-9] a node over 32 KiB loses its largest part, one just below is taken whole', async () => {
     const hub = await hubs.start();
     const agent = await hub.connect();
     const node = (filler: number) => ({
       nodeId: 'n-1',
       hostname: 'n-1',
+      kind: 'k',
       metadata: { filler: 'x'.repeat(filler) },
     });
     const fits = LIMITS.nodeBytes - JSON.stringify(node(0)).length;
-    expect(await agent.ask(node(fits + 1))).toMatchObject({ code: 'invalid', path: 'node' });
-    expect(await agent.ask({ ...node(0), metadata: { filler: 'é'.repeat(fits / 2 + 1) } })).toMatchObject({
-      code: 'invalid',
-      path: 'node',
-    });
-    expect(await agent.ask(node(fits))).toMatchObject({ type: 'registered' });
+    for (const filler of ['x'.repeat(fits + 1), 'é'.repeat(fits / 2 + 1)]) {
+      const answer = await agent.ask({ ...node(0), metadata: { filler } });
+      expect(answer).toMatchObject({ type: 'registered', node: { kind: 'k' } });
+      expect(answer).not.toHaveProperty('node.metadata');
+      expect(await agent.next()).toMatchObject({ code: 'too_large', path: 'node.metadata' });
+    }
+    expect(await agent.ask(node(fits))).toMatchObject({ type: 'registered', node: { metadata: {} } });
+    await agent.ping();
+    expect(agent.unread).toEqual([]);
   });
 
   test.each(['1e999', '-1e999'])(
-    '[LIM-10] the number %s, which JSON cannot hold, is refused',
+    '[LIM-10] the number %s, which JSON cannot hold, is dropped',
     async (number) => {
       const hub = await hubs.start();
       const agent = await hub.connect();
-      for (const field of ['"capabilities":[{"a":N}]', '"metadata":{"a":N}', '"cpu":{"cores":N}']) {
-        expect(
-          await agent.exchange(registerText(`{"hostname":"n-1",${field.replace('N', number)}}`)),
-        ).toMatchObject({ code: 'invalid' });
+      for (const [name, field] of [
+        ['capabilities.0.a', '"capabilities":[{"a":N}]'],
+        ['metadata.a', '"metadata":{"a":N}'],
+        ['cpu.cores', '"cpu":{"cores":N}'],
+      ]) {
+        const text = registerText(`{"hostname":"n-1",${field?.replace('N', number)}}`);
+        expect(await agent.exchange(text)).toMatchObject({ type: 'registered' });
+        expect(await agent.next()).toMatchObject({ code: 'invalid', path: `node.${name}` });
       }
+    },
+  );
+
+  test.each(['9007199254740993', '-9007199254740992', '1e16', '12345678901234567890'])(
+    '[STAT-8] the number %s may have been another one: it is dropped and named',
+    async (number) => {
+      const hub = await hubs.start();
+      const agent = await hub.connect();
+      const text = registerText(`{"hostname":"n-1","metadata":{"serial":${number},"a":-0,"b":0.1}}`);
+      expect(await agent.exchange(text)).toMatchObject({ node: { metadata: { a: 0, b: 0.1 } } });
+      expect(await agent.next()).toMatchObject({ code: 'invalid', path: 'node.metadata.serial' });
+      agent.send(`{"type":"stats","stats":{"cpuPercent":5,"metrics":{"big":${number},"ok":-1}}}`);
+      expect(await agent.next()).toMatchObject({ code: 'invalid', path: 'stats.metrics.big' });
     },
   );
 });
@@ -244,8 +382,8 @@ describe('stats with a wrong field', () => {
     ],
     [
       'a control character in a message',
-      '{"conditions":[{"type":"d","status":"ok","message":"\\u0007"}]}',
-      'stats.conditions.0.message',
+      '{"conditions":[{"type":"__proto__","status":"ok","message":"\\u0007"}]}',
+      'stats.conditions.0.type',
     ],
     ['stats that are a list', '[]', 'stats'],
     ['stats that are null', 'null', 'stats'],
@@ -263,12 +401,68 @@ describe('stats with a wrong field', () => {
     expect(hub.node('n-1')).toMatchObject({ seq: 1, conditions: [] });
   });
 
-  test.each(['NaN', 'Infinity', '-Infinity'])('[LIM-11] %s is no JSON', async (number) => {
+  const conditions = [{ type: 'disk', status: 'fail' }];
+  const disk = JSON.stringify(conditions);
+  test.each([
+    ['a negative figure', `{"cpuPercent":-0.1,"memoryPercent":40,"conditions":${disk}}`, 'stats.cpuPercent'],
+    ['NaN', `{"cpuPercent":NaN,"memoryPercent":40,"conditions":${disk}}`, 'stats.cpuPercent'],
+    ['-Infinity', `{"cpuPercent":-Infinity,"memoryPercent":40,"conditions":${disk}}`, 'stats.cpuPercent'],
+    ['1e999', `{"metrics":{"a":1e999},"memoryPercent":40,"conditions":${disk}}`, 'stats.metrics.a'],
+    [
+      'half a pool',
+      `{"pools":[{"poolId":"p"}],"memoryPercent":40,"conditions":${disk}}`,
+      'stats.pools.0.ready',
+    ],
+    ['pools that are none', `{"pools":7,"memoryPercent":40,"conditions":${disk}}`, 'stats.pools'],
+    [
+      'one condition of two',
+      `{"memoryPercent":40,"conditions":[{"type":"a b","status":"ok"},${disk.slice(1)}}`,
+      'stats.conditions.0.type',
+    ],
+    [
+      'the message of a condition',
+      '{"memoryPercent":40,"conditions":[{"type":"disk","status":"fail","message":"\\u0007"}]}',
+      'stats.conditions.0.message',
+    ],
+  ])('[STAT-2] [STAT-3] %s is dropped and named, and the rest counts', async (_name, stats, path) => {
     const hub = await hubs.start();
     const agent = await hub.agent({ nodeId: 'n-1' });
-    expect(await agent.exchange(`{"type":"stats","stats":{"cpuPercent":${number}}}`)).toMatchObject({
-      code: 'bad_json',
+    expect(await agent.exchange(`{"type":"stats","stats":${stats}}`)).toMatchObject({
+      type: 'error',
+      code: 'invalid',
+      path,
     });
+    await until('what its agent reported stands', () => hub.node('n-1')?.status === 'degraded');
+    expect(hub.node('n-1')).toMatchObject({ conditions });
+    await hub.hub.fleet.flush();
+    const live = await (await hub.fetch('/api/v1/nodes/n-1')).json();
+    expect(live).toMatchObject({ stats: { memoryPercent: 40 } });
+    expect(live).not.toHaveProperty('stats.cpuPercent');
+  });
+
+  test('[STAT-5] of more than 32 conditions the first are kept', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    const many = Array.from({ length: 40 }, (_, index) => ({ type: `c${index}`, status: 'fail' }));
+    expect(await agent.exchange({ type: 'stats', stats: { conditions: many } })).toMatchObject({
+      path: 'stats.conditions',
+    });
+    await until('what its agent reported stands', () => hub.node('n-1')?.conditions.length === 32);
+  });
+
+  test('[STAT-7] what is wrong beyond the rate of errors is dropped without a word, and the session goes on', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    for (let count = 0; count < 60; count += 1) agent.send({ type: 'stats', stats: { cpuPercent: -1 } });
+    await agent.ping();
+    expect(agent.unread.length).toBeGreaterThanOrEqual(LIMITS.errorsBurst);
+    expect(agent.unread.length).toBeLessThan(60);
+  });
+
+  test('[LIM-11] NaN is no JSON where it is no figure', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    expect(await agent.exchange('{"type":"stats","stats":{NaN:1}}')).toMatchObject({ code: 'bad_json' });
   });
 
   test('[LIM-12] stats over 8 KiB are answered too_large, those of 8 KiB are taken', async () => {

@@ -108,14 +108,15 @@ describe('registering over a socket', () => {
   });
 
   test.each([0, -1, 1.5, 86_400_001, '60s', null])(
-    '[REG-13] an interval of %j is refused by name',
+    '[REG-13] an interval of %j is dropped by name, and the hub keeps its own',
     async (intervalMs) => {
       const hub = await hubs.start();
       const agent = await hub.connect();
       expect(await agent.ask({ hostname: 'n-1' }, { heartbeat: { intervalMs } })).toMatchObject({
-        code: 'invalid',
-        path: 'heartbeat.intervalMs',
+        type: 'registered',
+        heartbeat: { intervalMs: 10_000 },
       });
+      expect(await agent.next()).toMatchObject({ code: 'invalid', path: 'heartbeat.intervalMs' });
     },
   );
 

@@ -88,7 +88,7 @@ describe('the API', () => {
   it('[API-54] problems name the wrong field by its path', async () => {
     const api = await start();
     const wrong = await api.call('POST', '/api/v1/nodes', {
-      node: { hostname: 'x', labels: { zone: 7 } },
+      node: { hostname: 7, labels: { zone: 'a' } },
     });
     expect(wrong.status).toBe(400);
     expect(wrong.headers.get('content-type')).toContain('application/problem+json');
@@ -96,12 +96,39 @@ describe('the API', () => {
       type: 'about:blank',
       status: 400,
       code: 'invalid',
-      path: 'node.labels.zone',
+      path: 'node.hostname',
     });
     const typo = await api.call('GET', '/api/v1/nodes?stauts=online');
     expect(typo.body).toMatchObject({ code: 'invalid', path: 'stauts' });
     const limit = await api.call('GET', '/api/v1/nodes?limit=1001');
     expect(limit.body).toMatchObject({ code: 'invalid', path: 'limit' });
+  });
+
+  it('[STAT-10] what is wrong in a registration or a heartbeat is dropped and named, the rest counts', async () => {
+    const api = await start();
+    const node = {
+      nodeId: 'n-1',
+      hostname: 'x',
+      labels: { zone: 7, rack: 'r' },
+      kind: '',
+      metadata: { a: 1 },
+    };
+    const registered = await api.call('POST', '/api/v1/nodes', { node, heartbeat: { intervalMs: 'x' } });
+    expect([registered.status, registered.body.node.labels]).toEqual([201, { rack: 'r' }]);
+    const named = registered.body.dropped.map(({ path }: { path: string }) => path);
+    expect(named.sort()).toEqual(['heartbeat.intervalMs', 'node.kind', 'node.labels.zone']);
+    const conditions = [{ type: 'disk', status: 'fail' }, { type: 'a b' }];
+    const beat = await api.call('POST', '/api/v1/nodes/n-1/heartbeat', {
+      session: registered.body.session,
+      stats: { cpuPercent: -0.1, memoryPercent: 40, conditions },
+    });
+    expect([beat.status, beat.body.dropped.length]).toEqual([200, 3]);
+    const seen = await api.call('GET', '/api/v1/nodes/n-1');
+    expect(seen.body).toMatchObject({ status: 'degraded', stats: { memoryPercent: 40 } });
+    const none = await api.call('POST', '/api/v1/nodes/n-1/heartbeat', { stats: 'rubbish' });
+    expect([none.status, none.body.dropped]).toMatchObject([200, [{ code: 'invalid', path: 'stats' }]]);
+    const right = await api.call('POST', '/api/v1/nodes/n-1/heartbeat', {});
+    expect(right.body).not.toHaveProperty('dropped');
   });
 
   it('[API-55] bodies: bad JSON 400, other types 415, more than 64 KiB 413', async () => {

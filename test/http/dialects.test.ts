@@ -499,3 +499,46 @@ describe('the dialects', () => {
     expect(log.events.map(({ type }: { type: string }) => type)).toEqual(Array(4).fill('registered'));
   });
 });
+
+describe('what is wrong in the words of a dialect', () => {
+  const wrong: Array<[string, string, unknown, string | null]> = [
+    ['000 registers', `${service}/RegisterNode`, { hostname: 'h-1', labels: { a: 7 } }, 'labels.a'],
+    ['001 registers', '/v2/nodes/register', { node_id: 'n-1', pools: 7, machine_id: 3 }, 'machine_id, pools'],
+    [
+      '001 beats',
+      '/v2/nodes/n-1/heartbeat',
+      { pools: [{ pool_id: 'p' }] },
+      'pools.0.ready, pools.0.slots_free',
+    ],
+    ['003 registers', '/api/v1/fleet/register', { node_id: 'n-2', node_type: 't', location: 7 }, 'location'],
+    ['003 beats', '/api/v1/fleet/heartbeat', { node_id: 'n-2', uptime_seconds: -1 }, 'uptime_seconds'],
+    ['004 registers', '/api/nodes/register', { nodeId: 'n-3', maxServers: 2 ** 60 }, 'maxServers'],
+    ['004 beats', '/api/nodes/n-3/stats', { cpuUsage: -0.1, memoryUsage: 40 }, 'cpuUsage'],
+    ['004 beats with nothing wrong', '/api/nodes/n-3/stats', { cpuUsage: 1 }, null],
+  ];
+  it('[STAT-11] is dropped and named in a header, and the rest counts', async () => {
+    const api = await start();
+    for (const [name, path, body, dropped] of wrong) {
+      const answer = await api.call('POST', path, body);
+      expect([name, answer.status, answer.headers.get('rollcall-dropped')]).toEqual([name, 200, dropped]);
+    }
+    const { body: h1 } = await api.call('POST', `${service}/RegisterNode`, { hostname: 'h-1' });
+    const figures = {
+      nodeId: h1.id,
+      cpuUsagePercent: -1,
+      memoryUsedMib: '9007199254740993',
+      memoryTotalMib: '8',
+    };
+    const beat = await api.call('POST', `${service}/UpdateHeartbeat`, figures);
+    expect(beat.headers.get('rollcall-dropped')).toBe('cpuUsagePercent, memoryUsedMib');
+    expect(await node(api, h1.id)).toMatchObject({ stats: { memoryTotalMib: 8 } });
+    expect(await node(api, 'n-3')).toMatchObject({ status: 'online', hostname: 'n-3' });
+  });
+
+  it('[STAT-11] is refused where it says which node it is', async () => {
+    const api = await start();
+    const nobody = await api.call('POST', '/api/v1/fleet/heartbeat', { node_id: 7 });
+    expect(nobody.status).toBe(400);
+    expect((await api.call('POST', '/v2/nodes/register', { node_id: 'a b' })).status).toBe(400);
+  });
+});

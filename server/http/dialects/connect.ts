@@ -1,13 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { FleetNode, NodeStats } from '../../../shared/index.ts';
-import { idSchema, inContact } from '../../../shared/index.ts';
-import { nodeIdOf } from '../../fleet/identity.ts';
+import { type FleetNode, figureSchema, idSchema, inContact } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
-import { answer, type Dialect, errorAnswers, lastSeen, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, lastSeen, Reading } from './dialect.ts';
 
 /**
  * Documents 000 and 002: JSON over Connect. A node is who its hostname says; RegisterNode answers with the whole
@@ -23,6 +21,7 @@ const number64Schema = z
       .regex(/^\d{1,18}$/)
       .transform(Number),
   ])
+  .pipe(figureSchema.unwrap())
   .nullable();
 /** A model may be called `8280`: it stays text. */
 const numberedSchema = z
@@ -103,12 +102,13 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const remoteAddress = access.remoteAddress(request.raw);
-      const { hostname, managementIp, labels, role, cpuInfo, memoryInfo } = read(
+      const reading = new Reading();
+      const { hostname, managementIp, labels, role, cpuInfo, memoryInfo } = reading.body(
         registerSchema,
         request.body,
+        ['hostname'],
       );
-      const node = readFacts({
-        nodeId: nodeIdOf({ hostname }),
+      const node = reading.facts({
         hostname,
         ...(managementIp && { address: managementIp }),
         ...(labels && { labels }),
@@ -118,7 +118,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       });
       const message = registerMessage({ node }, remoteAddress);
       const registered = registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
-      return reply.send(nodeAs000(registered.node, registered.hubTime));
+      return reading.end(reply).send(nodeAs000(registered.node, registered.hubTime));
     },
   );
 
@@ -143,15 +143,20 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       errors,
     }),
     async (request, reply) => {
-      const { nodeId, cpuUsagePercent, memoryUsedMib, memoryTotalMib } = read(heartbeatSchema, request.body);
-      const stats: NodeStats = {
+      const reading = new Reading();
+      const { nodeId, cpuUsagePercent, memoryUsedMib, memoryTotalMib } = reading.body(
+        heartbeatSchema,
+        request.body,
+        ['nodeId'],
+      );
+      const stats = reading.stats({
         ...(cpuUsagePercent !== undefined && { cpuPercent: cpuUsagePercent }),
         ...(memoryUsedMib !== undefined && { memoryUsedMib }),
         ...(memoryTotalMib !== undefined && { memoryTotalMib }),
-      };
+      });
       const remoteAddress = () => access.remoteAddress(request.raw);
       takenOrProblem(await fleet.httpAgents.heartbeat({ id: nodeId, stats, remoteAddress }));
-      return reply.send({ acknowledged: true });
+      return reading.end(reply).send({ acknowledged: true });
     },
   );
 

@@ -1,16 +1,23 @@
+import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import {
+  type Dropped,
   type FleetNode,
+  fitNode,
+  fitStats,
   type HeartbeatTiming,
+  LIMITS,
   type LiveStats,
   type NodeFacts,
+  type NodeStats,
   nodeFactsSchema,
+  statsSchema,
 } from '../../../shared/index.ts';
 import type { Access } from '../../access.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
 import type { Answer, Described, DialectFace, describe } from '../operation.ts';
 import { type ProblemCode, statusOf } from '../problem.ts';
-import { read } from '../read.ts';
+import { readLeniently } from '../read.ts';
 
 /** What the routes of one dialect work with. */
 export interface Dialect {
@@ -21,9 +28,41 @@ export interface Dialect {
   route(operation: Omit<Described, 'tag'>): ReturnType<typeof describe>;
 }
 
-/** Facts in our own words, checked like those of any agent. Throws a `Problem`. */
-export function readFacts(facts: z.input<typeof nodeFactsSchema>): NodeFacts {
-  return read(nodeFactsSchema, facts);
+/** Names the fields of a request that were wrong and were dropped. The bodies of dialects have no place for them. */
+const DROPPED_HEADER = 'Rollcall-Dropped';
+
+/**
+ * What an agent of a dialect says of its machine: what is wrong is dropped, and the answer names it in a header; the
+ * rest counts.
+ */
+export class Reading {
+  readonly #dropped: Dropped[] = [];
+
+  /** A body by the schema of its dialect. Throws a `Problem` where a `required` field is wrong. */
+  body<T extends z.ZodType>(schema: T, value: unknown, required: readonly string[] = []): z.output<T> {
+    return readLeniently(schema, value, { required: new Set(required), dropped: this.#dropped });
+  }
+
+  /** Facts in our own words, checked like those of any agent. Throws a `Problem`. */
+  facts(facts: z.input<typeof nodeFactsSchema>): NodeFacts {
+    const { node, dropped } = fitNode(facts);
+    this.#dropped.push(...dropped);
+    return this.body(nodeFactsSchema, node, ['hostname', 'nodeId']);
+  }
+
+  /** Figures in our own words. */
+  stats(stats: unknown): NodeStats {
+    const fitting = fitStats(this.body(statsSchema, stats));
+    this.#dropped.push(...fitting.dropped);
+    return fitting.stats;
+  }
+
+  /** Says with the answer what was dropped. */
+  end(reply: FastifyReply): FastifyReply {
+    if (this.#dropped.length === 0) return reply;
+    const paths = new Set(this.#dropped.map(({ path }) => encodeURI(path)));
+    return reply.header(DROPPED_HEADER, [...paths].slice(0, LIMITS.namedFaults).join(', '));
+  }
 }
 
 /** Live figures of many nodes are asked for so many at a time. */

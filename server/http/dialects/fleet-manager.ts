@@ -6,7 +6,6 @@ import {
   idSchema,
   type NodeStats,
   type Status,
-  statsSchema,
 } from '../../../shared/index.ts';
 import { instant } from '../../clock.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
@@ -14,7 +13,7 @@ import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { queryOf, read } from '../read.ts';
 import { nodeParamsSchema } from '../schemas.ts';
-import { answer, type Dialect, errorAnswers, lastSeen, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, lastSeen, Reading } from './dialect.ts';
 
 /**
  * Document 003: edge agents of a fleet manager. Only `node_id` and `node_type` are required. 409 only while a
@@ -99,8 +98,13 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const remoteAddress = access.remoteAddress(request.raw);
-      const { node_id, node_type, capabilities, location, metadata } = read(registerSchema, request.body);
-      const node = readFacts({
+      const reading = new Reading();
+      const { node_id, node_type, capabilities, location, metadata } = reading.body(
+        registerSchema,
+        request.body,
+        ['node_id', 'node_type'],
+      );
+      const node = reading.facts({
         nodeId: node_id,
         hostname: node_id,
         kind: node_type,
@@ -115,7 +119,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       const { hubTime } = registeredOrProblem(
         await fleet.httpAgents.register(message, remoteAddress, timing),
       );
-      return reply.send({
+      return reading.end(reply).send({
         node_id,
         status: 'registered',
         message: 'Node successfully registered',
@@ -152,12 +156,17 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       errors,
     }),
     async (request, reply) => {
-      const { node_id, ...figures } = read(heartbeatSchema, request.body);
+      const reading = new Reading();
+      const { node_id, ...figures } = reading.body(heartbeatSchema, request.body, ['node_id']);
       const remoteAddress = () => access.remoteAddress(request.raw);
       const taken = takenOrProblem(
-        await fleet.httpAgents.heartbeat({ id: node_id, stats: statsOf(figures), remoteAddress }),
+        await fleet.httpAgents.heartbeat({
+          id: node_id,
+          stats: reading.stats(statsOf(figures)),
+          remoteAddress,
+        }),
       );
-      return reply.send({
+      return reading.end(reply).send({
         node_id,
         received: seconds(instant(fleet.now())),
         next_check_seconds: Math.round(taken.nextInMs / 1_000),
@@ -219,12 +228,12 @@ function statsOf({
     ...(free_memory_kb !== undefined && { free_memory_kb }),
     ...(sensors_active !== undefined && { sensors_active }),
   };
-  return read(statsSchema, {
+  return {
     ...(uptime_seconds !== undefined && { uptimeSeconds: uptime_seconds }),
     ...(Object.keys(metrics).length > 0 && { metrics }),
     ...(status === 'degraded' && { conditions: [reportedDegraded] }),
     ...(status === 'online' && { conditions: [] }),
-  });
+  };
 }
 
 function nodeAs003(node: FleetNode, seen: ReadonlyMap<string, string>) {

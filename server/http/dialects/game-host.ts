@@ -1,21 +1,20 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type FleetNode, statsSchema } from '../../../shared/index.ts';
+import { type FleetNode, figureSchema, nameSchema } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
 import type { ProblemCode } from '../problem.ts';
-import { read } from '../read.ts';
-import { answer, type Dialect, errorAnswers, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
 
 /** Document 004: hosts of game servers. An unknown node's stats are 404, so that its agent registers again. */
 
 const registerSchema = z.object({
   nodeId: z.string('is required').min(1, 'is required'),
-  hostname: z.string().min(1).exactOptional(),
+  hostname: nameSchema.exactOptional(),
   ipAddress: z.string().exactOptional(),
-  maxServers: z.number().nonnegative().exactOptional(),
+  maxServers: figureSchema.unwrap().exactOptional(),
 });
 
-const figure = z.number().nonnegative().nullable().exactOptional();
+const figure = figureSchema.exactOptional();
 const heartbeatSchema = z.object({
   cpuUsage: figure,
   memoryUsage: figure,
@@ -57,8 +56,14 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const remoteAddress = access.remoteAddress(request.raw);
-      const { nodeId, hostname, ipAddress, maxServers } = read(registerSchema, request.body);
-      const node = readFacts({
+      const reading = new Reading();
+      const required = ['nodeId'];
+      const { nodeId, hostname, ipAddress, maxServers } = reading.body(
+        registerSchema,
+        request.body,
+        required,
+      );
+      const node = reading.facts({
         nodeId,
         hostname: hostname ?? nodeId,
         ...(ipAddress && { address: ipAddress }),
@@ -66,7 +71,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       });
       const message = registerMessage({ node }, remoteAddress);
       const registered = registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
-      return reply.send(nodeAs004(registered.node, registered.hubTime));
+      return reading.end(reply).send(nodeAs004(registered.node, registered.hubTime));
     },
   );
 
@@ -83,11 +88,12 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const { nodeId: id } = request.params;
-      const { cpuUsage, memoryUsage, diskUsage, containerCount, timestamp } = read(
+      const reading = new Reading();
+      const { cpuUsage, memoryUsage, diskUsage, containerCount, timestamp } = reading.body(
         heartbeatSchema,
         request.body ?? {},
       );
-      const stats = read(statsSchema, {
+      const stats = reading.stats({
         ...(cpuUsage !== undefined && { cpuPercent: cpuUsage }),
         ...(memoryUsage !== undefined && { memoryPercent: memoryUsage }),
         ...(diskUsage !== undefined && { diskPercent: diskUsage }),
@@ -96,7 +102,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       });
       const remoteAddress = () => access.remoteAddress(request.raw);
       const { node } = takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
-      return reply.send(nodeAs004(node, new Date(fleet.now()).toISOString()));
+      return reading.end(reply).send(nodeAs004(node, new Date(fleet.now()).toISOString()));
     },
   );
 }

@@ -1,18 +1,17 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { idSchema, type NodeStats, statsSchema } from '../../../shared/index.ts';
+import { idSchema, nameSchema } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
 import { Problem, type ProblemCode, unwrittenProblem } from '../problem.ts';
-import { read } from '../read.ts';
 import { nodeParamsSchema } from '../schemas.ts';
-import { answer, type Dialect, errorAnswers, readFacts } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
 
 /** Document 001: GPU nodes with pools. The id is the agent's own; capabilities are kept as they come. */
 
 const registerSchema = z.object({
   node_id: z.string('is required').min(1, 'is required'),
   machine_id: z.string().exactOptional(),
-  hostname: z.string().min(1).exactOptional(),
+  hostname: nameSchema.exactOptional(),
   address: z.string().exactOptional(),
   pools: z.array(z.string()).exactOptional(),
   capabilities: z.unknown().exactOptional(),
@@ -61,11 +60,13 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const remoteAddress = access.remoteAddress(request.raw);
-      const { node_id, machine_id, hostname, address, pools, capabilities } = read(
+      const reading = new Reading();
+      const { node_id, machine_id, hostname, address, pools, capabilities } = reading.body(
         registerSchema,
         request.body,
+        ['node_id'],
       );
-      const node = readFacts({
+      const node = reading.facts({
         nodeId: node_id,
         hostname: hostname ?? node_id,
         ...(machine_id && { machineId: machine_id }),
@@ -75,7 +76,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       });
       const message = registerMessage({ node }, remoteAddress);
       registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
-      return reply.send({
+      return reading.end(reply).send({
         node_id,
         status: 'registered',
         heartbeat_interval_secs: timing.intervalMs / 1_000,
@@ -96,8 +97,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const { id } = request.params;
-      const { timestamp, pools } = read(heartbeatSchema, request.body ?? {});
-      const stats: NodeStats = read(statsSchema, {
+      const reading = new Reading();
+      const { timestamp, pools } = reading.body(heartbeatSchema, request.body ?? {});
+      const stats = reading.stats({
         ...(timestamp && { at: timestamp.slice(0, 64) }),
         ...(pools && {
           pools: pools.map(({ pool_id, ready, slots_free }) => ({
@@ -109,7 +111,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       });
       const remoteAddress = () => access.remoteAddress(request.raw);
       takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
-      return reply.send({ node_id: id, status: 'ok' });
+      return reading.end(reply).send({ node_id: id, status: 'ok' });
     },
   );
 
