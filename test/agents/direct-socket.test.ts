@@ -204,7 +204,7 @@ describe('a socket that reads frames by itself', () => {
   it.each(['terminate', 'close'] as const)('%s of one that is gone does nothing', async (verb) => {
     const { agent, wire } = opened(Direct);
     wire.destroy(new Error('reset'));
-    await pause(5);
+    await soon(() => agent.told.length > 0);
     expect(agent.told).toEqual([['close', 1006, '']]);
     agent[verb]();
     await pause(5);
@@ -214,8 +214,7 @@ describe('a socket that reads frames by itself', () => {
   it('leaves its network socket to ws once it is ended by the hub', async () => {
     const { agent, wire } = opened(Direct);
     agent.terminate();
-    await pause(5);
-    expect(wire.destroyed).toBe(true);
+    await soon(() => wire.destroyed && agent.told.length > 0);
     expect(agent.told).toEqual([['close', 1006, '']]);
   });
 });

@@ -7,7 +7,7 @@ import { until } from '../support/until.ts';
 import { failoverTest, freezesPrimary, losesTail, role } from './failing-over.ts';
 
 async function start() {
-  const cluster = await startCluster(3, { replicasPerMaster: 1, nodeTimeoutMs: 1_000 });
+  const cluster = await startCluster(3, { replicasPerMaster: 1, nodeTimeoutMs: budget(1_000) });
   const { url, nodes, replicas, stop } = cluster;
   const placeOf = async (key: string) => {
     const primary = await holderOf(key, [...nodes, ...replicas]);

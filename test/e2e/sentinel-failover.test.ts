@@ -5,7 +5,7 @@ import { until } from '../support/until.ts';
 import { failoverTest, freezesPrimary, losesTail, role } from './failing-over.ts';
 
 async function start() {
-  const { url, stores, sentinels, stop } = await startSentinelTrio({ downAfterMs: 1_000 });
+  const { url, stores, sentinels, stop } = await startSentinelTrio();
   const placeOf = async () => {
     const roles = await Promise.all(stores.map(role));
     const primary = stores[roles.indexOf('master')];

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { budget } from './budget.ts';
+import { leash } from './leash.ts';
 import { ROLLCALL } from './program.ts';
 
 const logLine = z.looseObject({ msg: z.string() });
@@ -24,11 +25,6 @@ export interface HubProcess {
   resume(): void;
 }
 
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
 /** How long a hub may take to listen. */
 const START_WITHIN_MS = 30_000;
 
@@ -42,7 +38,7 @@ export async function startHubProcess(settings: Readonly<Record<string, string>>
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  running.add(child);
+  leash(child);
   const log: LogLine[] = [];
   const errors: string[] = [];
   child.stderr.on('data', (data: Buffer) => errors.push(data.toString()));
@@ -52,7 +48,6 @@ export async function startHubProcess(settings: Readonly<Record<string, string>>
       reject(new Error('the hub does not start'));
     }, budget(START_WITHIN_MS));
     child.once('exit', (code) => {
-      running.delete(child);
       reject(new Error(`the hub ended with ${code}: ${errors.join('')}`));
     });
     createInterface({ input: child.stdout }).on('line', (line) => {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { leash } from './leash.ts';
 
 export interface Exit {
   code: number | null;
@@ -8,11 +9,6 @@ export interface Exit {
 
 /** What `rollcall` runs: built before the tests are (build.ts). */
 export const ROLLCALL = 'dist/cli/main.js';
-
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 /** `rollcall …` in a process of its own, which ends with this one at the latest. */
 export class Program {
@@ -33,7 +29,7 @@ export class Program {
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', stdout, 'pipe'],
     });
-    running.add(this.child);
+    leash(this.child);
     this.child.stdout?.on('data', (data: Buffer) => {
       this.stdout += data.toString();
       this.#wake();
@@ -43,7 +39,6 @@ export class Program {
       this.#wake();
     });
     this.exit = once(this.child, 'close').then(() => {
-      running.delete(this.child);
       this.#ended = true;
       this.#wake();
       return { code: this.child.exitCode, signal: this.child.signalCode };

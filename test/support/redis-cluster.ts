@@ -1,3 +1,4 @@
+import { budget } from './budget.ts';
 import { freePort, type RedisServer, startRedis } from './redis-server.ts';
 import { until } from './until.ts';
 
@@ -30,7 +31,7 @@ interface Member {
 
 /** Starts a Redis Cluster whose masters share the slots evenly, and waits until all of them call it ok. */
 export async function startCluster(masters = 3, options: RedisClusterOptions = {}): Promise<RedisCluster> {
-  const { replicasPerMaster = 0, nodeTimeoutMs = 2_000, args = [] } = options;
+  const { replicasPerMaster = 0, nodeTimeoutMs = budget(2_000), args = [] } = options;
   const count = masters * (1 + replicasPerMaster);
   const members = await Promise.all(Array.from({ length: count }, () => startMember(nodeTimeoutMs, args)));
   const servers = members.map(({ server }) => server);

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { budget } from './budget.ts';
 import { type RedisServer, startRedis } from './redis-server.ts';
 import { until } from './until.ts';
 
@@ -26,7 +27,7 @@ export interface SentinelTrio {
 
 /** Starts them, and waits until every Sentinel knows the replicas and the other Sentinels. */
 export async function startSentinelTrio(options: SentinelTrioOptions = {}): Promise<SentinelTrio> {
-  const { downAfterMs = 1_000, args = [] } = options;
+  const { downAfterMs = budget(1_000), args = [] } = options;
   const stores = [await startRedis({ args })];
   const dirs: string[] = [];
   const sentinels: RedisServer[] = [];
@@ -68,7 +69,7 @@ async function writeConfig(dir: string, masterPort: number, downAfterMs: number)
     `monitor ${NAME} 127.0.0.1 ${masterPort} 2`,
     `down-after-milliseconds ${NAME} ${downAfterMs}`,
     // Half of it is also how long they wait before they vote anew after an election that nobody won.
-    `failover-timeout ${NAME} 3000`,
+    `failover-timeout ${NAME} ${budget(3_000)}`,
   ];
   await writeFile(file, settings.map((setting) => `sentinel ${setting}\n`).join(''));
   return file;

@@ -1,5 +1,4 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { budget } from './budget.ts';
+import { leash } from './leash.ts';
 import { until } from './until.ts';
 
 export interface RedisServerOptions {
@@ -50,13 +50,7 @@ export interface RedisServer {
 
 const run = promisify(execFile);
 
-/** The kernel ends the server with us, also where we are killed ourselves. */
-const leash = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsig', 'SIGKILL'] : [];
-
 const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
 
 /** How long a server may take to answer. */
 const START_WITHIN_MS = 20_000;
@@ -75,10 +69,10 @@ export async function freePort(): Promise<number> {
 }
 
 async function launch(port: number, dir: string, args: string[]): Promise<ChildProcess> {
-  const [program = 'redis-server', ...rest] = [...leash, 'redis-server'];
   const listen = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--logfile', join(dir, 'log')];
   // A config file, which a Sentinel has, must come first.
-  const child = spawn(program, [...rest, ...args, ...listen, '--daemonize', 'no'], { stdio: 'ignore' });
+  const child = spawn('redis-server', [...args, ...listen, '--daemonize', 'no'], { stdio: 'ignore' });
+  leash(child);
   running.add(child);
   child.once('exit', () => running.delete(child));
   child.once('error', () => running.delete(child));
@@ -147,8 +141,8 @@ async function sentinelConfig(dir: string, masterPort: number): Promise<string> 
   const file = join(dir, 'sentinel.conf');
   const settings = [
     `monitor mymaster 127.0.0.1 ${masterPort} 1`,
-    'down-after-milliseconds mymaster 500',
-    'failover-timeout mymaster 1000',
+    `down-after-milliseconds mymaster ${budget(500)}`,
+    `failover-timeout mymaster ${budget(1_000)}`,
   ];
   await writeFile(file, settings.map((setting) => `sentinel ${setting}\n`).join(''));
   return file;

@@ -1,4 +1,5 @@
 import { inject, vi } from 'vitest';
+import './end-with-runner.ts';
 import { budget, setSlowness } from './budget.ts';
 
 setSlowness(inject('slowness'));

@@ -1,3 +1,4 @@
+import { budget } from './budget.ts';
 import type { RedisServer } from './redis-server.ts';
 
 /** A slot of a Redis Cluster on its way from one master to another, in the steps of `redis-cli --cluster reshard`. */
@@ -30,7 +31,7 @@ export class SlotMove {
   /** Moves some of its keys. Throws where the new master has one of them already. */
   async move(keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return;
-    const to = ['127.0.0.1', String(this.#to.port), '', '0', '5000'];
+    const to = ['127.0.0.1', String(this.#to.port), '', '0', String(budget(5_000))];
     const answer = await this.#from.cli('MIGRATE', ...to, 'KEYS', ...keys);
     // A key may have ended meanwhile.
     if (answer !== 'OK' && answer !== 'NOKEY') throw new Error(answer);

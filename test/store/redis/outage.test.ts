@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Position, StoreAwayError } from '../../../server/store/fleet-store.ts';
 import type { RedisStore } from '../../../server/store/redis/redis-store.ts';
+import { budget } from '../../support/budget.ts';
 import { lostNode, registration, statusChange } from '../../support/fixtures.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
 import { attachAll, done, idsOfOneShard, lastBeat, positionOf } from '../contract/setting.ts';
@@ -75,12 +76,12 @@ describe('Redis away', () => {
       expect(outcome.reason).toBeInstanceOf(StoreAwayError);
       expect(outcome.reason.cause).toBeInstanceOf(Error);
     }
-    expect(Date.now() - started).toBeLessThan(3_000);
+    expect(Date.now() - started).toBeLessThan(budget(3_000));
     // The stuck connection is dropped, and with it whatever waited in its queue.
     await until(async () => {
       const asked = Date.now();
       await expect(store.read('a')).rejects.toThrow(StoreAwayError);
-      return Date.now() - asked < 50;
+      return Date.now() - asked < budget(50);
     });
     redis.resume();
     await until(readable);
@@ -110,7 +111,7 @@ describe('Redis away', () => {
     await store.close();
     expect(await pending).toBeInstanceOf(StoreAwayError);
     await expect(store.read('a')).rejects.toThrow(StoreAwayError);
-    expect(Date.now() - started).toBeLessThan(3_000);
+    expect(Date.now() - started).toBeLessThan(budget(3_000));
     redis.resume();
   });
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../../server/clock.ts';
 import { RedisStore, type RedisStoreOptions } from '../../../server/store/redis/redis-store.ts';
+import { budget } from '../../support/budget.ts';
 import type { RedisServer } from '../../support/redis-server.ts';
 import { attachAll, type ContractFleet } from '../contract/setting.ts';
 
@@ -12,10 +13,11 @@ export function freshPrefix(): string {
   return `t${process.pid}-${prefixes}`;
 }
 
-/** Polls until something holds; every test has its own, far longer, time limit. */
+/** Polls until something holds. */
 export async function until(holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let tries = 0; !(await holds()); tries += 1) {
-    if (tries > 2_000) throw new Error('it never came to hold');
+  const deadline = performance.now() + budget(20_000);
+  while (!(await holds())) {
+    if (performance.now() > deadline) throw new Error('it never came to hold');
     await sleep(5);
   }
 }
