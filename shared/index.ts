@@ -1,5 +1,6 @@
 export * from './agent-wire.ts';
 export * from './close-codes.ts';
+export * from './connection-words.ts';
 export * from './dashboard-wire.ts';
 export * from './duration.ts';
 export * from './event.ts';

@@ -1,10 +1,12 @@
 import { Cluster } from 'ioredis';
+import { connectionWords, isTlsProblem } from '../../../shared/index.ts';
 import type { Cancel, Clock } from '../../clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../fleet-store.ts';
 import { OneWriteATurn } from './one-write-a-turn.ts';
 import { makeClient, makeSubscriber, type RedisClient } from './redis-client.ts';
 import { describeTarget, type HostPort, type RedisTarget } from './redis-url.ts';
 import { SentinelWatch } from './sentinel-watch.ts';
+import { wrongTransport } from './transport.ts';
 
 /** As much of a pino logger as the store needs. */
 export interface StoreLogger {
@@ -75,29 +77,44 @@ export class RedisLink {
 
   /**
    * Waits for the first connection. Throws `StoreAwayError` where none comes, `StoreRefusedError` where the
-   * server refuses it.
+   * server refuses it, its certificate is not trusted, or it speaks TLS where it should not or the other way round.
    */
   async open(): Promise<void> {
     const name = describeTarget(this.#options.target);
     const late = () =>
-      new StoreAwayError(`${name} cannot be reached: ${this.#lastError?.message ?? 'no answer'}`, {
-        cause: this.#lastError,
-      });
+      new StoreAwayError(
+        `${name} cannot be reached: ${this.#lastError ? inWords(this.#lastError) : 'no answer'}`,
+        {
+          cause: this.#lastError,
+        },
+      );
     try {
       await this.#within(late, (fail) => {
         const whenRefused = (error: Error) => {
-          if (!REFUSALS.test(error.message)) return;
           const cause = withoutArguments(error);
-          fail(new StoreRefusedError(`${name} refuses us: ${error.message}`, { cause }));
+          if (REFUSALS.test(error.message))
+            fail(new StoreRefusedError(`${name} refuses us: ${error.message}`, { cause }));
+          else if (isTlsProblem(error))
+            fail(new StoreRefusedError(`${name} cannot be used: ${connectionWords(error)}`, { cause }));
         };
         this.#client.on('error', whenRefused);
         this.#client.on('node error', whenRefused);
+        // Behind Sentinels there is no connection yet that could close.
+        const whenFailed = once(() => this.#checkTransport(name, fail));
+        for (const event of ['close', 'error', 'node error']) this.#client.on(event, whenFailed);
         return this.#connect();
       });
     } catch (error) {
       await this.close();
       throw error;
     }
+  }
+
+  /** An attempt failed, perhaps because one side speaks TLS and the other does not. */
+  async #checkTransport(name: string, fail: (error: Error) => void): Promise<void> {
+    if (this.#closing || this.#client.status === 'ready') return;
+    const why = await wrongTransport(this.#options.target, this.#options.commandTimeoutMs);
+    if (why !== undefined) fail(new StoreRefusedError(`${name} cannot be used: ${why}`));
   }
 
   /** Sends one command or script call about a part of the fleet. */
@@ -261,4 +278,20 @@ async function end(client: RedisClient, clock: Clock): Promise<void> {
       resolve();
     });
   });
+}
+
+/** An error of the library where a connection was tried, in words. */
+function inWords(error: Error): string {
+  return /^All sentinels are unreachable/.test(error.message)
+    ? 'none of them answers'
+    : connectionWords(error);
+}
+
+function once(work: () => Promise<void>): () => void {
+  let begun = false;
+  return () => {
+    if (begun) return;
+    begun = true;
+    void work();
+  };
 }

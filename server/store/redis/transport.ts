@@ -1,0 +1,58 @@
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { HostPort, RedisTarget } from './redis-url.ts';
+
+/**
+ * What is wrong with `redis://` or `rediss://` for this server, or nothing. A Redis that is greeted the other way
+ * round says nothing at all, so that the client sees a silence; this asks the way that was not configured.
+ */
+export async function wrongTransport(target: RedisTarget, withinMs: number): Promise<string | undefined> {
+  switch (target.kind) {
+    case 'single':
+      return ofServer(target.at, target.tls, withinMs);
+    case 'cluster': {
+      const [first] = target.nodes;
+      return first && ofServer(first, target.tls, withinMs);
+    }
+    case 'sentinel': {
+      const [first] = target.sentinels;
+      const encrypted = first !== undefined && (await speaksTls(first, withinMs));
+      return encrypted ? 'it speaks TLS, which redis+sentinel:// does not' : undefined;
+    }
+    default:
+      return target satisfies never;
+  }
+}
+
+async function ofServer(at: HostPort, tls: boolean, withinMs: number): Promise<string | undefined> {
+  if (tls) return (await speaksPlain(at, withinMs)) ? 'it does not speak TLS; write redis://' : undefined;
+  return (await speaksTls(at, withinMs)) ? 'it speaks TLS; write rediss://' : undefined;
+}
+
+/** The handshake is all that is wanted: whose certificate it is does not matter, and nothing is sent. */
+function speaksTls({ host, port }: HostPort, withinMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: withinMs });
+    const end = (answer: boolean) => () => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('secureConnect', end(true)).once('timeout', end(false)).once('close', end(false));
+    socket.on('error', end(false));
+  });
+}
+
+/** Any line that Redis could have said, also that it asks for a password. */
+function speaksPlain({ host, port }: HostPort, withinMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: withinMs });
+    const end = (answer: boolean) => () => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => socket.write('PING\r\n'));
+    socket.once('data', (data) => end(/^[+-]/.test(data.toString('latin1')))());
+    socket.once('timeout', end(false)).once('close', end(false));
+    socket.on('error', end(false));
+  });
+}
