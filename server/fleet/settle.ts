@@ -2,8 +2,11 @@ import type { Clock } from '../clock.ts';
 import { type Change, type FleetStore, LostDataError, type Stored, versionOf } from '../store/fleet-store.ts';
 import type { Stamp } from './transition.ts';
 
-/** Another hub may write between a read and a commit so often before we give up. */
-const ATTEMPTS = 12;
+/**
+ * Another hub may come between a read and a commit for so long before we give up. It has no more than its own row of
+ * writes, so that waiting helps; nobody is kept for longer.
+ */
+const WITHIN_MS = 4_000;
 /** From this attempt on it waits before it reads again, up to twice as long each time: two hubs must not keep step. */
 const PATIENT_FROM = 2;
 const LONGEST_PAUSE_MS = 32;
@@ -25,6 +28,8 @@ export type Decide = (stored: Stored, stamp: Stamp) => Change | undefined;
 
 interface Waiting {
   decide: Decide;
+  /** When it was asked for, hub time. */
+  since: number;
   /** The newest that is known of the node without asking the store, when its turn comes. */
   known: (() => Stored | undefined) | undefined;
   resolve: (settled: Settled) => void;
@@ -57,7 +62,7 @@ export class NodeWrites {
    */
   settle(id: string, decide: Decide, known?: Waiting['known']): Promise<Settled> {
     return new Promise((resolve, reject) => {
-      const write = { decide, known, resolve, reject };
+      const write = { decide, known, since: this.#clock.now(), resolve, reject };
       const others = this.#waiting.get(id);
       if (!others) {
         this.#waiting.set(id, []);
@@ -73,7 +78,7 @@ export class NodeWrites {
     let last: Stored | undefined;
     for (let write: Waiting | undefined = first; write; write = this.#next(id)) {
       try {
-        const settled = await this.#settle(id, write.decide, newer(write.known?.(), last));
+        const settled = await this.#settle(id, write, newer(write.known?.(), last));
         if (settled.kind === 'done') last = storedBy(settled.change);
         write.resolve(settled);
       } catch (error) {
@@ -91,10 +96,10 @@ export class NodeWrites {
     return next;
   }
 
-  async #settle(id: string, decide: Decide, known: Stored | undefined): Promise<Settled> {
+  async #settle(id: string, { decide, since }: Waiting, known: Stored | undefined): Promise<Settled> {
     const store = this.#store;
     let stored = known ?? (await store.read(id));
-    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    for (let attempt = 0; attempt === 0 || this.#clock.now() - since < WITHIN_MS; attempt += 1) {
       const change = decide(stored, { now: this.#now(), changeId: store.newChangeId() });
       if (!change) return { kind: 'nothing', stored };
       const outcome = await store.commit(change);
