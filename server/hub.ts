@@ -77,7 +77,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const timing = hubTimingOf(settings);
   const address = `${settings.HOST}:${settings.PORT}`;
   const role = settings.SERVE;
-  const view = serves(role, 'readers') ? {} : { view: new NoView(clock) };
+  const view = serves(role, 'readers') ? {} : { view: new NoView(clock, store.shards) };
   const fleet = new Fleet({
     ...{ hubId, address, version: VERSION, timing, store, clock, log },
     ...view,

@@ -6,12 +6,13 @@ import {
   type NodeRecord,
   type NotRestored,
   type Stored,
+  type Tombstone,
   versionOf,
 } from '../store/fleet-store.ts';
 import { changeOf, type Stamp } from './transition.ts';
 
 /** A record as it is put back into a store that lost it: as it was, at its own version. */
-export function lostNode(record: NodeRecord, now: number): LostNode {
+export function lostNode(record: NodeRecord, now: number, removal?: Tombstone['removal']): LostNode {
   const { node } = record;
   const event: FleetEvent = {
     seq: node.seq,
@@ -24,7 +25,7 @@ export function lostNode(record: NodeRecord, now: number): LostNode {
     evidence: node.evidence,
     node,
   };
-  return { kind: 'node', record, event };
+  return { kind: 'node', record, event, ...(removal && { removal }) };
 }
 
 /**
@@ -34,11 +35,14 @@ export function lostNode(record: NodeRecord, now: number): LostNode {
  */
 export function decideMerge({ lost, stored }: NotRestored, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node') return undefined;
-  if (lost.kind === 'gone') return mergeTombstone(lost.tombstone.version, stored, stamp);
+  if (lost.kind === 'gone') return mergeTombstone(lost.tombstone, stored, stamp);
   const ours = lost.record;
   const theirs = stored.record;
   if (ours.changeId === theirs.changeId) return undefined;
-  const createdAt = earlier(ours.node.createdAt, theirs.node.createdAt);
+  // What was removed before ours registered anew says nothing of when ours was created.
+  const createdAt = isFromBefore(theirs, lost.removal)
+    ? ours.node.createdAt
+    : earlier(ours.node.createdAt, theirs.node.createdAt);
   const oursWins = isNewer(ours, theirs);
   if (!oursWins && theirs.node.seq > ours.node.seq && theirs.node.createdAt === createdAt) return undefined;
   const winner = oursWins ? ours : theirs;
@@ -51,15 +55,22 @@ export function decideMerge({ lost, stored }: NotRestored, stamp: Stamp): Change
   );
 }
 
+/**
+ * A removal that the store lost stands: what it holds of the node is from before. A registration that came after the
+ * removal, and was counted from an older version, stands too, as one of a new node.
+ */
 function mergeTombstone(
-  version: number,
+  { version, removal }: Tombstone,
   stored: Extract<Stored, { kind: 'node' }>,
   stamp: Stamp,
 ): Change | undefined {
   const { record } = stored;
   if (record.node.seq > version) return undefined;
-  if (!stored.restored) return restoredChange(stored, record, version, false, stamp);
-  // Put back by a hub that had not seen the removal.
+  if (removal && !isFromBefore(record, removal)) {
+    const { createdAt, registeredAt } = record.node;
+    const node = { ...record.node, createdAt: createdAt > removal.at ? createdAt : registeredAt };
+    return restoredChange(stored, { ...record, node }, version, false, stamp);
+  }
   const { status, evidence } = record.node;
   const change = changeOf(
     stored,
@@ -96,6 +107,10 @@ function restoredChange(
     event: { ...change.event, seq, node },
   };
 }
+
+/** Whether this registration is the one that was removed, or an earlier one. */
+const isFromBefore = ({ node }: NodeRecord, removal: Tombstone['removal']): boolean =>
+  removal !== undefined && node.registeredAt <= removal.registeredAt;
 
 const earlier = (a: string, b: string): string => (a < b ? a : b);
 

@@ -1,6 +1,7 @@
 import type { Filter, FleetEvent, FleetNode, HeartbeatTiming, Status } from '../../shared/index.ts';
-import type { LogEntry, NodeRecord, Position, Stored, Tombstone } from '../store/fleet-store.ts';
+import type { LogEntry, NodeRecord, Position, Stored } from '../store/fleet-store.ts';
 import type { NodeLists } from './node-lists.ts';
+import type { Tombstones } from './tombstones.ts';
 
 /** One event as the view applied it: what the node was before, and what it is now. */
 export interface Applied {
@@ -22,6 +23,8 @@ export interface FleetView {
   /** The same nodes by what lists ask for. */
   readonly lists: NodeLists;
   readonly size: number;
+  /** The removals that it saw. */
+  readonly tombstones: Tombstones;
   /** True once every shard was loaded. */
   readonly loaded: boolean;
   /** How far it has got in each shard's log. Only of a loaded view. */
@@ -34,7 +37,6 @@ export interface FleetView {
   select(filter: Filter): FleetNode[];
   countByStatus(): Record<Status, number>;
   recordsOf(shard: number): NodeRecord[];
-  tombstonesOf(shard: number): Tombstone[];
   /** Calls back for each applied event and each reload. Returns its end. */
   listen(listener: ViewListener): () => void;
   /** Puts a fresh snapshot in the place of a shard, in slices. */

@@ -278,6 +278,7 @@ export class Fleet {
         recovered: async (of) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));
           await this.#writeHeartbeats(of);
+          await this.#guardian.putBackRemovals(of);
           await this.pacing.recovered(of);
           await this.registrar.writeWaitingCloses(of);
         },

@@ -175,6 +175,16 @@ export class Guardian {
     return true;
   }
 
+  /**
+   * The store was away: removals whose end in the log this hub has not read may be lost without a trace. Throws
+   * `StoreAwayError` and `LostDataError`.
+   */
+  async putBackRemovals(shard: number): Promise<void> {
+    const { store, view } = this.#context;
+    const lost = view.tombstones.unread(shard).map((tombstone): LostNode => ({ kind: 'gone', tombstone }));
+    if (lost.length > 0) await this.merge(await store.restore(shard, lost));
+  }
+
   /** What this hub can put back into a shard: all it knows where its view was live, else its own sessions. */
   lost(shard: number, viewIsWhole: boolean): LostNode[] {
     const { view, sessions, storeNow } = this.#context;
@@ -187,11 +197,16 @@ export class Guardian {
       records.set(nodeId, newest.session === record.session ? withTiming(newest, timing) : newest);
     }
     const now = storeNow();
-    return [
-      // However old the view is, a tombstone in it only keeps versions from going back.
-      ...view.tombstonesOf(shard).map((tombstone): LostNode => ({ kind: 'gone', tombstone })),
-      ...Array.from(records.values(), (record) => lostNode(record, now)),
-    ];
+    const lost: LostNode[] = [];
+    // However old it is: what registered after the removal stands all the same.
+    for (const tombstone of view.tombstones.ofShard(shard)) {
+      lost.push({ kind: 'gone', tombstone });
+      const record = records.get(tombstone.id);
+      if (record && record.node.seq < tombstone.version) records.delete(tombstone.id);
+    }
+    for (const record of records.values())
+      lost.push(lostNode(record, now, view.tombstones.removalOf(shard, record.node.id)));
+    return lost;
   }
 
   /**

@@ -1,12 +1,13 @@
 import type { FleetNode, Status } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
-import type { NodeRecord, Position, Tombstone } from '../store/fleet-store.ts';
+import type { LogEntry, NodeRecord, Position } from '../store/fleet-store.ts';
 import type { FleetView } from './fleet-view.ts';
 import { NodeLists } from './node-lists.ts';
+import { Tombstones } from './tombstones.ts';
 
 /**
- * The view of a hub that serves agents only: it keeps nothing, so that such a hub does not grow with the fleet.
- * What the hub must know of its own nodes stands in their sessions; of any other node the store is asked.
+ * The view of a hub that serves agents only: it keeps no node, so that such a hub does not grow with the fleet. What
+ * was removed it remembers, so that the removal lasts where it alone saw it. What the hub must know of its own nodes stands in their sessions; of any other node the store is asked.
  */
 export class NoView implements FleetView {
   readonly keepsRecords = false;
@@ -14,8 +15,11 @@ export class NoView implements FleetView {
   readonly size = 0;
   readonly loaded = false;
 
-  constructor(clock: Clock) {
+  readonly tombstones: Tombstones;
+
+  constructor(clock: Clock, shards: number) {
     this.lists = new NodeLists(this, clock);
+    this.tombstones = new Tombstones(shards);
   }
 
   positions(): Position[] {
@@ -47,10 +51,6 @@ export class NoView implements FleetView {
     return [];
   }
 
-  tombstonesOf(): Tombstone[] {
-    return [];
-  }
-
   listen(): () => void {
     return () => {};
   }
@@ -66,7 +66,9 @@ export class NoView implements FleetView {
   advance(): void {}
 
   /** Versions are not known, so none is missed: after a loss or a gap each session's node is read again. */
-  apply(): 'applied' {
+  apply(shard: number, { event }: LogEntry): 'applied' {
+    if (event.type === 'removed') this.tombstones.remember(shard, event);
+    else this.tombstones.returned(shard, event.nodeId, event.seq);
     return 'applied';
   }
 

@@ -249,6 +249,8 @@ export class Registrar {
     const settled = await this.#settle(id, (stored, stamp) => decideRemoval(stored, ask, stamp));
     if (settled?.kind === 'nothing') return 'nothing';
     if (settled?.kind !== 'done') return unwritten(settled);
+    const { event } = settled.change;
+    this.#context.view.tombstones.wrote(this.#context.store.shardOf(id), event);
     this.#context.log.info({ nodeId: id, reason: ask.reason, detail: ask.detail }, 'Node removed');
     await this.#context.view.waitFor(id, settled.change.event.seq);
     return 'removed';

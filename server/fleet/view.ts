@@ -13,11 +13,11 @@ import {
   type NodeRecord,
   type Position,
   type Stored,
-  type Tombstone,
   withTiming,
 } from '../store/fleet-store.ts';
 import type { FleetView, ViewListener } from './fleet-view.ts';
 import { NodeLists } from './node-lists.ts';
+import { Tombstones } from './tombstones.ts';
 
 /** Somebody who was told of a write and waits to see it. */
 interface Waiter {
@@ -34,9 +34,6 @@ const VIEW_WAIT_MS = 1_000;
 /** Records of a snapshot that are taken in before the clock is read again. */
 const RECORDS_PER_TURN = 50;
 
-/** Tombstones that are remembered per shard, to put them back into a store that lost them. */
-const TOMBSTONES = 10_000;
-
 /**
  * The whole fleet in memory, in the order of the log: a snapshot, then every event by `seq`. Lists, filters
  * and counts are answered from it. Records are never changed in place, so that a picture taken at one moment
@@ -47,7 +44,7 @@ export class View implements FleetView {
   /** The same nodes by what lists ask for. */
   readonly lists: NodeLists;
   readonly #records: Array<Map<string, NodeRecord>>;
-  readonly #gone: Array<Map<string, number>>;
+  readonly tombstones: Tombstones;
   readonly #positions: Array<Position | undefined>;
   readonly #listeners = new Set<ViewListener>();
   readonly #waiting = new Map<string, Waiter[]>();
@@ -60,7 +57,7 @@ export class View implements FleetView {
 
   constructor(shards: number, shardOf: (id: string) => number, clock: Clock, slices = new Slices(clock)) {
     this.#records = Array.from({ length: shards }, () => new Map());
-    this.#gone = Array.from({ length: shards }, () => new Map());
+    this.tombstones = new Tombstones(shards);
     this.#positions = Array.from({ length: shards }, () => undefined);
     this.#shardOf = shardOf;
     this.#clock = clock;
@@ -90,16 +87,11 @@ export class View implements FleetView {
     for (const shard of this.#records) yield* shard.keys();
   }
 
-  /** The version at which a node was removed, where the view saw it go. */
-  #goneAt(id: string): number | undefined {
-    return this.#gone[this.#shardOf(id)]?.get(id);
-  }
-
   stored(id: string): Stored {
     const record = this.get(id);
     if (record) return { kind: 'node', record, restored: false };
-    const version = this.#goneAt(id);
-    return version === undefined ? { kind: 'nothing' } : { kind: 'gone', tombstone: { id, version } };
+    const tombstone = this.tombstones.get(this.#shardOf(id), id);
+    return tombstone ? { kind: 'gone', tombstone } : { kind: 'nothing' };
   }
 
   /** The nodes that match, in no order. */
@@ -122,10 +114,6 @@ export class View implements FleetView {
     return [...(this.#records[shard]?.values() ?? [])];
   }
 
-  tombstonesOf(shard: number): Tombstone[] {
-    return [...(this.#gone[shard] ?? [])].map(([id, version]) => ({ id, version }));
-  }
-
   /** Calls back for each applied event and each reload. Returns its end. */
   listen(listener: ViewListener): () => void {
     this.#listeners.add(listener);
@@ -143,8 +131,7 @@ export class View implements FleetView {
     reason: string,
   ): Promise<void> {
     const records = this.#records[shard];
-    const gone = this.#gone[shard];
-    if (!records || !gone) throw new RangeError(`there is no shard ${shard}`);
+    if (!records) throw new RangeError(`there is no shard ${shard}`);
     const wasLoaded = this.#positions[shard] !== undefined;
     const fresh = new Set<string>();
     for (const [index, record] of snapshot.entries()) {
@@ -152,7 +139,7 @@ export class View implements FleetView {
       const { id, seq } = record.node;
       fresh.add(id);
       records.set(id, record);
-      gone.delete(id);
+      this.tombstones.returned(shard, id, seq);
       this.lists.put(record.node);
       this.#settleWaiting(id, seq);
     }
@@ -192,20 +179,19 @@ export class View implements FleetView {
   apply(shard: number, entry: LogEntry, strict: boolean): 'applied' | 'known' | 'hole' {
     const { event } = entry;
     const records = this.#records[shard];
-    const gone = this.#gone[shard];
-    if (!records || !gone) throw new RangeError(`there is no shard ${shard}`);
+    if (!records) throw new RangeError(`there is no shard ${shard}`);
     const before = records.get(event.nodeId);
-    const known = before?.node.seq ?? gone.get(event.nodeId);
+    const known = before?.node.seq ?? this.tombstones.get(shard, event.nodeId)?.version;
     if (known !== undefined && event.seq <= known) return 'known';
     if (strict && isHole(event, known)) return 'hole';
     if (event.type === 'removed') {
       records.delete(event.nodeId);
       this.lists.delete(event.nodeId);
-      this.#remember(gone, event);
+      this.tombstones.remember(shard, event);
     } else {
       records.set(event.nodeId, entry.record);
       this.lists.put(event.node);
-      gone.delete(event.nodeId);
+      this.tombstones.returned(shard, event.nodeId, event.seq);
     }
     const after = event.type === 'removed' ? undefined : event.node;
     for (const listener of this.#listeners) listener.changed({ event, before: before?.node, after });
@@ -213,19 +199,12 @@ export class View implements FleetView {
     return 'applied';
   }
 
-  #remember(gone: Map<string, number>, event: FleetEvent): void {
-    gone.delete(event.nodeId);
-    gone.set(event.nodeId, event.seq);
-    const [oldest] = gone.keys();
-    if (gone.size > TOMBSTONES && oldest !== undefined) gone.delete(oldest);
-  }
-
   /**
    * Waits until the view has applied this version of a node, so that whoever is told of a write can read it.
    * Gives up after a second: the write itself stands.
    */
   waitFor(id: string, seq: number): Promise<void> {
-    const known = this.get(id)?.node.seq ?? this.#goneAt(id) ?? 0;
+    const known = this.get(id)?.node.seq ?? this.tombstones.get(this.#shardOf(id), id)?.version ?? 0;
     if (known >= seq) return Promise.resolve();
     return new Promise((done) => {
       const waiter = { id, seq, until: this.#clock.now() + VIEW_WAIT_MS, done };

@@ -103,6 +103,8 @@ export interface NodeRecord {
 export interface Tombstone {
   id: string;
   version: number;
+  /** Where the removal itself was seen: the `registeredAt` of the registration that it ended, and when. */
+  removal?: { registeredAt: string; at: string };
 }
 
 export type Stored =
@@ -261,7 +263,8 @@ export interface SilentNode {
 }
 
 export type LostNode =
-  | { kind: 'node'; record: NodeRecord; event: FleetEvent }
+  /** `removal`: the last one before the node registered anew, where it was seen. */
+  | { kind: 'node'; record: NodeRecord; event: FleetEvent; removal?: Tombstone['removal'] }
   | { kind: 'gone'; tombstone: Tombstone };
 
 /** A node that is stored otherwise than the hub knows it. */
@@ -294,6 +297,15 @@ export class StoreRefusedError extends Error {
 
 /** How long a tombstone stays. */
 export const TOMBSTONE_MS = 24 * 3_600_000;
+/** One that is put back stays for so long at least. */
+const LEAST_TOMBSTONE_MS = 3_600_000;
+
+/** How long a tombstone still stays, that is put back now. */
+export function tombstoneLeftMs({ removal }: Tombstone, now: number): number {
+  if (!removal) return TOMBSTONE_MS;
+  const leftMs = new Date(removal.at).getTime() + TOMBSTONE_MS - now;
+  return Math.min(TOMBSTONE_MS, Math.max(LEAST_TOMBSTONE_MS, leftMs));
+}
 
 /** About how many events each shard's log keeps: more than a fleet of 50,000 makes when it all reconnects. */
 export const LOG_ENTRIES_PER_SHARD = 5_000;

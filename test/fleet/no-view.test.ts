@@ -23,7 +23,7 @@ describe('a hub without a view of the fleet', () => {
     clock = new FakeClock();
     memory = new MemoryFleet(clock, 2, LOG_ENTRIES);
     doorStore = new FaultyStore(new MemoryStore(memory));
-    door = testFleet(doorStore, clock, 'door', TIMING, { view: new NoView(clock) });
+    door = testFleet(doorStore, clock, 'door', TIMING, { view: new NoView(clock, 2) });
     viewer = testFleet(new MemoryStore(memory), clock, 'viewer');
     await Promise.all([door.start(), viewer.start()]);
     await clock.advance(TIMEOUT_MS + 1_000);
@@ -69,7 +69,7 @@ describe('a hub without a view of the fleet', () => {
         },
       };
     };
-    const late = testFleet(counting, clock, 'late', TIMING, { view: new NoView(clock) });
+    const late = testFleet(counting, clock, 'late', TIMING, { view: new NoView(clock, 2) });
     others.push(late);
     await late.start();
     expect([late.ready, pages]).toEqual([true, []]);

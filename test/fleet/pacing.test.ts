@@ -436,7 +436,7 @@ describe('an interval that grows with the fleet', () => {
     store.fault = 'away';
     await crowd(200);
     const other = testFleet(new MemoryStore(memory), clock, 'hub-b', TIMING, {
-      ...{ pace: { longestMs: 60_000, perSecond: 10 }, view: new NoView(clock) },
+      ...{ pace: { longestMs: 60_000, perSecond: 10 }, view: new NoView(clock, 2) },
     });
     await other.start();
     fleets.push(other);

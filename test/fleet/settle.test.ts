@@ -187,21 +187,22 @@ describe('contention on the wires', () => {
       const live = await hub.agent({ nodeId: 'a' });
       store.contested = true;
       const late = await hub.connect();
-      late.send({
-        ...{ type: 'register', protocol: 1, instanceId: randomUUID() },
-        node: { hostname: 'a', nodeId: 'a' },
-      });
-      const { code, reason } = await late.closed;
+      const node = { hostname: 'a', nodeId: 'a' };
+      late.send({ type: 'register', protocol: 1, instanceId: randomUUID(), node });
+      const [{ code, reason }, error, answer] = await Promise.all([
+        late.closed,
+        live.exchange({ type: 'deregister' }),
+        hub.fetch('/api/v1/nodes', {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json' },
+          body: JSON.stringify({ node }),
+        }),
+      ]);
       expect(code).toBe(1013);
       expect(JSON.parse(reason)).toMatchObject({ code: 'contended' });
       expect(readRetryAfterMs(reason)).toBeGreaterThan(0);
       expect(readRetryAfterMs(busyReason(7, 'contended'))).toBe(7);
-      expect(await live.exchange({ type: 'deregister' })).toMatchObject({ type: 'error', code: 'contended' });
-      const answer = await hub.fetch('/api/v1/nodes', {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify({ node: { hostname: 'a', nodeId: 'a' } }),
-      });
+      expect(error).toMatchObject({ type: 'error', code: 'contended' });
       expect(answer.status).toBe(429);
       expect(answer.headers.get('Retry-After')).toBe('1');
       expect(await answer.json()).toMatchObject({ code: 'contended' });

@@ -79,7 +79,7 @@ export class ModelHub {
         this.#writing -= 1;
       });
     };
-    const view = keepsView ? {} : { view: new NoView(this.clock) };
+    const view = keepsView ? {} : { view: new NoView(this.clock, store.shards) };
     this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace, ...view });
     const seqs = new Map<string, number>();
     this.fleet.view.listen({

@@ -18,6 +18,7 @@ import {
   type TickAnswer,
   type TickRequest,
   TOMBSTONE_MS,
+  tombstoneLeftMs,
   versionOf,
   withTiming,
 } from '../fleet-store.ts';
@@ -228,7 +229,8 @@ export class MemoryShard {
     const { id, version } = lost.tombstone;
     const stored = this.read(id);
     if (stored.kind === 'node' && stored.record.node.seq <= version) return { lost, stored };
-    if (stored.kind !== 'node' && versionOf(stored) < version) this.#bury(id, version);
+    if (stored.kind !== 'node' && versionOf(stored) < version)
+      this.#bury(id, version, tombstoneLeftMs(lost.tombstone, this.now()));
     return undefined;
   }
 
@@ -254,9 +256,10 @@ export class MemoryShard {
     return held;
   }
 
-  #bury(id: string, version: number): void {
+  #bury(id: string, version: number, lastsMs = TOMBSTONE_MS): void {
     this.#nodes.delete(id);
-    this.#gone.set(id, { version, until: this.now() + TOMBSTONE_MS });
+    this.#gone.delete(id);
+    this.#gone.set(id, { version, until: this.now() + lastsMs });
     for (const [buried, { until }] of this.#gone) {
       if (until > this.now()) break;
       this.#gone.delete(buried);

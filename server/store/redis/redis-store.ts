@@ -78,6 +78,7 @@ export class RedisStore implements FleetStore {
   readonly #link: RedisLink;
   readonly #isCluster: boolean;
   readonly #logger: StoreLogger | undefined;
+  readonly #clock: Clock;
   readonly #logEntries: string;
   /** Looks at the shards. */
   readonly #ticks: GatheredCalls;
@@ -98,6 +99,7 @@ export class RedisStore implements FleetStore {
     this.#keys = fleetKeys(keyPrefix, shards);
     this.#isCluster = target.kind === 'cluster';
     this.#logger = logger;
+    this.#clock = clock;
     this.#logEntries = String(logEntries);
     this.#epochs = Array.from({ length: shards }, () => '');
     this.#commits = Array.from(
@@ -300,11 +302,11 @@ export class RedisStore implements FleetStore {
   async restore(shard: number, lost: readonly LostNode[]): Promise<NotRestored[]> {
     const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     const unmerged: NotRestored[] = [];
-    for (const { from, args } of batchesOf(lost, lostArguments)) {
+    for (const { from, args } of batchesOf(lost, (one) => lostArguments(one, this.#clock.now()))) {
       const reply = await this.#link.run(shard, (client) =>
         client.fleetRestore(
           ...[epoch, deadlines, events, absent, this.#epoch(shard), prefix],
-          ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
+          ...[this.#logEntries, this.#keys.bell, shard],
           ...args,
         ),
       );

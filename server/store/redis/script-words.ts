@@ -1,13 +1,14 @@
-import type {
-  Beat,
-  BeatAnswer,
-  Change,
-  CommitOutcome,
-  LostNode,
-  RefusedBeat,
-  RetimeAnswer,
-  Retiming,
-  TickAnswer,
+import {
+  type Beat,
+  type BeatAnswer,
+  type Change,
+  type CommitOutcome,
+  type LostNode,
+  type RefusedBeat,
+  type RetimeAnswer,
+  type Retiming,
+  type TickAnswer,
+  tombstoneLeftMs,
 } from '../fleet-store.ts';
 import type { OwnChanges } from './own-changes.ts';
 import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './replies.ts';
@@ -71,8 +72,11 @@ export function toRetimeAnswer(replies: readonly unknown[]): RetimeAnswer {
 }
 
 /** One node or tombstone of `restore`. */
-export function lostArguments(lost: LostNode): string[] {
-  if (lost.kind === 'gone') return ['gone', lost.tombstone.id, String(lost.tombstone.version)];
+export function lostArguments(lost: LostNode, now: number): string[] {
+  if (lost.kind === 'gone') {
+    const { id, version } = lost.tombstone;
+    return ['gone', id, String(version), String(Math.ceil(tombstoneLeftMs(lost.tombstone, now)))];
+  }
   const { record, event } = lost;
   const { node, session, sessionSeq, instanceId, changeId } = record;
   const look = node.status === 'offline' ? 'never' : String(node.heartbeat.timeoutMs);

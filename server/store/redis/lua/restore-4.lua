@@ -6,11 +6,10 @@ KEYS  1 epoch  2 deadlines  3 events  4 absent
 ARGV  1 the attached epoch
       2 what the shard's keys begin with; node and gone keys are made of it and the ids
       3 about how many entries the log keeps
-      4 how long a tombstone stays, ms
-      5 the doorbell's channel  6 the shard's number
+      4 the doorbell's channel  5 the shard's number
       then for each: 'node', id, version, changeId, session, sessionSeq, instanceId, status,
                        ms until the next look ('never' for an offline node), record (JSON), event (JSON)
-                  or 'gone', id, version
+                  or 'gone', id, version, how long the tombstone still stays (ms)
 Returns {'epoch'} where the data set is another one, else those to be merged, as
         {place in the list (from 0), session, sessionSeq, changeId, restored ('1' or '0'), record, timing ('' where it
          is the record's)}
@@ -59,12 +58,12 @@ local function restore_tombstone(at)
   if stored then return tonumber(stored) <= tonumber(version) end
   local gone = redis.call('GET', gone_key)
   if not gone or tonumber(gone) < tonumber(version) then
-    redis.call('SET', gone_key, version, 'PX', ARGV[4])
+    redis.call('SET', gone_key, version, 'PX', ARGV[at + 3])
   end
   return false
 end
 
-local unmerged, place, at = {}, 0, 7
+local unmerged, place, at = {}, 0, 6
 while at <= #ARGV do
   local is_node = ARGV[at] == 'node'
   local must_merge
@@ -74,10 +73,10 @@ while at <= #ARGV do
     unmerged[#unmerged + 1] =
       { tostring(place), stored[1], stored[2], stored[3], stored[4], stored[5], stored[6] or '' }
   end
-  at = at + (is_node and 11 or 3)
+  at = at + (is_node and 11 or 4)
   place = place + 1
 end
 if written then
-  redis.pcall('PUBLISH', ARGV[5], ARGV[6])
+  redis.pcall('PUBLISH', ARGV[4], ARGV[5])
 end
 return unmerged
