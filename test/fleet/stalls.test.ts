@@ -11,7 +11,7 @@ const goodbye = { goodbye: true, code: 1000 } as const;
 async function twoHubs({ withView = true } = {}) {
   const clock = new FakeClock();
   const memory = new MemoryFleet(clock, 2);
-  const view = withView ? {} : { view: new NoView(clock) };
+  const view = withView ? {} : { view: new NoView(clock, 2) };
   const frozen = testFleet(new MemoryStore(memory), clock, 'hub-a', undefined, view);
   const other = testFleet(new MemoryStore(memory), clock, 'hub-b');
   await frozen.start();
