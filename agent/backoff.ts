@@ -13,18 +13,30 @@ export const BACKOFF = {
 } as const;
 
 /**
- * Until the node's timeout has passed since its last sign of life, no delay is longer than this share of the
- * timeout: with an uncapped backoff a hub that is down for 10 s would cost one agent in nine its status.
+ * No delay is longer than this share of the node's timeout, and no attempt either, however long all hubs are away:
+ * hubs call nobody silent for a full timeout after they are back, so whoever they had called online must come within
+ * it. One hub of which an attempt hangs: a sixth for the attempt and a sixth for the delay, a third of the timeout,
+ * and two thirds for being sent away by a hub that has a whole fleet to take.
+ *
+ *     timeout    longest delay and attempt    back after an outage, one address
+ *        3 s        0.5 s and 1 s                at most  1.5 s of  3 s
+ *       30 s          5 s and 5 s                at most 10   s of 30 s
+ *      180 s         30 s and 10 s               at most 40   s of 180 s
  */
 const SHARE_OF_TIMEOUT = 6;
 
+/** With more hubs than this in its list, an agent goes round faster: a round of all of them stays within a timeout. */
+const HUBS_A_ROUND = 3;
+
 /**
- * The most that a retry may wait now: a sixth of the timeout while the hub may still take the node for online,
- * afterwards no limit.
+ * An agent that was not registered since its start may be shown as online from before it, and does not know its
+ * timeout yet: it takes the hubs' default (30 s).
  */
-export function retryCeilingMs(nowMs: number, lastAliveMs: number | undefined, timeoutMs: number): number {
-  if (lastAliveMs === undefined || nowMs >= lastAliveMs + timeoutMs) return Number.POSITIVE_INFINITY;
-  return timeoutMs / SHARE_OF_TIMEOUT;
+const LIKELY_TIMEOUT_MS = 30_000;
+
+/** The most that an agent waits of its own accord, or for an attempt, with this timeout and so many hubs to try. */
+export function retryCeilingMs(timeoutMs: number = LIKELY_TIMEOUT_MS, hubs = 1): number {
+  return (timeoutMs / SHARE_OF_TIMEOUT) * Math.min(1, HUBS_A_ROUND / hubs);
 }
 
 /** Exponential backoff with full jitter: a delay is anywhere from 0 to the step, the first one too. */

@@ -13,7 +13,7 @@ export function logEnd(logger: AgentLogger, ids: object, end: SessionEnd, hadSes
     ...(retryInMs !== null && { retryInMs: Math.round(retryInMs) }),
   };
   if (next === 'stop') logger.warn(fields, 'This node was removed: the agent stops');
-  else if (code === CLOSE.superseded.code) {
+  else if (code === CLOSE.superseded.code && next === 'back-off') {
     logger.warn(fields, 'Another agent registered as this node: is this machine a clone?');
   } else if (next === 'back-off') {
     logger.error(fields, 'The hub refuses this agent: check its token, its settings and its version');

@@ -15,7 +15,8 @@ import {
   checkOptions,
   type FleetAgentOptions,
 } from './agent-options.ts';
-import { BACKOFF, Backoff, retryCeilingMs } from './backoff.ts';
+import { BACKOFF, Backoff } from './backoff.ts';
+import { Contest } from './contest.ts';
 import { type Deferred, deferred } from './deferred.ts';
 import { Deregistration, deregisterMessage } from './deregistration.ts';
 import { logEnd } from './end-log.ts';
@@ -25,7 +26,16 @@ import { HubConnection, type HubConnectionListener } from './hub-connection.ts';
 import type { HubError, HubMessage, Registered } from './hub-messages.ts';
 import { HubUrls } from './hub-urls.ts';
 import { shortSession } from './log.ts';
-import { delayBefore, describeEnd, type Ended, type NextStep, nextStep } from './next-step.ts';
+import {
+  type Ceilings,
+  ceilings,
+  delayBefore,
+  describeEnd,
+  type Ended,
+  mayBeAlone,
+  type NextStep,
+  nextStep,
+} from './next-step.ts';
 import { onWake } from './sleep-watch.ts';
 import { StatsReporter, StatsWriter } from './stats-reporter.ts';
 
@@ -53,6 +63,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   readonly #config: AgentConfig;
   readonly #urls: HubUrls;
   readonly #backoff: Backoff;
+  readonly #contest = new Contest();
   readonly #reporter: StatsReporter | undefined;
   readonly #statsWriter: StatsWriter;
   readonly #first: Deferred<Registered> = deferred();
@@ -62,7 +73,6 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   #hub = '';
   #reply: Registered | undefined;
   #timing: HeartbeatTiming | undefined;
-  #lastAliveMs: number | undefined;
   #unsentStats: NodeStats | undefined;
   #leaving: Deregistration | undefined;
   #stopping: Promise<void> | undefined;
@@ -183,14 +193,15 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     const url = this.#urls.next();
     this.#hub = new URL(url).host;
     logger.info({ ...this.#ids, hostname: this.#node.hostname }, 'Registering with the hub');
-    // While the node may still be online, a hub that hangs must not eat the time for trying another.
-    const longestMs = Math.max(SHORTEST_HANDSHAKE_MS, this.#ceilingMs());
+    // While the node may be shown online, a hub that hangs must not eat the time for trying another.
+    const known = this.#reply !== undefined;
+    const longestMs = known ? Math.max(SHORTEST_HANDSHAKE_MS, this.#ceilings().ownMs) : handshakeTimeoutMs;
     const connection = new HubConnection(
       {
         url,
         ...(token !== undefined && { token }),
         ...(localAddress !== undefined && { localAddress }),
-        known: this.#reply !== undefined,
+        known,
         handshakeTimeoutMs: Math.min(handshakeTimeoutMs, longestMs),
         registerTimeoutMs,
         closeTimeoutMs: stopTimeoutMs,
@@ -253,7 +264,6 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     const { clock, logger } = this.#config;
     connection.settle();
     const sinceMs = clock.nowMs();
-    this.#lastAliveMs = sinceMs;
     const heartbeat = new Heartbeat(reply.heartbeat, this.#config, this.#heartbeatListener);
     this.#phase = { name: 'live', connection, heartbeat, sinceMs };
     const what = reply.reregistered
@@ -312,7 +322,6 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
 
   #onPong(): void {
     if (this.#phase.name !== 'live') return;
-    this.#lastAliveMs = this.#config.clock.nowMs();
     const roundTripMs = this.#phase.heartbeat.pong();
     const fields = { ...this.#ids, roundTripMs: Math.round(roundTripMs) };
     this.#config.logger.debug(fields, 'Heartbeat acknowledged');
@@ -330,9 +339,9 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     return true;
   }
 
-  /** The most that the agent's own delays may be now. */
-  #ceilingMs(): number {
-    return retryCeilingMs(this.#config.clock.nowMs(), this.#lastAliveMs, this.#timing?.timeoutMs ?? 0);
+  /** The most that it may wait: however long the outage, it must be back soon after it. */
+  #ceilings(): Ceilings {
+    return ceilings(this.#reply && this.#timing?.timeoutMs, this.#urls.size);
   }
 
   /** Cuts the connection, for the agent's own reasons. */
@@ -342,13 +351,15 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   }
 
   #ended(how: Ended): void {
+    const wasRegistered = this.#phase.name === 'live';
     this.#leavePhase();
     if (this.#leaving) {
       this.#leaving.sessionEnded(how);
       return;
     }
-    const next = nextStep(how);
-    const retryInMs = delayBefore(next, how, this.#backoff, this.#ceilingMs());
+    const alone = mayBeAlone(how, wasRegistered) && this.#contest.mayReturn(this.#config.clock.nowMs());
+    const next = alone ? 'reconnect' : nextStep(how);
+    const retryInMs = delayBefore(next, how, this.#backoff, this.#ceilings());
     const end: SessionEnd = {
       ...(how.kind === 'closed' && { code: how.code }),
       ...(how.kind === 'refused' && { status: how.status }),
@@ -366,7 +377,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     this.#phase = { name: 'waiting', next: end.next, cancel };
     if (this.#reply) this.#enter('re-registering', end.reason);
     this.emit('closed', end);
-    if (end.code === CLOSE.superseded.code) this.emit('superseded');
+    if (end.code === CLOSE.superseded.code && end.next === 'back-off') this.emit('superseded');
   }
 
   #removed(end: SessionEnd): void {

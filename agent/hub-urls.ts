@@ -32,35 +32,31 @@ export function toAgentUrl(text: string): string {
   return `${scheme}//${url.host}${path}${url.search}`;
 }
 
-/** Several hubs, each tried once per round, each round in a new random order. */
+/**
+ * Several hubs, tried one after the other, round and round: between two tries of one each other is tried once. The
+ * order is a random one of this agent's own, so that the agents of a hub that is lost spread over all others.
+ */
 export class HubUrls {
   readonly #urls: readonly string[];
-  readonly #random: () => number;
-  #round: string[] = [];
-  #last = '';
+  #next = 0;
 
   /** `urls` as `toAgentUrl` makes them; at least one. */
   constructor(urls: readonly string[], random: () => number) {
-    this.#urls = urls;
-    this.#random = random;
+    const left = [...new Set(urls)];
+    const order: string[] = [];
+    while (left.length > 0) order.push(...left.splice(Math.floor(random() * left.length), 1));
+    this.#urls = order;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#urls.length;
   }
 
   /** The next one to try: never the one tried last, where there is another. */
   next(): string {
-    if (this.#round.length === 0) this.#round = this.#shuffle();
-    this.#last = this.#round.shift() ?? this.#last;
-    return this.#last;
-  }
-
-  #shuffle(): string[] {
-    const left = [...new Set(this.#urls)];
-    const round: string[] = [];
-    while (left.length > 0) round.push(...left.splice(Math.floor(this.#random() * left.length), 1));
-    const [first] = round;
-    if (round.length > 1 && first !== undefined && first === this.#last) {
-      round.shift();
-      round.push(first);
-    }
-    return round;
+    const url = this.#urls[this.#next % this.#urls.length] ?? '';
+    this.#next += 1;
+    return url;
   }
 }

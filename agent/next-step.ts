@@ -1,5 +1,12 @@
-import { type AfterClose, type AgentErrorCode, afterClose, readRetryAfterMs } from '../shared/index.ts';
-import type { Backoff } from './backoff.ts';
+import {
+  type AfterClose,
+  type AgentErrorCode,
+  afterClose,
+  CLOSE,
+  readRetryAfterMs,
+  SUPERSEDED_BY_ITSELF,
+} from '../shared/index.ts';
+import { type Backoff, retryCeilingMs } from './backoff.ts';
 
 /** How an attempt or a session ended. */
 export type Ended =
@@ -17,6 +24,15 @@ export type Ended =
   | { kind: 'silent' }
   /** This machine slept. */
   | { kind: 'slept' };
+
+/**
+ * Superseded, and yet maybe the only agent of its node: it never heard that it was registered, so that the other
+ * registration may be of a process that is gone, or was an earlier attempt of its own which came later.
+ */
+export function mayBeAlone(ended: Ended, wasRegistered: boolean): boolean {
+  if (ended.kind !== 'closed' || ended.code !== CLOSE.superseded.code) return false;
+  return !wasRegistered || ended.reason === SUPERSEDED_BY_ITSELF.reason;
+}
 
 /** What the agent does after that. `reconnect-now`: without any delay. */
 export type NextStep = AfterClose | 'reconnect-now';
@@ -45,21 +61,38 @@ export function nextStep(ended: Ended): NextStep {
   }
 }
 
-/** Milliseconds before the next attempt, or null: there is none. `ceilingMs` bounds what is waited for a hub that is away or busy. */
+/** The most that an agent waits, milliseconds. */
+export interface Ceilings {
+  /** Of its own accord. */
+  ownMs: number;
+  /** Because a hub asked for it. */
+  askedMs: number;
+}
+
+/**
+ * What an agent with this timeout may wait, and so many hubs to try. One that was not registered since its start goes
+ * behind those who were, as long as hubs ask it to.
+ */
+export function ceilings(timeoutMs: number | undefined, hubs: number): Ceilings {
+  const ownMs = retryCeilingMs(timeoutMs, hubs);
+  return { ownMs, askedMs: timeoutMs === undefined ? Number.POSITIVE_INFINITY : ownMs };
+}
+
+/** Milliseconds before the next attempt, or null: there is none. */
 export function delayBefore(
   next: NextStep,
   ended: Ended,
   backoff: Backoff,
-  ceilingMs: number,
+  { ownMs, askedMs }: Ceilings,
 ): number | null {
   switch (next) {
     case 'reconnect':
-      return backoff.next(ceilingMs);
+      return backoff.next(ownMs);
     case 'reconnect-spread':
-      return backoff.spread(ceilingMs);
+      return backoff.spread(ownMs);
     case 'wait': {
       const retryAfterMs = askedWaitMs(ended);
-      return retryAfterMs === undefined ? backoff.next(ceilingMs) : backoff.wait(retryAfterMs, ceilingMs);
+      return retryAfterMs === undefined ? backoff.next(ownMs) : backoff.wait(retryAfterMs, askedMs);
     }
     case 'back-off':
       return backoff.longest();

@@ -40,6 +40,12 @@ export const CLOSE = {
   },
 } as const satisfies Record<string, CloseCode>;
 
+/** Superseded by a registration of the same start of the agent, such as an earlier attempt that arrived later. */
+export const SUPERSEDED_BY_ITSELF: CloseCode = {
+  ...CLOSE.superseded,
+  reason: 'another registration of this same agent took over',
+};
+
 /** The agent's own goodbye: closing with one of these, its frame first, means that it stopped on purpose. */
 export const GOODBYE_CODES: ReadonlySet<number> = new Set([1000, 1001]);
 

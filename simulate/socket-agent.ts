@@ -1,6 +1,13 @@
-import { BACKOFF, Backoff, retryCeilingMs } from '../agent/backoff.ts';
+import { BACKOFF, Backoff } from '../agent/backoff.ts';
 import { HubUrls } from '../agent/hub-urls.ts';
-import { delayBefore, describeEnd, type Ended, nextStep } from '../agent/next-step.ts';
+import {
+  type Ceilings,
+  ceilings,
+  delayBefore,
+  describeEnd,
+  type Ended,
+  nextStep,
+} from '../agent/next-step.ts';
 import type { HeartbeatTiming } from '../shared/index.ts';
 import { Absence } from './absence.ts';
 import type { AgentContext, AgentPlace } from './agent-context.ts';
@@ -183,7 +190,7 @@ export class SocketAgent implements Sleeper {
       this.#listener(),
     );
     this.#phase = { name: 'connecting', link };
-    const longestMs = Math.max(SHORTEST_HANDSHAKE_MS, this.#ceilingMs(now));
+    const longestMs = this.#known ? Math.max(SHORTEST_HANDSHAKE_MS, this.#ceilings().ownMs) : HANDSHAKE_MS;
     this.#context.wheel.wakeAt(this, now + Math.min(HANDSHAKE_MS, longestMs));
   }
 
@@ -288,7 +295,7 @@ export class SocketAgent implements Sleeper {
 
   #retry(how: Ended): void {
     const now = this.#now();
-    const delayMs = delayBefore(nextStep(how), how, this.#backoff, this.#ceilingMs(now));
+    const delayMs = delayBefore(nextStep(how), how, this.#backoff, this.#ceilings());
     if (delayMs !== null) {
       this.#sleep('waiting', now + delayMs);
       return;
@@ -313,7 +320,7 @@ export class SocketAgent implements Sleeper {
     if (now - phase.sinceMs >= BACKOFF.stableMs) this.#backoff.reset();
   }
 
-  #ceilingMs(now: number): number {
-    return retryCeilingMs(now, this.#aliveBeforeMs, this.timing?.timeoutMs ?? 0);
+  #ceilings(): Ceilings {
+    return ceilings(this.#known ? this.timing?.timeoutMs : undefined, this.#urls.size);
   }
 }

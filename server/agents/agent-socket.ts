@@ -19,6 +19,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
+import { STALL_MS } from '../stall-watch.ts';
 import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
 import { endOnError } from '../upgrades.ts';
 import type { Admission } from './admission.ts';
@@ -54,6 +55,9 @@ const PENDING_MESSAGES = 8;
 
 /** What an agent may leave unread before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
+
+/** What lies in the sockets after a stall has been read by then. */
+const READ_WITHIN_MS = 100;
 
 /** How many frames an agent may send. */
 const FRAMES: Rate = { perMs: LIMITS.framesPerSecond / 1_000, burst: LIMITS.framesBurst };
@@ -247,6 +251,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   }
 
   async #firstRegister(message: Lenient<Register>): Promise<void> {
+    if (await this.#gaveUp()) return;
     const outcome = await this.#context?.fleet.registrar.register(message, this);
     if (outcome?.kind !== 'registered') {
       this.#sendAway(outcome?.kind === 'contended' ? CONTENDED.code : undefined);
@@ -262,6 +267,17 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     if (session.ended) this.end(CLOSE.superseded);
     else this.#send(reply);
     if (message.dropped) this.#sendDropped(message.dropped);
+  }
+
+  /**
+   * The agent sent this registration while the hub stood still, and gave it up since: taking it would end the session
+   * that it has elsewhere by now. Its close may lie in the socket behind it.
+   */
+  async #gaveUp(): Promise<boolean> {
+    const { fleet, clock } = this.#context ?? {};
+    if (!clock || !fleet || fleet.stalls.graceLeftMs(STALL_MS, clock.now()) <= 0) return false;
+    await new Promise<void>((resolve) => clock.after(READ_WITHIN_MS, resolve));
+    return this.#state.kind === 'closed' && !this.#state.ending?.goodbye;
   }
 
   async #update(session: LiveSession, message: Lenient<Register>): Promise<void> {

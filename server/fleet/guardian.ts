@@ -15,7 +15,7 @@ import type { FleetContext } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
 import { LONGEST_FLUSH_MS } from './heartbeats.ts';
-import { endedBy, type LiveSession, vouchFor } from './sessions.ts';
+import { endedBy, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
 import type { Decide } from './settle.ts';
 
 /** Sessions whose nodes are read again at a time. */
@@ -127,7 +127,7 @@ export class Guardian {
     } else if (stored.kind === 'node') {
       const { record } = stored;
       if (record.session !== session.session) {
-        if (record.sessionSeq >= sessionSeq) this.#end(session, CLOSE.superseded);
+        if (record.sessionSeq >= sessionSeq) this.#end(session, supersededBy(record, session.record));
       } else if (record.node.seq > node.seq) {
         session.record = record;
         this.#context.pacing.show(session);

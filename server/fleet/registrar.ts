@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import {
   agreeTiming,
-  CLOSE,
   type Connection,
   type HeartbeatTiming,
   type NodeStats,
@@ -19,7 +18,7 @@ import { decideRegistration, decideUpdate, type Registration } from './decide-re
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { HeldCloses } from './held-closes.ts';
 import { nodeIdOf } from './identity.ts';
-import { endedBy, type Link, type LiveSession, vouchFor } from './sessions.ts';
+import { endedBy, type Link, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
 import type { Decide, Settled } from './settle.ts';
 
 /**
@@ -101,7 +100,8 @@ export class Registrar {
       leaving: false,
       ended: false,
     };
-    sessions.attach(session)?.link.end(CLOSE.superseded);
+    const older = sessions.attach(session);
+    older?.link.end(supersededBy(record, older.record));
     const newest = heardMeanwhile();
     const ended = newest && endedBy(newest, session);
     if (ended) {

@@ -6,6 +6,7 @@ import {
   type HeartbeatTiming,
   inContact,
   type NodeStats,
+  SUPERSEDED_BY_ITSELF,
 } from '../../shared/index.ts';
 import type { LogEntry, NodeRecord } from '../store/fleet-store.ts';
 
@@ -64,6 +65,11 @@ export function vouchFor(session: LiveSession, { status }: FleetNode): void {
   if (inContact(status)) session.checkedAt = session.doubts;
 }
 
+/** How a newer registration ends an older session: its agent may be told that it is one of its own. */
+export function supersededBy(newer: NodeRecord, older: NodeRecord): CloseCode {
+  return newer.instanceId === older.instanceId ? SUPERSEDED_BY_ITSELF : CLOSE.superseded;
+}
+
 /** How an entry of the log ends this session: somebody registered after it, or removed its node. */
 export function endedBy(
   { event, record }: LogEntry,
@@ -71,7 +77,7 @@ export function endedBy(
 ): CloseCode | undefined {
   if (event.seq <= own.sessionSeq) return undefined;
   if (event.type === 'removed') return CLOSE.removed;
-  return record.session === session ? undefined : CLOSE.superseded;
+  return record.session === session ? undefined : supersededBy(record, own);
 }
 
 /** The live sessions of this hub, one per node. */

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { busyReason } from '../../shared/index.ts';
+import { busyReason, SUPERSEDED_BY_ITSELF } from '../../shared/index.ts';
 import { soon } from '../support/soon.ts';
 import { makeAgent, startHub } from './harness.ts';
 
@@ -70,6 +70,34 @@ describe('close codes of the hub', () => {
     await soon(() => ends.length === 1);
     expect(superseded).toHaveBeenCalledTimes(1);
     expect(logged(/clone/)[0]?.level).toBe('warn');
+  });
+
+  it('[BACK-4] returns soon where it was superseded before it heard of its registration, but not for ever', async () => {
+    const hub = await startHub({ onRegister: ({ socket }) => socket.close(4409) });
+    const { agent, clock, ends } = makeAgent(hub);
+    agent.start().catch(() => {});
+    for (let attempt = 1; attempt <= 4; attempt += 1) {
+      await soon(() => ends.length === attempt);
+      clock.tick(ends.at(-1)?.retryInMs ?? 0);
+    }
+    expect(ends.slice(0, 4).map(({ next }) => next)).toEqual([
+      'reconnect',
+      'reconnect',
+      'reconnect',
+      'back-off',
+    ]);
+    expect(ends[3]?.retryInMs).toBe(45_000);
+  });
+
+  it('[BACK-4] returns soon where a registration of its own came later', async () => {
+    const hub = await startHub();
+    const { agent, clock, ends, register } = makeAgent(hub);
+    await register();
+    hub.last.socket.close(4409, SUPERSEDED_BY_ITSELF.reason);
+    await soon(() => ends.length === 1);
+    expect(ends[0]).toMatchObject({ next: 'reconnect', retryInMs: 250 });
+    clock.tick(250);
+    await soon(() => agent.state === 'registered');
   });
 
   it('notices a cut without a close frame', async () => {

@@ -232,24 +232,20 @@ describe('heartbeat', () => {
     expect(delays).toEqual([500, 1_000, 2_000, 4_000, 500, 1_000]);
   });
 
-  it('keeps its delays within a sixth of the timeout until the timeout has passed since the last pong', async () => {
+  it('keeps its delays within a sixth of its timeout, however long the hubs are away', async () => {
     const hub = await startHub({ timing: { intervalMs: 10_000, timeoutMs: 30_000 } });
     const { agent, clock, ends, register } = makeAgent(hub, { random: () => 0.999 });
     await register();
-    clock.tick(9_990);
-    await soon(() => agent.state === 'heartbeating');
     hub.script.refuse = { status: 500 };
     hub.last.socket.terminate();
     let passedMs = 0;
-    for (let attempt = 1; passedMs < 30_000; attempt += 1) {
+    for (let attempt = 1; passedMs < 120_000; attempt += 1) {
       await soon(() => ends.length === attempt);
       const delayMs = ends[attempt - 1]?.retryInMs ?? Number.NaN;
       expect(delayMs).toBeLessThan(5_000);
       clock.tick(delayMs);
       passedMs += delayMs;
     }
-    const { length } = ends;
-    await soon(() => ends.length === length + 1);
-    expect(ends.at(-1)?.retryInMs).toBeGreaterThan(50_000);
+    await soon(() => agent.state === 're-registering');
   });
 });

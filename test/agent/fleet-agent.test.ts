@@ -109,7 +109,7 @@ describe('registration', () => {
       clock.tick(ends[attempt - 1]?.retryInMs ?? 0);
     }
     expect(ends.map(({ retryInMs }) => retryInMs)).toEqual([
-      500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000,
+      500, 1_000, 2_000, 2_500, 2_500, 2_500, 2_500, 2_500,
     ]);
     expect(ends[0]).toEqual({
       reason: 'connect ECONNREFUSED 127.0.0.1:1',

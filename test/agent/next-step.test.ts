@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { Backoff } from '../../agent/backoff.ts';
-import { delayBefore, describeEnd, type Ended, nextStep } from '../../agent/next-step.ts';
+import {
+  ceilings,
+  delayBefore,
+  describeEnd,
+  type Ended,
+  mayBeAlone,
+  nextStep,
+} from '../../agent/next-step.ts';
+import { SUPERSEDED_BY_ITSELF } from '../../shared/index.ts';
 
 const closed = (code: number, reason = ''): Ended => ({ kind: 'closed', code, reason });
 
@@ -35,9 +43,28 @@ describe('nextStep', () => {
   });
 });
 
+describe('mayBeAlone', () => {
+  it.each<[string, Ended, boolean, boolean]>([
+    ['superseded before it was registered', closed(4409), false, true],
+    ['superseded by its own later registration', closed(4409, SUPERSEDED_BY_ITSELF.reason), true, true],
+    ['superseded by another', closed(4409), true, false],
+    ['removed', closed(4404), false, false],
+    ['lost', { kind: 'silent' }, false, false],
+  ])('%s', (_name, ended, wasRegistered, expected) => {
+    expect(mayBeAlone(ended, wasRegistered)).toBe(expected);
+  });
+});
+
+describe('ceilings', () => {
+  it('obeys a busy hub for as long as it asks only before the first registration', () => {
+    expect(ceilings(undefined, 1)).toEqual({ ownMs: 5_000, askedMs: Number.POSITIVE_INFINITY });
+    expect(ceilings(180_000, 1)).toEqual({ ownMs: 30_000, askedMs: 30_000 });
+  });
+});
+
 describe('delayBefore', () => {
   const delay = (ended: Ended, ceilingMs = Number.POSITIVE_INFINITY) =>
-    delayBefore(nextStep(ended), ended, new Backoff(() => 0.5), ceilingMs);
+    delayBefore(nextStep(ended), ended, new Backoff(() => 0.5), { ownMs: ceilingMs, askedMs: ceilingMs });
 
   it('waits what a busy hub asks for, as far as the ceiling allows', () => {
     const refused: Ended = { kind: 'refused', status: 503, retryAfterMs: 8_000 };

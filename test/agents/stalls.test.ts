@@ -2,6 +2,7 @@ import { afterEach, expect, test } from 'vitest';
 import { LIMITS } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { frame, OPCODE, type RawSocket } from '../support/raw-socket.ts';
+import { soon } from '../support/soon.ts';
 import { type TestHub, TestHubs } from '../support/test-hub.ts';
 
 const hubs = new TestHubs();
@@ -56,10 +57,28 @@ test('[FRZ-3] a hub that stood still reads its sockets before it ends those that
   raw.write(pings(1));
   late.write(frame(OPCODE.text, JSON.stringify({ ...register, node: { nodeId: 'late', hostname: 'late' } })));
   await expectPongs(raw, 1);
-  expect(String((await late.nextFrame()).payload)).toContain('"registered"');
+  await expectPongsAfter(raw, 1);
   await clock.advance(5_000);
+  expect(String((await late.nextFrame()).payload)).toContain('"registered"');
   await expectPongsAfter(raw, 1);
   expect(hub.node('raw')).toMatchObject({ status: 'online' });
+});
+
+test('[BACK-5] a registration that came while the hub stood still, of an agent that gave up, is not taken', async () => {
+  const clock = new FakeClock();
+  const hub = await hubs.start({ clock });
+  const late = await hub.rawAgent();
+  const patient = await hub.rawAgent();
+  clock.jump(8_000);
+  const named = (nodeId: string) => JSON.stringify({ ...register, node: { nodeId, hostname: nodeId } });
+  late.write(frame(OPCODE.text, named('late')));
+  late.socket.end();
+  patient.write(frame(OPCODE.text, named('patient')));
+  await late.gone;
+  await soon(() => hub.hub.agents.size === 1);
+  await clock.advance(1_000);
+  expect(String((await patient.nextFrame()).payload)).toContain('"registered"');
+  expect(hub.node('late')).toBeUndefined();
 });
 
 async function expectPongsAfter(raw: RawSocket, count: number): Promise<void> {
