@@ -32,13 +32,6 @@ export const deregisterSchema = z.object({
 });
 export type Deregister = z.output<typeof deregisterSchema>;
 
-/** Everything that an agent sends, besides ping frames. */
-export const agentMessageSchema = z.discriminatedUnion('type', [
-  registerSchema,
-  statsMessageSchema,
-  deregisterSchema,
-]);
-export type AgentMessage = z.output<typeof agentMessageSchema>;
 /** What an agent may hand in: defaults not filled in yet. */
 export type RegisterInput = z.input<typeof registerSchema>;
 

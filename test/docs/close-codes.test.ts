@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { problemCodeSchema, statusOf } from '../../server/http/problem.ts';
 import {
   agentErrorCodeSchema,
   CLOSE,
@@ -10,6 +11,7 @@ import {
 } from '../../shared/index.ts';
 
 const protocol = readFileSync('docs/PROTOCOL.md', 'utf8');
+const http = readFileSync('docs/HTTP.md', 'utf8');
 const readme = readFileSync('README.md', 'utf8');
 
 /** The cells of the table under a heading, without its head; backticks are taken off. */
@@ -70,4 +72,23 @@ it('the limits of the protocol are those of the code', () => {
   expect(protocol).toContain(`more than ${thousands(LIMITS.resumeEvents)} events behind`);
   expect(protocol).toContain(`up to ${LIMITS.watchedIds} ids`);
   expect(protocol).toContain(`at most ${thousands(LIMITS.historyEvents)}`);
+});
+
+it('the problems of the API are those of the code', () => {
+  expect(tableUnder(http, '## Problems').map(([code, status]) => [code, status])).toEqual(
+    problemCodeSchema.options.map((code) => [code, String(statusOf(code))]),
+  );
+});
+
+it('each dialect has its paths in the page on migrating', () => {
+  const page = readFileSync('docs/MIGRATING.md', 'utf8');
+  for (const dialect of ['connect', 'gpu-node', 'fleet-manager', 'game-host']) {
+    const source = readFileSync(`server/http/dialects/${dialect}.ts`, 'utf8');
+    const paths = Array.from(
+      source.matchAll(/app\.(?:get|post|delete)(?:<.*>)?\(\s*['`](?:\$\{service\}\/)?([^'`]+)['`]/g),
+      ([, path = '']) => path,
+    );
+    expect(paths.length, dialect).toBeGreaterThan(1);
+    for (const path of paths) expect(page, path).toContain(path);
+  }
 });
