@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { foldText, hostnameSearchText } from './hostname.ts';
 import { boundedJson } from './json.ts';
 import { LIMITS } from './limits.ts';
 import { type FleetNode, idSchema, labelKeySchema, statusSchema, textSchema } from './node.ts';
@@ -23,7 +24,7 @@ export const filterSchema = boundedJson(
       .exactOptional(),
     pool: valueSchema.exactOptional(),
     ids: z.array(idSchema).max(LIMITS.watchedIds).exactOptional(),
-    /** Substring of hostname, id or address; case does not matter. */
+    /** Part of hostname, id or address; neither case nor spelling matters (`bücher` finds `xn--bcher-kva`). */
     q: valueSchema.exactOptional(),
   }),
   LIMITS.filterBytes,
@@ -42,7 +43,7 @@ export function matcher(filter: Filter): (node: Filterable) => boolean {
   const kind = filter.kind && new Set<string | undefined>(filter.kind);
   const ids = filter.ids && new Set(filter.ids);
   const labels = Object.entries(filter.labels ?? {});
-  const q = filter.q?.toLowerCase();
+  const q = filter.q === undefined ? undefined : foldText(filter.q);
   const { location, pool } = filter;
   return (node) =>
     (!status || status.has(node.status)) &&
@@ -51,9 +52,16 @@ export function matcher(filter: Filter): (node: Filterable) => boolean {
     (location === undefined || node.location === location) &&
     (pool === undefined || node.pools.includes(pool)) &&
     labels.every(([key, value]) => Object.hasOwn(node.labels, key) && node.labels[key] === value) &&
-    (q === undefined ||
-      [node.hostname, node.id, node.address].some((text) => text?.toLowerCase().includes(q)));
+    (q === undefined || searchTextOf(node).includes(q));
 }
+
+/** What `q` looks into. No control characters are allowed in any of it, so a match never spans two. */
+export const searchTextOf = ({
+  hostname,
+  id,
+  address,
+}: Pick<Filterable, 'hostname' | 'id' | 'address'>): string =>
+  `${hostnameSearchText(hostname)}\n${id.toLowerCase()}\n${address === undefined ? '' : foldText(address)}`;
 
 const sorted = (values: readonly string[]): string[] => [...new Set(values)].sort();
 
@@ -66,7 +74,7 @@ export function filterKey(filter: Filter): string {
     filter.labels && Object.entries(filter.labels).sort(([a], [b]) => (a < b ? -1 : 1)),
     filter.pool,
     filter.ids && sorted(filter.ids),
-    filter.q?.toLowerCase(),
+    filter.q && foldText(filter.q),
   ]);
 }
 

@@ -6,6 +6,7 @@ export * from './duration.ts';
 export * from './event.ts';
 export * from './filter.ts';
 export * from './heartbeat.ts';
+export * from './hostname.ts';
 export * from './json.ts';
 export * from './limits.ts';
 export * from './node.ts';

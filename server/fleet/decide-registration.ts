@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   type Connection,
+  type Evidence,
   type FleetNode,
   type HeartbeatTiming,
   inContact,
@@ -10,11 +11,14 @@ import {
 import { instant } from '../clock.ts';
 import { noConditions } from '../shared-parts.ts';
 import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
+import { twinDetail } from './identity.ts';
 import { changeOf, contactStatus, type Stamp } from './transition.ts';
 
 /** What a registering agent said, and what the hub adds. */
 export interface Registration {
   id: string;
+  /** Another node that stands by the same host name. */
+  twin?: string;
   session: string;
   instanceId: string;
   facts: NodeFacts;
@@ -43,7 +47,7 @@ export function decideRegistration(stored: Stored, registration: Registration, s
     reason,
     statusSince: old?.node.status === status ? old.node.statusSince : at,
     conditions,
-    evidence: { lastHeartbeatAt: at, hubId: registration.connection.hubId },
+    evidence: evidenceOf(registration, at),
     heartbeat: registration.timing,
     connection: registration.connection,
     createdAt: old?.node.createdAt ?? at,
@@ -61,6 +65,28 @@ export function decideRegistration(stored: Stored, registration: Registration, s
       evidence: node.evidence,
     },
     { heartbeat: { lastsMs: timeoutMs }, look: { afterMs: timeoutMs } },
+    stamp,
+  );
+}
+
+function evidenceOf({ connection: { hubId }, twin }: Registration, at: string): Evidence {
+  return twin === undefined
+    ? { lastHeartbeatAt: at, hubId }
+    : { lastHeartbeatAt: at, hubId, detail: twinDetail(twin) };
+}
+
+/** A node by whose host name another one registered: both say so. */
+export function decideTwin(stored: Stored, other: string, stamp: Stamp): Change | undefined {
+  if (stored.kind !== 'node') return undefined;
+  const { node } = stored.record;
+  const detail = twinDetail(other);
+  if (node.evidence.detail === detail) return undefined;
+  const evidence = { ...node.evidence, detail };
+  return changeOf(
+    stored,
+    { ...stored.record, node: { ...node, evidence } },
+    { type: 'updated', from: node.status, to: node.status, reason: node.reason, evidence },
+    { heartbeat: 'keep', look: 'keep' },
     stamp,
   );
 }

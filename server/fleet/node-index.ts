@@ -1,4 +1,4 @@
-import { type Filter, type FleetNode, matcher } from '../../shared/index.ts';
+import { type Filter, type FleetNode, foldText, matcher, searchTextOf } from '../../shared/index.ts';
 import { compareKeys, type OrderKey, SortedEntries } from './sorted-entries.ts';
 import { sorting } from './sorting.ts';
 
@@ -47,10 +47,6 @@ type Facet = Map<string, Set<Entry>>;
 const sortValue = (node: FleetNode, sort: SortKey): string => node[sort] ?? '';
 
 const keyOf = (node: FleetNode, sort: SortKey): OrderKey => ({ value: sortValue(node, sort), id: node.id });
-
-/** Control characters are not allowed in any of them, so a match never spans two. */
-const textOf = ({ hostname, id, address }: FleetNode): string =>
-  `${hostname}\n${id}\n${address ?? ''}`.toLowerCase();
 
 /**
  * What lists need to be quick: the nodes by each value that filters ask for, and in each order that somebody
@@ -111,7 +107,7 @@ export class NodeIndex {
     if (this.size > PICKED_ON_THE_SPOT && !this.#orders.has(sort)) yield* this.#ordering(sort);
     if (filter.q === undefined) return;
     for (const entry of this.#entries.values()) {
-      entry.text ??= textOf(entry.node);
+      entry.text ??= searchTextOf(entry.node);
       yield;
     }
   }
@@ -240,9 +236,9 @@ const isAll = (filter: Filter): boolean =>
 function entryMatcher({ q, ...rest }: Filter): (entry: Entry) => boolean {
   const matches = matcher(rest);
   if (q === undefined) return ({ node }) => matches(node);
-  const wanted = q.toLowerCase();
+  const wanted = foldText(q);
   return (entry) => {
-    entry.text ??= textOf(entry.node);
+    entry.text ??= searchTextOf(entry.node);
     return entry.text.includes(wanted) && matches(entry.node);
   };
 }

@@ -10,14 +10,14 @@ import {
 import { instant } from '../clock.ts';
 import { shortSession } from '../log.ts';
 import { shareFacts } from '../shared-parts.ts';
-import { type Change, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import { type Change, LostDataError, StoreAwayError, type Stored } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import { bestKnown, type FleetContext, newerRecord } from './context.ts';
 import { type Closing, decideClose } from './decide-liveness.ts';
-import { decideRegistration, decideUpdate, type Registration } from './decide-registration.ts';
+import { decideRegistration, decideTwin, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { HeldCloses } from './held-closes.ts';
-import { nodeIdOf } from './identity.ts';
+import { type Identity, identify, namesSameNode } from './identity.ts';
 import { endedBy, type Link, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
 import type { Decide, Settled } from './settle.ts';
 
@@ -68,9 +68,11 @@ export class Registrar {
   async register(message: Register, link: Link): Promise<RegisterOutcome> {
     const { clock, sessions, view } = this.#context;
     const paced = agreeTiming(this.#context.pacing.timing, message.heartbeat?.intervalMs);
-    const heardMeanwhile = sessions.expect(nodeIdOf(message.node));
+    const identity = await this.#identify(message);
+    if (!identity) return { kind: 'busy' };
+    const heardMeanwhile = sessions.expect(identity.id);
     const connection = this.#connect('websocket', link.remoteAddress);
-    const claimed = await this.#claim(message, connection, paced).catch((error: unknown) => {
+    const claimed = await this.#claim(identity, message, connection, paced).catch((error: unknown) => {
       heardMeanwhile();
       throw error;
     });
@@ -125,7 +127,9 @@ export class Registrar {
     remoteAddress: string,
     timing?: HeartbeatTiming,
   ): Promise<Registered | Unwritten> {
-    const claimed = await this.#claim(message, this.#connect('http', remoteAddress), timing);
+    const identity = await this.#identify(message);
+    if (!identity) return 'busy';
+    const claimed = await this.#claim(identity, message, this.#connect('http', remoteAddress), timing);
     if (typeof claimed === 'string') return claimed;
     const { change } = claimed;
     this.#tell(change);
@@ -139,14 +143,45 @@ export class Registrar {
   }
 
   /** Writes a registration under a new session. */
-  async #claim(message: Register, connection: Connection, timing?: HeartbeatTiming) {
-    const registration = this.#registration(message, randomUUID(), connection, timing);
+  async #claim(identity: Identity, message: Register, connection: Connection, timing?: HeartbeatTiming) {
+    const registration = this.#registration(identity, message, randomUUID(), connection, timing);
     const { id, facts } = registration;
     this.#context.log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
     const settled = await this.#settle(id, (stored, stamp) =>
       decideRegistration(stored, registration, stamp),
     );
-    return settled?.kind === 'done' ? { registration, change: settled.change } : unwritten(settled);
+    if (settled?.kind !== 'done') return unwritten(settled);
+    if (identity.twin !== undefined) await this.#flagTwin(identity.twin, id);
+    return { registration, change: settled.change };
+  }
+
+  /** Which node an agent speaks for; nothing where only the store could say, and it is out of reach. */
+  async #identify({ node }: Register): Promise<Identity | undefined> {
+    const { store, usable, doubt } = this.#context;
+    const read = async (id: string): Promise<Stored> => {
+      const known = bestKnown(this.#context, id);
+      if (known && known.kind !== 'nothing') return known;
+      if (!usable(id)) throw new StoreAwayError('the store is out of reach');
+      return store.read(id).catch((error: unknown) => {
+        doubt(id);
+        throw error;
+      });
+    };
+    try {
+      return await identify(node, read);
+    } catch (error) {
+      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** Two nodes stand by one host name: the other one says so too, until its status changes. */
+  async #flagTwin(twin: string, id: string): Promise<void> {
+    this.#context.log.warn(
+      { nodeId: id, other: twin },
+      'Two nodes have the same host name in two spellings; remove the one that is not used any more',
+    );
+    await this.#settle(twin, (stored, stamp) => decideTwin(stored, id, stamp));
   }
 
   #tell({ id, record, event }: Change): void {
@@ -165,7 +200,7 @@ export class Registrar {
 
   /** A second `register` on a live session: updates the node's facts and timing. */
   async update(session: LiveSession, message: Register): Promise<UpdateOutcome> {
-    if (nodeIdOf(message.node) !== session.nodeId) return { kind: 'identity-changed' };
+    if (!namesSameNode(message.node, session.record.node)) return { kind: 'identity-changed' };
     const { pacing } = this.#context;
     const asked = message.heartbeat?.intervalMs;
     const fitting = pacing.fitting({ askedIntervalMs: asked });
@@ -174,7 +209,13 @@ export class Registrar {
     const longer = fitting.timeoutMs > session.timing.timeoutMs;
     if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
     const timing = fitting.intervalMs === told.intervalMs ? session.timing : fitting;
-    const registration = this.#registration(message, session.session, session.connection, timing);
+    const registration = this.#registration(
+      { id: session.nodeId },
+      message,
+      session.session,
+      session.connection,
+      timing,
+    );
     const settled = await this.#settle(session.nodeId, (stored, stamp) =>
       decideUpdate(stored, registration, stamp),
     );
@@ -304,6 +345,7 @@ export class Registrar {
   }
 
   #registration(
+    { id, twin }: Identity,
     message: Register,
     session: string,
     connection: Connection,
@@ -311,7 +353,8 @@ export class Registrar {
   ): Registration {
     shareFacts(message.node);
     return {
-      id: nodeIdOf(message.node),
+      id,
+      ...(twin !== undefined && { twin }),
       session,
       instanceId: message.instanceId,
       facts: message.node,
