@@ -49,8 +49,9 @@ describe.each(['with', 'without'])('a hub %s a view', (view) => {
   const started = async () => {
     const clock = new FakeClock();
     const memory = new MemoryFleet(clock);
-    const more = view === 'with' ? {} : { view: new NoView(clock) };
-    const fleet = testFleet(new MemoryStore(memory), clock, 'hub-a', undefined, more);
+    const store = new MemoryStore(memory);
+    const more = view === 'with' ? {} : { view: new NoView(clock, store.shards) };
+    const fleet = testFleet(store, clock, 'hub-a', undefined, more);
     await fleet.start();
     const register = async (hostname: string, nodeId?: string) => {
       const message = registerMessage({ hostname, ...(nodeId !== undefined && { nodeId }) });
