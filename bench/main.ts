@@ -9,6 +9,7 @@ import { describeMachine } from './harness/machine.ts';
 import { canPin, LOAD_CORE, pin } from './harness/processes.ts';
 import { toMarkdown, toText } from './harness/report.ts';
 import { type RowResult, type Run, runSchema } from './harness/results.ts';
+import { shareOf } from './harness/rounds.ts';
 import type { Row, Scale } from './harness/row.ts';
 import { runRow, stopAll } from './harness/run-rows.ts';
 import { PEERS } from './peers/catalogue.ts';
@@ -19,6 +20,9 @@ const RESULTS = join(root, 'bench', 'results');
 const PAGE = join(root, 'docs', 'BENCHMARKS.md');
 /** What is running gets so long to end after Ctrl-C. */
 const END_WITHIN_MS = 5_000;
+
+/** What `--quick` promises, for all rows together and less the end of what runs. */
+const QUICK_SECONDS = 285;
 
 class WrongUse extends Error {}
 
@@ -84,15 +88,23 @@ async function measure(options: Options): Promise<void> {
   const elapsed = (): number => (performance.now() - from) / 1_000;
   let left = rows.reduce((sum, row) => sum + row.seconds[scale], 0);
   const results: RowResult[] = [];
+  const leftOut: string[] = [];
   process.stderr.write(`${rows.length} rows, about ${seconds(left)} min\n`);
   for (const row of rows) {
     const say = (line: string): void =>
       void process.stderr.write(
         `[${seconds(elapsed())} of about ${seconds(elapsed() + left)}] ${row.name}: ${line}\n`,
       );
+    const estimate = row.seconds[scale];
+    const share = scale === 'quick' ? shareOf(estimate, left, QUICK_SECONDS - elapsed()) : undefined;
+    left -= estimate;
+    if (scale === 'quick' && share === undefined) {
+      leftOut.push(row.name);
+      say('left out: the five minutes are nearly over');
+      continue;
+    }
     say('begins');
-    const result = await runRow(row, scale, { say });
-    left -= row.seconds[scale];
+    const result = await runRow(row, scale, { say }, share);
     results.push(result);
     process.stdout.write(`${toText(result)}\n`);
     write(options.out, {
@@ -106,6 +118,10 @@ async function measure(options: Options): Promise<void> {
       rows: results,
     });
   }
+  if (leftOut.length > 0)
+    process.stdout.write(
+      `\nThis machine is too slow for all of --quick; left out: ${leftOut.join(', ')} (--only ${leftOut.join(',')})\n`,
+    );
   const failed = results.filter((row) => row.failed !== undefined);
   const missed = results.flatMap(({ aims }) => aims).filter(({ verdict }) => verdict !== 'met');
   process.stdout.write(
@@ -141,7 +157,10 @@ function writeDocs(out: string): void {
 const program = new Command('bench')
   .description('Measures Rollcall next to other ways to do the same, on this machine. See bench/README.md.')
   .option('--only <names>', 'these rows alone, separated by commas')
-  .option('--quick', 'fewer agents and rounds: under five minutes, for a look')
+  .option(
+    '--quick',
+    'fewer agents and rounds, five minutes by the clock: what does not fit is left out and named',
+  )
   .option('--tiny', 'a handful of agents: shows that the bench works; its numbers mean nothing')
   .option('--out <dir>', 'where run.json and run.md go', RESULTS)
   .option('--docs', 'measure nothing: make docs/BENCHMARKS.md of the run.json in --out')

@@ -12,6 +12,8 @@ export interface Bench {
   readonly stage: Stage;
   /** A part of the row with a stage of its own, so that one measurement's servers do not disturb the next one's. */
   part<T>(use: (stage: Stage) => Promise<T>): Promise<T>;
+  /** The rounds of a measurement, fewer where the row has an end by the clock; see `TimeLimit`. */
+  rounds(most: number): Iterable<number>;
   /** One line of progress. */
   say(line: string): void;
 }

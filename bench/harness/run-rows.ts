@@ -1,4 +1,5 @@
 import type { RowResult } from './results.ts';
+import { TimeLimit } from './rounds.ts';
 import type { Bench, Findings, Row, Scale } from './row.ts';
 import { Stage } from './stage.ts';
 
@@ -48,9 +49,15 @@ async function within<T>(seconds: number, work: Promise<T>): Promise<T> {
   return Promise.race([work, deadline]).finally(() => clearTimeout(late));
 }
 
-/** Runs one row. One that fails says so, and ends all that it started. */
-export async function runRow(row: Row, scale: Scale, progress: Progress): Promise<RowResult> {
+/** Runs one row, within so many seconds where any are given. One that fails says so, and ends all that it started. */
+export async function runRow(
+  row: Row,
+  scale: Scale,
+  progress: Progress,
+  seconds?: number,
+): Promise<RowResult> {
   const startedAt = performance.now();
+  const limit = new TimeLimit(seconds);
   const { name, title, how } = row;
   const bound = Math.max(LEAST_SECONDS, PATIENCE * row.seconds[scale]);
   let over = false;
@@ -62,6 +69,7 @@ export async function runRow(row: Row, scale: Scale, progress: Progress): Promis
         if (over) throw new Error('this row was given up');
         return withStage(use);
       },
+      rounds: (most) => limit.rounds(most),
       say: (line) => {
         if (!over) progress.say(line);
       },
@@ -71,8 +79,9 @@ export async function runRow(row: Row, scale: Scale, progress: Progress): Promis
   over = true;
   // Parts have stages of their own, which a row that was given up still holds.
   if (outcome instanceof Error) await closeStages();
-  const seconds = (performance.now() - startedAt) / 1_000;
+  const took = (performance.now() - startedAt) / 1_000;
   const nothing: Findings = { tables: [], aims: [], notes: [], numbers: {} };
-  if (outcome instanceof Error) return { name, title, how, seconds, ...nothing, failed: outcome.message };
-  return { name, title, how, seconds, ...outcome };
+  if (outcome instanceof Error)
+    return { name, title, how, seconds: took, ...nothing, failed: outcome.message };
+  return { name, title, how, seconds: took, ...outcome, notes: [...outcome.notes, ...limit.notes] };
 }

@@ -73,7 +73,7 @@ async function measure(ready: Ready, perSecond: number, windowMs: number): Promi
 const costs = ({ windows }: Ready): number[] => windows.map(({ hubMicros }) => hubMicros);
 const redisCosts = ({ windows }: Ready): number[] => windows.map(({ redisMicros }) => redisMicros);
 
-async function run({ scale, part, say }: Bench): Promise<Findings> {
+async function run({ scale, part, rounds: roundsOf, say }: Bench): Promise<Findings> {
   const { counts, everyoneAt, rounds, windowMs, perSecond } = SIZES[scale];
   const head = [
     'agents',
@@ -95,7 +95,7 @@ async function run({ scale, part, say }: Bench): Promise<Findings> {
         peers.set(name, await attempt(() => prepare(stage, name, count)));
         say(`${count} agents of ${PEERS[name].title} connected`);
       }
-      for (let round = 0; round < rounds; round += 1) {
+      for (const round of roundsOf(rounds)) {
         for (const [name, outcome] of peers) {
           if ('failed' in outcome) continue;
           const measured = await attempt(() => measure(outcome.ok, perSecond, windowMs));

@@ -160,7 +160,7 @@ function cutOff(peers: Peers): string[] {
   });
 }
 
-async function run({ scale, stage, say }: Bench): Promise<Findings> {
+async function run({ scale, stage, rounds: roundsOf, say }: Bench): Promise<Findings> {
   const { agents, rounds, settleMs, windowMs } = SIZES[scale];
   const peers: Peers = new Map();
   const names = peersFor(scale, NAMES, FEW);
@@ -168,7 +168,7 @@ async function run({ scale, stage, say }: Bench): Promise<Findings> {
     peers.set(name, await attempt(() => prepare(stage, name, agents)));
     say(`${PEERS[name].title}: ${agents} agents connected`);
   }
-  for (let round = 0; round < rounds; round += 1) {
+  for (const round of roundsOf(rounds)) {
     for (const [name, outcome] of peers) {
       if ('failed' in outcome) continue;
       for (const beat of BEATS) {

@@ -27,11 +27,11 @@ async function prepare(stage: Stage, name: PeerName, agents: number): Promise<Re
   return { server, load, redis, windows: [] };
 }
 
-async function run({ scale, stage, say }: Bench): Promise<Findings> {
+async function run({ scale, stage, rounds: roundsOf, say }: Bench): Promise<Findings> {
   const { agents, rounds, settleMs, windowMs } = SIZES[scale];
   const peers = new Map<PeerName, Outcome<Ready>>();
   for (const name of NAMES) peers.set(name, await attempt(() => prepare(stage, name, agents)));
-  for (let round = 0; round < rounds; round += 1) {
+  for (const round of roundsOf(rounds)) {
     for (const [name, outcome] of peers) {
       if ('failed' in outcome) continue;
       const { load, server, redis, windows } = outcome.ok;

@@ -88,7 +88,7 @@ function line(group: Group): string[] {
   ];
 }
 
-async function run({ scale, stage, say }: Bench): Promise<Findings> {
+async function run({ scale, stage, rounds: roundsOf, say }: Bench): Promise<Findings> {
   const { counts, agents, perSecond, rounds, windowMs } = SIZES[scale];
   const groups: Group[] = [];
   for (const count of counts) {
@@ -97,7 +97,7 @@ async function run({ scale, stage, say }: Bench): Promise<Findings> {
   }
   await pause(1_000);
   for (const group of groups) group.restMicros = await rest(group);
-  for (let round = 0; round < rounds; round += 1) {
+  for (const round of roundsOf(rounds)) {
     for (const group of groups) group.windows.push(await measure(group, perSecond, windowMs));
     say(`round ${round + 1}/${rounds}`);
   }

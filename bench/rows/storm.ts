@@ -138,11 +138,11 @@ function aimsOf(storms: readonly Storm[], agents: number): Aim[] {
   ];
 }
 
-async function run({ scale, part, say }: Bench): Promise<Findings> {
+async function run({ scale, part, rounds: roundsOf, say }: Bench): Promise<Findings> {
   const { agents, rounds, otherRounds } = SIZES[scale];
   const names = peersFor(scale, NAMES, FEW);
   const peers = new Map<PeerName, Outcome<Storm[]>>();
-  for (let round = 0; round < rounds; round += 1) {
+  for (const round of roundsOf(rounds)) {
     for (const name of names) {
       if (round >= (MAIN.includes(name) ? rounds : otherRounds)) continue;
       const before = peers.get(name);
