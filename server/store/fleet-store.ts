@@ -75,7 +75,8 @@ export interface FleetStore {
   /**
    * Puts back one record or tombstone that the shard may have lost. Absent: written, flagged `restored`, with
    * an `updated`/`store_restored` event. Stored, still flagged and of a lower version: replaced likewise. The
-   * same change, or a newer tombstone: left alone. Anything else is answered, to be merged by a commit.
+   * same change, a flagged one of the same session that is no older, or a newer tombstone: left alone. Anything else
+   * is answered, to be merged by a commit.
    */
   restore(shard: number, lost: ReadonlyArray<LostNode>): Promise<NotRestored[]>;
 

@@ -298,6 +298,20 @@ describe('the fleet, whatever happens', () => {
     budget(240_000),
   );
 
+  it('[MODEL-1] also where the data are lost twice, and one hub knows only the registration before', () =>
+    live(memoryWorld(SHARDS), [
+      { do: 'pass', ms: 2_000 },
+      { do: 'drop', who: 0 },
+      { do: 'lose data', shard: 0 },
+      { do: 'cut', which: 0 },
+      { do: 'start agent', who: 0 },
+      { do: 'pass', ms: 12_000 },
+      { do: 'pass', ms: 300 },
+      { do: 'clone', who: 0, which: 1 },
+      { do: 'pass', ms: 50 },
+      { do: 'lose data', shard: 0 },
+    ]));
+
   it(
     '[MODEL-2] and so on a real Redis, in real time',
     async () => {

@@ -216,7 +216,9 @@ export class MemoryShard {
     if (stored.kind === 'node') {
       if (stored.record.changeId === record.changeId) return undefined;
       if (!stored.restored) return { lost, stored };
-      if (stored.record.node.seq >= seq) return undefined;
+      // Versions of two registrations may be of two data sets, and say nothing of each other.
+      if (stored.record.node.seq >= seq)
+        return stored.record.session === record.session ? undefined : { lost, stored };
     }
     const held = this.#write(record, true);
     this.#append(record, event);

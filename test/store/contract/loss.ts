@@ -94,12 +94,25 @@ export function lossContract(create: CreateFleet): void {
 
     it('replaces a restored record by a later version, not by an older one, and no record twice', async () => {
       const { store } = setting();
-      const [older, middle, newer] = [known('a', 4), known('a', 5), known('a', 6)];
+      const ofOneSession = (seq: number) => ({ ...known('a', seq), session: 'the same' });
+      const [older, middle, newer] = [ofOneSession(4), ofOneSession(5), ofOneSession(6)];
       for (const record of [middle, middle, older, newer, middle, newer])
         expect(await restoreOne(store, lostNode(record))).toEqual([]);
       expect(await store.read('a')).toEqual({ kind: 'node', record: newer, restored: true });
       const log = await wholeLog(store, store.shardOf('a'));
       expect(log.map(({ event }) => event.seq)).toEqual([5, 6]);
+    });
+
+    it('answers a restored record of another session that is no older, to be merged', async () => {
+      const { store } = setting();
+      const ofSession = (session: string) => nodeRecord(fleetNode({ id: 'a', seq: 5 }), { session });
+      const [record, other] = [ofSession('first'), ofSession('second')];
+      expect(await restoreOne(store, lostNode(record))).toEqual([]);
+      const lost = lostNode(other);
+      expect(await restoreOne(store, lost)).toEqual([
+        { lost, stored: { kind: 'node', record, restored: true } },
+      ]);
+      expect(await store.read('a')).toMatchObject({ record });
     });
 
     it('answers a record that was committed since, to be merged', async () => {

@@ -1,6 +1,7 @@
 --[[
-Puts back nodes and tombstones that the shard may have lost. The stored facts win where they are not
-themselves restored ones: then the two must be merged, and what is stored is answered.
+Puts back nodes and tombstones that the shard may have lost. Stored facts are not replaced where they are not
+themselves restored ones, or are of another session and no older version: then the two must be merged, and what is
+stored is answered.
 
 KEYS  1 epoch  2 deadlines  3 events  4 absent
 ARGV  1 the attached epoch
@@ -30,11 +31,12 @@ end
 local function restore_node(at)
   local id, version, change_id = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local key, gone_key = prefix .. 'node:' .. id, prefix .. 'gone:' .. id
-  local stored = redis.call('HMGET', key, 'version', 'changeId', 'restored')
+  local stored = redis.call('HMGET', key, 'version', 'changeId', 'restored', 'session')
   if stored[1] then
     if stored[2] == change_id then return false end
     if stored[3] ~= '1' then return true end
-    if tonumber(stored[1]) >= tonumber(version) then return false end
+    -- Versions of two registrations may be of two data sets, and say nothing of each other.
+    if tonumber(stored[1]) >= tonumber(version) then return stored[4] ~= ARGV[at + 4] end
   else
     local gone = redis.call('GET', gone_key)
     if gone and tonumber(gone) >= tonumber(version) then return false end
