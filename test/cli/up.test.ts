@@ -28,7 +28,7 @@ describe('rollcall up', () => {
     const url = await urlOf(up);
     const [, id = '', hostname = ''] = await up.says(/^This machine is node (\S+) {2}\((.+)\): online$/m);
     await up.says(/^Ctrl-C stops\.$/m);
-    expect(up.stdout).toMatch(
+    expect(up.words).toMatch(
       new RegExp(
         [
           '^Rollcall listens on \\S+ .*store: memory, heartbeats every 10s, offline after 30s.*',
@@ -57,7 +57,7 @@ describe('rollcall up', () => {
     expect(nodes.filter(({ labels }) => labels.simulated === 'true')).toHaveLength(5);
     up.signal('SIGTERM');
     expect(await up.exit).toEqual({ code: 0, signal: null });
-    expect(up.stdout).toMatch(/\nStopping\.\n$/);
+    expect(up.words).toMatch(/\nStopping\.\n$/);
     expect(up.stderr).toBe('');
   });
 
