@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { describe, expect, vi } from 'vitest';
+import { describe, expect } from 'vitest';
 import { z } from 'zod';
-import { budget } from '../support/budget.ts';
 import type { HubProcess, LogLine } from '../support/hub-process.ts';
 import { Programs } from '../support/program.ts';
 import { until } from '../support/until.ts';
@@ -11,8 +10,6 @@ import { type FleetUnderTest, fleetTest } from './fleet-under-test.ts';
 
 const test = fleetTest();
 
-// Three processes start for each test, straight from the sources: on a busy machine that takes a while.
-vi.setConfig({ testTimeout: budget(120_000) });
 const START_WITHIN_MS = 60_000;
 
 /** On a connection of its own, so that the workers take turns in answering. */

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as passes } from 'node:timers/promises';
-import { describe, vi } from 'vitest';
+import { describe } from 'vitest';
 import { budget } from '../support/budget.ts';
 import { until } from '../support/until.ts';
 import { FAST_TIMEOUT_MS, fleetTest } from './fleet-under-test.ts';
@@ -9,9 +9,6 @@ import { FAST_TIMEOUT_MS, fleetTest } from './fleet-under-test.ts';
 const LONGER_MS = FAST_TIMEOUT_MS + budget(2_500);
 
 const it = fleetTest();
-
-// They wait up to 20 s, after a dozen processes that start at once.
-vi.setConfig({ testTimeout: budget(120_000) });
 
 describe.concurrent('hubs that end, on one Redis', () => {
   it('[E2E-1] agents of a hub that is killed come back on another and never show as anything but online', async ({

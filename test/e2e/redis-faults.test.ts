@@ -1,14 +1,11 @@
 import { setTimeout as passes } from 'node:timers/promises';
-import { describe, vi } from 'vitest';
+import { describe } from 'vitest';
 import { budget } from '../support/budget.ts';
 import { until } from '../support/until.ts';
 import { type Dashboard, FAST_TIMEOUT_MS, fleetTest } from './fleet-under-test.ts';
 
 /** Longer than any node may be silent. */
 const LONGER_MS = FAST_TIMEOUT_MS + budget(2_500);
-// They wait up to 20 s, after a dozen processes that start at once.
-vi.setConfig({ testTimeout: budget(120_000) });
-
 const it = fleetTest({ appendonly: true, args: ['--appendfsync', 'always'] });
 
 /** What must not change over a fault: who is there, since when, and that no version goes back. */

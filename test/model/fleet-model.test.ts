@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Cancel } from '../../server/clock.ts';
 import type { Applied } from '../../server/fleet/fleet-view.ts';
-import { budget } from '../support/budget.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { ModelAgent, ModelHub } from './model-fleet.ts';
 import { memoryWorld, redisWorld, type World } from './world.ts';
@@ -285,18 +284,14 @@ async function live(world: World, steps: readonly Step[]): Promise<void> {
 }
 
 describe('the fleet, whatever happens', () => {
-  it(
-    '[MODEL-1] keeps seq without holes, nobody who beats offline, one session a node, and views equal to the store',
-    async () => {
-      await fc.assert(
-        fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80, size: 'max' }), (steps) =>
-          live(memoryWorld(SHARDS), steps),
-        ),
-        { numRuns: Number(process.env.MODEL_RUNS ?? 300), endOnFailure: false, ...replay() },
-      );
-    },
-    budget(240_000),
-  );
+  it('[MODEL-1] keeps seq without holes, nobody who beats offline, one session a node, and views equal to the store', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 80, size: 'max' }), (steps) =>
+        live(memoryWorld(SHARDS), steps),
+      ),
+      { numRuns: Number(process.env.MODEL_RUNS ?? 300), endOnFailure: false, ...replay() },
+    );
+  });
 
   it('[MODEL-1] also where the data are lost twice, and one hub knows only the registration before', () =>
     live(memoryWorld(SHARDS), [
@@ -312,22 +307,18 @@ describe('the fleet, whatever happens', () => {
       { do: 'lose data', shard: 0 },
     ]));
 
-  it(
-    '[MODEL-2] and so on a real Redis, in real time',
-    async () => {
-      const redis = await startRedis();
-      try {
-        await fc.assert(
-          fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 30, size: 'max' }), (steps) =>
-            live(redisWorld(redis, SHARDS), steps),
-          ),
-          // Real time cannot be run again: shrinking would take long and find something else.
-          { numRuns: Number(process.env.MODEL_REDIS_RUNS ?? 4), endOnFailure: true, ...replay() },
-        );
-      } finally {
-        await redis.stop();
-      }
-    },
-    budget(240_000),
-  );
+  it('[MODEL-2] and so on a real Redis, in real time', async () => {
+    const redis = await startRedis();
+    try {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 30, size: 'max' }), (steps) =>
+          live(redisWorld(redis, SHARDS), steps),
+        ),
+        // Real time cannot be run again: shrinking would take long and find something else.
+        { numRuns: Number(process.env.MODEL_REDIS_RUNS ?? 4), endOnFailure: true, ...replay() },
+      );
+    } finally {
+      await redis.stop();
+    }
+  });
 });

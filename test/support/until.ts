@@ -10,9 +10,10 @@ export async function until<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   quietMs = 20_000,
 ): Promise<T> {
-  const deadline = performance.now() + budget(quietMs);
+  const began = performance.now();
   let last: unknown;
-  while (performance.now() < deadline) {
+  // Asked again each time: the machine may have become busy since.
+  while (performance.now() - began < budget(quietMs)) {
     try {
       const found = await look();
       if (found !== undefined && found !== false) return found;
