@@ -8,6 +8,7 @@ import { StoreRefusedError } from '../server/store/fleet-store.ts';
 import { createLogger } from './agent-log.ts';
 import { runGroup } from './hub-group/primary.ts';
 import { runWorker } from './hub-group/worker.ts';
+import { warnOfOpenFiles } from './secret-files.ts';
 import { untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -130,6 +131,7 @@ export function hubSettings(given: Flags, environment: Environment): HubSettings
 export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hub> {
   // Loaded here, because it takes longer than all other commands together, which do not need it.
   const { startHub } = await import('../server/hub.ts');
+  warnOfOpenFiles(process.env, log);
   try {
     return await startHub(settings, { log });
   } catch (error) {

@@ -1,5 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { NOBODY, type Principal } from './principal.ts';
+import { Tokens } from './tokens.ts';
 
 export interface AccessRules {
   agentTokens: readonly string[];
@@ -12,17 +13,8 @@ export interface AccessRules {
   trustProxy: boolean;
 }
 
-export type Verdict = 'ok' | 'missing' | 'wrong' | 'forbidden';
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-/** Compares with every token, each in constant time, so that the time taken tells nothing of any of them. */
-function matchesAny(given: string, digests: readonly Buffer[]): boolean {
-  const mine = digest(given);
-  let found = false;
-  for (const theirs of digests) found = timingSafeEqual(mine, theirs) || found;
-  return found;
-}
+/** Why somebody is not let in: no token, a wrong one, or one that is for other things. */
+export type Verdict = 'missing' | 'wrong' | 'forbidden';
 
 const localNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -38,42 +30,47 @@ export function bearer(request: IncomingMessage): string | undefined {
 
 /** Who may talk to the hub. Without tokens it is a hub for this machine alone. */
 export class Access {
-  readonly #agents: readonly Buffer[];
-  readonly #dashboards: readonly Buffer[];
-  readonly #admins: readonly Buffer[];
+  readonly #agents: Tokens;
+  readonly #dashboards: Tokens;
+  readonly #admins: Tokens;
   readonly #origins: ReadonlySet<string>;
   readonly #trustProxy: boolean;
 
   constructor(rules: AccessRules) {
-    this.#agents = rules.agentTokens.map(digest);
-    this.#dashboards = rules.dashboardTokens.map(digest);
-    this.#admins = (rules.adminTokens ?? []).map(digest);
+    this.#agents = new Tokens(rules.agentTokens);
+    this.#dashboards = new Tokens(rules.dashboardTokens);
+    this.#admins = new Tokens(rules.adminTokens ?? [], (place) => `admin token ${place}`);
     this.#origins = new Set(rules.allowedOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
     this.#trustProxy = rules.trustProxy;
   }
 
   /** Somebody may come in without a token. Such a hub listens on loopback only. */
   get open(): boolean {
-    return this.#agents.length === 0 || this.#dashboards.length === 0;
+    return this.#agents.size === 0 || this.#dashboards.size === 0;
   }
 
-  /** May this token register and beat? A dashboard's token is known, but not allowed to. */
-  agent(token: string | undefined): Verdict {
-    return judge(token, this.#agents, [...this.#dashboards, ...this.#admins]);
+  /** Whether agents need a token. */
+  get agentsNeedTokens(): boolean {
+    return this.#agents.size > 0;
   }
 
-  /** May this token read? */
-  dashboard(token: string | undefined): Verdict {
-    if (this.#dashboards.length === 0) return 'ok';
-    return judge(token, [...this.#dashboards, ...this.#admins], this.#agents);
+  /** Who may register and beat with this token. A dashboard's token is known, but not allowed to. */
+  agent(token: string | undefined): Principal | Verdict {
+    return judge(token, [this.#agents], [this.#dashboards, this.#admins]);
   }
 
-  /** May this token remove nodes? Where any tokens are set, only an administrator's. */
-  admin(token: string | undefined): Verdict {
-    if (this.#agents.length + this.#dashboards.length + this.#admins.length === 0) return 'ok';
+  /** Who may read with this token. */
+  dashboard(token: string | undefined): Principal | Verdict {
+    if (this.#dashboards.size === 0) return NOBODY;
+    return judge(token, [this.#dashboards, this.#admins], [this.#agents]);
+  }
+
+  /** Who may remove nodes with this token. Where any tokens are set, only an administrator. */
+  admin(token: string | undefined): Principal | Verdict {
+    if (this.#agents.size + this.#dashboards.size + this.#admins.size === 0) return NOBODY;
     if (token === undefined) return 'missing';
-    if (matchesAny(token, this.#admins)) return 'ok';
-    return matchesAny(token, [...this.#agents, ...this.#dashboards]) ? 'forbidden' : 'wrong';
+    const found = findIn([this.#admins], token);
+    return found ?? (findIn([this.#agents, this.#dashboards], token) ? 'forbidden' : 'wrong');
   }
 
   /**
@@ -112,9 +109,17 @@ export class Access {
   }
 }
 
-function judge(token: string | undefined, allowed: readonly Buffer[], others: readonly Buffer[]): Verdict {
-  if (allowed.length === 0) return 'ok';
+/** Every list is gone through, whatever is found. */
+function findIn(lists: readonly Tokens[], token: string): Principal | undefined {
+  return lists.map((list) => list.find(token)).find((found) => found !== undefined);
+}
+
+function judge(
+  token: string | undefined,
+  allowed: readonly Tokens[],
+  others: readonly Tokens[],
+): Principal | Verdict {
+  if (allowed.every(({ size }) => size === 0)) return NOBODY;
   if (token === undefined) return 'missing';
-  if (matchesAny(token, allowed)) return 'ok';
-  return matchesAny(token, others) ? 'forbidden' : 'wrong';
+  return findIn(allowed, token) ?? (findIn(others, token) ? 'forbidden' : 'wrong');
 }

@@ -15,12 +15,14 @@ import { createHttpApp } from './http/app.ts';
 import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
+import { Refusals } from './refusals.ts';
 import { notServed, serves } from './roles.ts';
 import { dialectTimingOf, type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
 import type { FleetStore } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
 import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
+import { sharedTokens } from './tokens.ts';
 import { refusesUpgrades, routeUpgrades } from './upgrades.ts';
 import { VERSION } from './version.ts';
 import { WrongTokens } from './wrong-tokens.ts';
@@ -81,8 +83,10 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const fleet = new Fleet({
     ...{ hubId, address, version: VERSION, timing, store, clock, log },
     ...view,
+    agentsNeedTokens: settings.AGENT_TOKENS.length > 0,
     ...paceOf(settings),
   });
+  warnOfSharedTokens(settings, log);
   const access = new Access({
     agentTokens: settings.AGENT_TOKENS,
     dashboardTokens: settings.DASHBOARD_TOKENS,
@@ -91,10 +95,12 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     trustProxy: settings.TRUST_PROXY,
   });
   const wrongTokens = new WrongTokens();
+  const refusals = new Refusals(clock, log);
   const http = createHttpApp({
     fleet,
     access,
     wrongTokens,
+    refusals,
     clock,
     log,
     metrics,
@@ -110,9 +116,9 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     handshakes: settings.MAX_HANDSHAKES,
     lateMs: lateMsOf(timing.timeoutMs),
   };
-  const agents = new AgentGateway({ fleet, clock, log, limits }, access, wrongTokens);
-  const dashboards = new DashboardGateway({ fleet, access, wrongTokens, clock, log });
-  metrics.watch({ fleet, agents, dashboards, streams: http.streams, ...(group && { group }) });
+  const agents = new AgentGateway({ fleet, clock, log, limits, refusals }, access, wrongTokens);
+  const dashboards = new DashboardGateway({ fleet, access, wrongTokens, refusals, clock, log });
+  metrics.watch({ fleet, agents, dashboards, refusals, streams: http.streams, ...(group && { group }) });
   const arrivals = new Arrivals(app.server);
   routeUpgrades(app.server, {
     [AGENT_PATH]: serves(role, 'agents')
@@ -134,6 +140,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
       arrivals.end();
       app.server.closeAllConnections();
     });
+    refusals.close();
     await app.close();
     cut();
     await store.close();
@@ -183,6 +190,13 @@ function dialectsOf(settings: HubSettings, log: Log) {
     open,
     timing: { [connect]: timing(connect), [gpu]: timing(gpu), [edge]: timing(edge), [game]: timing(game) },
   };
+}
+
+/** One token for several lists lets its holder do what all of them allow. */
+function warnOfSharedTokens(settings: HubSettings, log: Log): void {
+  const { AGENT_TOKENS, DASHBOARD_TOKENS, ADMIN_TOKENS } = settings;
+  for (const lists of sharedTokens({ AGENT_TOKENS, DASHBOARD_TOKENS, ADMIN_TOKENS }))
+    log.warn({ lists }, 'Two lists of tokens share one: whoever has it may do what both allow');
 }
 
 async function openStore(store: FleetStore): Promise<void> {

@@ -25,8 +25,12 @@ const cpus = new Values<NonNullable<NodeFacts['cpu']>>();
 const memories = new Values<NonNullable<NodeFacts['memory']>>();
 const agents = new Values<NonNullable<NodeFacts['agent']>>();
 const timings = new Values<FleetNode['heartbeat']>();
+const trusts = new Values<NonNullable<FleetNode['trust']>>();
 /** As it is with all parts, it must not be changed in place. */
 export const noConditions: FleetNode['conditions'] = [];
+
+/** How a node's agent showed who it is, held once. */
+export const trustBy = (by: NonNullable<FleetNode['trust']>['by']) => trusts.one({ by });
 
 /**
  * Lets facts that many machines have in common (labels, roles, processors …) be one object for all of them: of a
@@ -47,6 +51,7 @@ export function shareFacts(facts: NodeFacts): void {
 export function shareNode(node: FleetNode): void {
   shareFacts(node);
   node.heartbeat = timings.one(node.heartbeat);
+  if (node.trust) node.trust = trusts.one(node.trust);
   if (node.conditions.length === 0) node.conditions = noConditions;
   // Instants of one registration are one text.
   const { createdAt, connection, evidence } = node;
@@ -58,5 +63,6 @@ export function shareNode(node: FleetNode): void {
     if (connection.since === node.registeredAt) connection.since = node.registeredAt;
   }
   if (evidence.hubId !== undefined) evidence.hubId = words.one(evidence.hubId);
+  if (evidence.by !== undefined) evidence.by = words.one(evidence.by);
   if (evidence.lastHeartbeatAt === node.registeredAt) evidence.lastHeartbeatAt = node.registeredAt;
 }

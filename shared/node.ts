@@ -158,6 +158,8 @@ export const evidenceSchema = z.object({
   hubId: z.string().exactOptional(),
   closeCode: z.number().int().exactOptional(),
   detail: z.string().exactOptional(),
+  /** Who did it: the name of the token that was shown. */
+  by: z.string().exactOptional(),
 });
 export type Evidence = z.infer<typeof evidenceSchema>;
 
@@ -202,6 +204,13 @@ export const shownStatsSchema = z.object({
   at: shownText.exactOptional(),
 });
 
+/** How somebody who speaks for a node shows who it is, weakest first. */
+export const proofSchema = z.enum(['none', 'token', 'credential', 'certificate']);
+export type Proof = z.infer<typeof proofSchema>;
+
+/** What the hubs know of who speaks for a node. Absent in records of version 0.1. */
+export const trustSchema = z.object({ by: proofSchema });
+
 /** The node that clients see: dashboards, the API, the `registered` reply, `event.node`. */
 export const nodeSchema = z.object({
   id: idSchema,
@@ -215,6 +224,7 @@ export const nodeSchema = z.object({
   evidence: evidenceSchema,
   heartbeat: heartbeatTimingSchema,
   connection: connectionSchema.nullable(),
+  trust: trustSchema.exactOptional(),
   createdAt: instantSchema,
   registeredAt: instantSchema,
 });

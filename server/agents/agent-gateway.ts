@@ -5,6 +5,7 @@ import { KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
 import { type Access, bearer } from '../access.ts';
 import type { Cancel } from '../clock.ts';
 import { Deadlines } from '../deadlines.ts';
+import { type Caller, NOBODY, type Principal } from '../principal.ts';
 import { refuseForNow, refuseUpgrade } from '../upgrades.ts';
 import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
 import { Admission, type AdmissionLimits, type Overload, type Refusal, TURN_MS } from './admission.ts';
@@ -66,10 +67,10 @@ export class AgentGateway {
     access: Access,
     wrongTokens: WrongTokens,
   ) {
-    const { fleet, clock, log, limits } = parts;
+    const { fleet, clock, log, limits, refusals } = parts;
     this.admission = new Admission(limits, clock.now());
     const gone = (agent: AgentSocket) => this.#deadlines.delete(agent);
-    this.#context = { fleet, clock, log, admission: this.admission, gone };
+    this.#context = { fleet, clock, log, refusals, admission: this.admission, gone };
     this.#access = access;
     this.#wrongTokens = wrongTokens;
     this.#ends = [
@@ -94,7 +95,8 @@ export class AgentGateway {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const now = this.#context.clock.now();
     const known = request.headers[KNOWN_HEADER] === '1';
-    const refusal = this.#stopping() ?? this.#notAllowed(request, now) ?? this.#notNow(known, now);
+    const admitted = this.#stopping() ?? this.#principal(request, now);
+    const refusal = 'status' in admitted ? admitted : this.#notNow(known, now);
     if (refusal) {
       const { status, reason, why, headers, retryAfterMs } = refusal;
       this.admission.refused[reason] += 1;
@@ -103,10 +105,9 @@ export class AgentGateway {
       else refuseUpgrade(socket, status, why, headers);
       return;
     }
-    const remoteAddress = this.#access.remoteAddress(request);
-    this.#wss.handleUpgrade(request, socket, head, (agent) =>
-      this.#begin(agent, remoteAddress, known, socket),
-    );
+    const principal = 'status' in admitted ? NOBODY : admitted;
+    const caller = { remoteAddress: this.#access.remoteAddress(request), principal };
+    this.#wss.handleUpgrade(request, socket, head, (agent) => this.#begin(agent, caller, known, socket));
   }
 
   #stopping(): Refused | undefined {
@@ -121,12 +122,14 @@ export class AgentGateway {
     return reason && { status: 503, reason, why: overloads[reason] };
   }
 
-  #notAllowed(request: IncomingMessage, now: number): Refused | undefined {
+  /** Who wants a socket, or why it does not get one. */
+  #principal(request: IncomingMessage, now: number): Principal | Refused {
     if (!this.#access.hostAllowed(request))
       return forbidden('a hub without tokens answers to localhost only');
     if (!this.#access.originAllowed(request)) return forbidden('this origin is not allowed');
     const verdict = this.#access.agent(bearer(request));
-    if (verdict === 'ok') return undefined;
+    if (typeof verdict !== 'string') return verdict;
+    this.#context.refusals.note('agents', verdict, this.#access.peerAddress(request));
     if (verdict === 'forbidden') return forbidden('this token may read, not register');
     const reason = 'unauthenticated';
     const retryAfterMs = this.#wrongTokens.count(this.#access.peerAddress(request), now);
@@ -134,9 +137,9 @@ export class AgentGateway {
     return { status: 401, reason, why: `the token is ${verdict}`, headers: { 'WWW-Authenticate': 'Bearer' } };
   }
 
-  #begin(agent: AgentSocket, remoteAddress: string, known: boolean, socket: Duplex): void {
+  #begin(agent: AgentSocket, caller: Caller, known: boolean, socket: Duplex): void {
     this.admission.began(known);
-    agent.begin(this.#context, remoteAddress, socket);
+    agent.begin(this.#context, caller, socket);
     this.#deadlines.set(agent, agent.deadline + 1);
   }
 

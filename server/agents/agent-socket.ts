@@ -15,10 +15,13 @@ import {
 } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
 import type { Dated } from '../deadlines.ts';
+import { NOT_YOUR_NODE } from '../fleet/decide-claim.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
+import { type Caller, NOBODY, type Principal } from '../principal.ts';
+import type { Refusals } from '../refusals.ts';
 import { STALL_MS } from '../stall-watch.ts';
 import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
 import { endOnError } from '../upgrades.ts';
@@ -34,6 +37,7 @@ export interface AgentSocketContext {
   /** A socket closed. */
   gone: (agent: AgentSocket) => void;
   admission: Admission;
+  refusals: Refusals;
 }
 
 /** How a socket closed, where its agent began it. */
@@ -68,6 +72,7 @@ const FRAMES: Rate = { perMs: LIMITS.framesPerSecond / 1_000, burst: LIMITS.fram
  */
 export class AgentSocket extends DirectSocket implements Link, Dated {
   remoteAddress = '';
+  principal: Principal = NOBODY;
   deadlineSecond = 0;
   lastReceivedAt = 0;
   #state: State = { kind: 'closed' };
@@ -81,9 +86,10 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   #work: Promise<void> | undefined;
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
-  begin(context: AgentSocketContext, remoteAddress: string, socket: Duplex): void {
+  begin(context: AgentSocketContext, { remoteAddress, principal }: Caller, socket: Duplex): void {
     const now = context.clock.now();
     this.#context = context;
+    this.principal = principal ?? NOBODY;
     this.remoteAddress = remoteAddress;
     this.lastReceivedAt = now;
     this.#state = { kind: 'awaiting registration', since: now };
@@ -253,6 +259,11 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   async #firstRegister(message: Lenient<Register>): Promise<void> {
     if (await this.#gaveUp()) return;
     const outcome = await this.#context?.fleet.registrar.register(message, this);
+    if (outcome?.kind === 'not_your_node') {
+      this.#context?.refusals.note('agents', outcome.kind, this.remoteAddress);
+      this.end(CLOSE.forbidden, `${outcome.kind}: ${NOT_YOUR_NODE}`);
+      return;
+    }
     if (outcome?.kind !== 'registered') {
       this.#sendAway(outcome?.kind === 'contended' ? CONTENDED.code : undefined);
       return;
@@ -292,7 +303,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
 
   async #deregister(session: LiveSession, message: Deregister): Promise<void> {
     const outcome = await this.#context?.fleet.registrar.deregister(session, message.reason);
-    if (outcome === 'busy' || outcome === 'contended') this.#sendUnwritten(outcome);
+    if (outcome && outcome !== 'removed' && outcome !== 'nothing') this.#sendUnwritten(outcome);
     else this.end({ code: 1000, name: 'deregistered', reason: 'deregistered', agent: 'stop' });
   }
 

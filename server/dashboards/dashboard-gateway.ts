@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
 import { LOOK_EVERY_MS } from '../reading.ts';
+import { Refusals } from '../refusals.ts';
 import { refuseUpgrade } from '../upgrades.ts';
 import { TOO_MANY_WRONG, WrongTokens } from '../wrong-tokens.ts';
 import { DashboardConnection } from './connection.ts';
@@ -36,6 +37,7 @@ export interface DashboardGatewayParts {
   access: Access;
   /** Shared with the other entrances. */
   wrongTokens?: WrongTokens;
+  refusals?: Refusals;
   /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
   maxDashboards?: number;
   /** Connections that have not authenticated yet; beyond it the oldest of them is ended. Default 1,000. */
@@ -58,6 +60,7 @@ export class DashboardGateway {
   readonly #context: ClientContext;
   readonly #access: Access;
   readonly #wrongTokens: WrongTokens;
+  readonly #refusals: Refusals;
   readonly #maxDashboards: number;
   readonly #maxUnauthenticated: number;
   readonly #io: DashboardServer;
@@ -83,6 +86,7 @@ export class DashboardGateway {
     this.#context = { fleet, clock, log, groups, statsWatch };
     this.#access = access;
     this.#wrongTokens = parts.wrongTokens ?? new WrongTokens();
+    this.#refusals = parts.refusals ?? new Refusals(clock, log);
     this.#maxDashboards = maxDashboards;
     this.#maxUnauthenticated = parts.maxUnauthenticated ?? MAX_UNAUTHENTICATED;
     this.#io = io;
@@ -202,16 +206,15 @@ export class DashboardGateway {
   #refusal(socket: DashboardSocket): Error | undefined {
     const { token } = socket.handshake.auth;
     const verdict = this.#access.dashboard(typeof token === 'string' ? token : undefined);
-    if (verdict === 'ok') return undefined;
-    const remoteAddress = this.#connections.get(socket.conn)?.remoteAddress;
-    this.#context.log.info({ remoteAddress, verdict }, 'A dashboard was refused');
+    if (typeof verdict !== 'string') return undefined;
     const { conn } = socket;
+    const address = this.#unauthenticated.get(conn) ?? 'unknown';
+    this.#refusals.note('dashboards', verdict, address);
     this.#context.clock.after(REFUSED_CLOSES_WITHIN_MS, () => {
       if (this.#unauthenticated.has(conn)) conn.close();
     });
     if (verdict === 'forbidden')
       return new RefusedConnection('forbidden', 'this token may register, not read');
-    const address = this.#unauthenticated.get(conn) ?? 'unknown';
     const waitMs = this.#wrongTokens.count(address, this.#context.clock.now());
     return new RefusedConnection('unauthenticated', waitMs > 0 ? TOO_MANY_WRONG : `the token is ${verdict}`);
   }

@@ -25,6 +25,8 @@ export interface FleetContext {
   /** Whether this hub stood still lately. */
   readonly stalls: StallWatch;
   readonly pacing: Pacing;
+  /** Whether agents need a token, but for those of an open dialect. */
+  readonly agentsNeedTokens: boolean;
   readonly writes: NodeWrites;
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
   readonly storeNow: () => number;

@@ -9,7 +9,8 @@ import {
   type Reason,
 } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
-import { noConditions } from '../shared-parts.ts';
+import type { Principal } from '../principal.ts';
+import { noConditions, trustBy } from '../shared-parts.ts';
 import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
 import { twinDetail } from './identity.ts';
 import { changeOf, contactStatus, type Stamp } from './transition.ts';
@@ -24,14 +25,15 @@ export interface Registration {
   facts: NodeFacts;
   timing: HeartbeatTiming;
   connection: Connection;
+  principal: Principal;
 }
 
 /**
- * A registration always wins: the newest session speaks for the node. A known node keeps its `createdAt` and
+ * A registration that may be made wins: the newest session speaks for the node. A known node keeps its `createdAt` and
  * its failing conditions; a removed one goes on at its old version with a new `createdAt`.
  */
 export function decideRegistration(stored: Stored, registration: Registration, stamp: Stamp): Change {
-  const { session, instanceId } = registration;
+  const { session, instanceId, principal } = registration;
   const { timeoutMs } = registration.timing;
   const at = instant(stamp.now);
   const seq = versionOf(stored) + 1;
@@ -50,6 +52,7 @@ export function decideRegistration(stored: Stored, registration: Registration, s
     evidence: evidenceOf(registration, at),
     heartbeat: registration.timing,
     connection: registration.connection,
+    trust: trustBy(principal.by),
     createdAt: old?.node.createdAt ?? at,
     registeredAt: at,
     ...factsOf(registration),
@@ -69,10 +72,13 @@ export function decideRegistration(stored: Stored, registration: Registration, s
   );
 }
 
-function evidenceOf({ connection: { hubId }, twin }: Registration, at: string): Evidence {
-  return twin === undefined
-    ? { lastHeartbeatAt: at, hubId }
-    : { lastHeartbeatAt: at, hubId, detail: twinDetail(twin) };
+function evidenceOf({ connection: { hubId }, principal, twin }: Registration, at: string): Evidence {
+  return {
+    lastHeartbeatAt: at,
+    hubId,
+    ...(twin !== undefined && { detail: twinDetail(twin) }),
+    ...(principal.name !== undefined && { by: principal.name }),
+  };
 }
 
 /** A node by whose host name another one registered: both say so. */
@@ -106,6 +112,7 @@ export function decideUpdate(stored: Stored, registration: Registration, stamp: 
   const { record } = stored;
   const { seq, status, reason, statusSince, conditions, evidence, connection, createdAt, registeredAt } =
     record.node;
+  const { trust } = record.node;
   const kept = {
     seq,
     status,
@@ -114,6 +121,7 @@ export function decideUpdate(stored: Stored, registration: Registration, stamp: 
     conditions,
     evidence,
     connection,
+    ...(trust && { trust }),
     createdAt,
     registeredAt,
   };

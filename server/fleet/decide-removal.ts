@@ -1,17 +1,20 @@
+import type { Evidence } from '../../shared/index.ts';
 import type { Change, Stored } from '../store/fleet-store.ts';
 import { changeOf, type Stamp } from './transition.ts';
 
 /** Who asked for a removal: the session that speaks for the node, or an operator. */
 export type RemovalAsk =
   | { reason: 'deregistered'; session: string; detail?: string }
-  | { reason: 'removed_by_operator'; detail?: string };
+  /** `by` stands in the event, the address in the log only. */
+  | { reason: 'removed_by_operator'; by?: string; remoteAddress?: string };
 
 /** The record goes, and a tombstone keeps its version. An older session removes nothing. */
 export function decideRemoval(stored: Stored, ask: RemovalAsk, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node') return undefined;
   const { record } = stored;
   if (ask.reason === 'deregistered' && record.session !== ask.session) return undefined;
-  const evidence = { ...record.node.evidence, ...(ask.detail && { detail: ask.detail }) };
+  const { by: _, ...known } = record.node.evidence;
+  const evidence = { ...known, ...wordsOf(ask) };
   return changeOf(
     stored,
     record,
@@ -19,4 +22,10 @@ export function decideRemoval(stored: Stored, ask: RemovalAsk, stamp: Stamp): Ch
     { heartbeat: 'clear', look: 'never', removed: true },
     stamp,
   );
+}
+
+/** What the one who asks has to say: an agent why, an operator who. */
+function wordsOf(ask: RemovalAsk): Pick<Evidence, 'by' | 'detail'> {
+  if (ask.reason === 'removed_by_operator') return ask.by === undefined ? {} : { by: ask.by };
+  return ask.detail ? { detail: ask.detail } : {};
 }

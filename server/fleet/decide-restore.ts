@@ -9,6 +9,7 @@ import {
   type Tombstone,
   versionOf,
 } from '../store/fleet-store.ts';
+import { isStronger } from './decide-claim.ts';
 import { changeOf, type Stamp } from './transition.ts';
 
 /** A record as it is put back into a store that lost it: as it was, at its own version. */
@@ -29,8 +30,8 @@ export function lostNode(record: NodeRecord, now: number, removal?: Tombstone['r
 }
 
 /**
- * A node that a hub knows otherwise than the store, after the store lost writes. The newest registration
- * speaks for it, and of one registration the later version; the version goes above both, so that no
+ * A node that a hub knows otherwise than the store, after the store lost writes. Whoever showed more speaks for it,
+ * else the newest registration, and of one registration the later version; the version goes above both, so that no
  * subscriber's `seq` goes back; the older `createdAt` stays.
  */
 export function decideMerge({ lost, stored }: NotRestored, stamp: Stamp): Change | undefined {
@@ -114,7 +115,10 @@ const isFromBefore = ({ node }: NodeRecord, removal: Tombstone['removal']): bool
 
 const earlier = (a: string, b: string): string => (a < b ? a : b);
 
+/** Whoever showed more speaks for the node, else the newest registration, of one registration the later version. */
 function isNewer(ours: NodeRecord, theirs: NodeRecord): boolean {
+  const [our, their] = [ours.node.trust?.by ?? 'none', theirs.node.trust?.by ?? 'none'];
+  if (our !== their) return isStronger(our, their);
   if (ours.node.registeredAt !== theirs.node.registeredAt)
     return ours.node.registeredAt > theirs.node.registeredAt;
   return ours.node.seq > theirs.node.seq;

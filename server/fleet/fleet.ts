@@ -35,6 +35,8 @@ export interface FleetOptions {
   store: FleetStore;
   clock: Clock;
   log: Log;
+  /** Whether agents need a token, but for those of an open dialect. Default false. */
+  agentsNeedTokens?: boolean;
   /** What it keeps of the fleet; the whole of it where nothing else is given. */
   view?: FleetView;
 }
@@ -100,6 +102,7 @@ export class Fleet {
       sessions: this.sessions,
       heartbeats: this.#heartbeats,
       presence: this.presence,
+      agentsNeedTokens: options.agentsNeedTokens ?? false,
       stalls: this.stalls,
       storeNow,
       writes: new NodeWrites({ store, clock, now: storeNow }),

@@ -7,9 +7,11 @@ import {
   type Registered,
 } from '../../shared/index.ts';
 import { instant, msOf } from '../clock.ts';
+import { type Caller, NOBODY, type Principal } from '../principal.ts';
 import { LostDataError, type NodeRecord, type NotRestored, StoreAwayError } from '../store/fleet-store.ts';
 import type { ConditionReports } from './condition-reports.ts';
 import { bestKnown, type FleetContext } from './context.ts';
+import { decideClaim, type Verb } from './decide-claim.ts';
 import { decideReturn } from './decide-liveness.ts';
 import { lostNode } from './decide-restore.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
@@ -25,6 +27,8 @@ export interface HttpHeartbeat {
   json?: string;
   /** Asked for only where it is written down. */
   remoteAddress: () => string;
+  /** Somebody who showed nothing, where it is not said. */
+  principal?: Principal;
 }
 
 export type HttpHeartbeatOutcome =
@@ -36,8 +40,12 @@ export type HttpHeartbeatOutcome =
   | { kind: 'superseded' }
   /** No session was named, and the node's agent holds a socket: only it can say that it lives. */
   | { kind: 'not-http' }
+  /** The agent that speaks for the node showed more. */
+  | { kind: 'not-yours' }
   /** The store is out of reach. */
   | { kind: 'busy' };
+
+type Refusal = Extract<HttpHeartbeatOutcome, { kind: 'superseded' | 'not-http' | 'not-yours' }>;
 
 /**
  * Agents without a socket: they register and beat by requests. The same decisions as over a socket; only that
@@ -68,12 +76,8 @@ export class HttpAgents {
   }
 
   /** Registers an agent; `timing` is its protocol's own, where it cannot ask for one. */
-  register(
-    message: Register,
-    remoteAddress: string,
-    timing?: HeartbeatTiming,
-  ): Promise<Registered | Unwritten> {
-    return this.#registrar.registerWithoutSocket(message, remoteAddress, timing);
+  register(message: Register, caller: Caller, timing?: HeartbeatTiming): Promise<Registered | Unwritten> {
+    return this.#registrar.registerWithoutSocket(message, caller, timing);
   }
 
   /**
@@ -89,11 +93,11 @@ export class HttpAgents {
       let record = known?.kind === 'node' ? known.record : undefined;
       // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse, and only
       // it knows the timing that a socket's session was given.
-      if (!record || refusal(record, heartbeat) || record.node.connection?.transport === 'websocket')
+      if (!record || this.#refusal(record, heartbeat) || record.node.connection?.transport === 'websocket')
         record = await this.#read(id);
       for (let attempt = 0; ; attempt += 1) {
         if (!record) return { kind: 'unknown' };
-        const refused = refusal(record, heartbeat);
+        const refused = this.#refusal(record, heartbeat);
         if (refused) return refused;
         const verdict = await this.#write(record, heartbeat);
         if (verdict.kind === 'taken') {
@@ -112,10 +116,13 @@ export class HttpAgents {
   }
 
   /** The node's agent ends and takes its node along. Not where the agent holds a socket: it says so there. */
-  async deregister(id: string): Promise<RemovalOutcome | 'not-http'> {
+  async deregister(id: string, principal: Principal = NOBODY): Promise<RemovalOutcome | 'not-http'> {
     const known = bestKnown(this.#context, id);
-    const record = known?.kind === 'node' ? known.record : await this.#read(id);
+    let record = known?.kind === 'node' ? known.record : await this.#read(id);
+    // What this hub knows may be a moment old: only the store itself refuses.
+    if (record && !this.#grants('deregister', record, principal)) record = await this.#read(id);
     if (!record) return 'nothing';
+    if (!this.#grants('deregister', record, principal)) return 'not_your_node';
     if (record.node.connection?.transport !== 'http') return 'not-http';
     return this.#registrar.remove(id, { reason: 'deregistered', session: record.session });
   }
@@ -131,6 +138,20 @@ export class HttpAgents {
     const { intervalMs, timeoutMs } = record.node.heartbeat;
     const beat = (await store.stats([{ id, timeoutMs }])).get(id);
     return beat !== undefined && storeNow() - beat.at <= intervalMs;
+  }
+
+  #grants(verb: Verb, record: NodeRecord, { by }: Principal): boolean {
+    const { agentsNeedTokens } = this.#context;
+    const stored = { kind: 'node', record, restored: false } as const;
+    return decideClaim({ verb, by, stored, agentsNeedTokens }) === 'granted';
+  }
+
+  /** Why this record does not take the heartbeat, or nothing. */
+  #refusal(record: NodeRecord, heartbeat: HttpHeartbeat): Refusal | undefined {
+    if (!this.#grants('beat', record, heartbeat.principal ?? NOBODY)) return { kind: 'not-yours' };
+    if (heartbeat.session !== undefined)
+      return heartbeat.session === record.session ? undefined : { kind: 'superseded' };
+    return record.node.connection?.transport === 'http' ? undefined : { kind: 'not-http' };
   }
 
   async #read(id: string): Promise<NodeRecord | undefined> {
@@ -193,17 +214,6 @@ export class HttpAgents {
     const conditions = stats.conditions ?? (inherited ? [] : undefined);
     if (conditions) this.#conditions.report({ nodeId: node.id, session, record, ended: false }, conditions);
   }
-}
-
-/** Why this record does not take the heartbeat, or nothing. */
-function refusal(
-  { session, node }: NodeRecord,
-  heartbeat: HttpHeartbeat,
-): Extract<HttpHeartbeatOutcome, { kind: 'superseded' | 'not-http' }> | undefined {
-  if (heartbeat.session !== undefined) {
-    return heartbeat.session === session ? undefined : { kind: 'superseded' };
-  }
-  return node.connection?.transport === 'http' ? undefined : { kind: 'not-http' };
 }
 
 /** Only a newer session or a tombstone ends a session; anything else means that the store lost writes. */

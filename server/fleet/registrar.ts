@@ -9,10 +9,12 @@ import {
 } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
 import { shortSession } from '../log.ts';
+import { type Caller, NOBODY, type Principal } from '../principal.ts';
 import { shareFacts } from '../shared-parts.ts';
 import { type Change, LostDataError, StoreAwayError, type Stored } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import { bestKnown, type FleetContext, newerRecord } from './context.ts';
+import { decideClaim } from './decide-claim.ts';
 import { type Closing, decideClose } from './decide-liveness.ts';
 import { decideRegistration, decideTwin, decideUpdate, type Registration } from './decide-registration.ts';
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
@@ -30,8 +32,11 @@ const RETURN_PART = 1 / 2;
 /** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
 const WAITING_CLOSES = 100_000;
 
-/** Why nothing was written. `busy`: the store is out of reach. `contended`: too many others write this node now. */
-export type Unwritten = 'busy' | 'contended';
+/**
+ * Why nothing was written. `busy`: the store is out of reach. `contended`: too many others write this node now.
+ * `not_your_node`: the agent that speaks for it showed more.
+ */
+export type Unwritten = 'busy' | 'contended' | 'not_your_node';
 export type RegisterOutcome =
   | { kind: 'registered'; session: LiveSession; reply: Registered }
   | { kind: Unwritten };
@@ -72,10 +77,12 @@ export class Registrar {
     if (!identity) return { kind: 'busy' };
     const heardMeanwhile = sessions.expect(identity.id);
     const connection = this.#connect('websocket', link.remoteAddress);
-    const claimed = await this.#claim(identity, message, connection, paced).catch((error: unknown) => {
-      heardMeanwhile();
-      throw error;
-    });
+    const claimed = await this.#claim(identity, message, connection, link.principal, paced).catch(
+      (error: unknown) => {
+        heardMeanwhile();
+        throw error;
+      },
+    );
     if (typeof claimed === 'string') {
       heardMeanwhile();
       return { kind: claimed };
@@ -124,12 +131,18 @@ export class Registrar {
    */
   async registerWithoutSocket(
     message: Register,
-    remoteAddress: string,
+    { remoteAddress, principal }: Caller,
     timing?: HeartbeatTiming,
   ): Promise<Registered | Unwritten> {
     const identity = await this.#identify(message);
     if (!identity) return 'busy';
-    const claimed = await this.#claim(identity, message, this.#connect('http', remoteAddress), timing);
+    const claimed = await this.#claim(
+      identity,
+      message,
+      this.#connect('http', remoteAddress),
+      principal,
+      timing,
+    );
     if (typeof claimed === 'string') return claimed;
     const { change } = claimed;
     this.#tell(change);
@@ -143,13 +156,28 @@ export class Registrar {
   }
 
   /** Writes a registration under a new session. */
-  async #claim(identity: Identity, message: Register, connection: Connection, timing?: HeartbeatTiming) {
-    const registration = this.#registration(identity, message, randomUUID(), connection, timing);
+  async #claim(
+    identity: Identity,
+    message: Register,
+    connection: Connection,
+    principal: Principal = NOBODY,
+    timing?: HeartbeatTiming,
+  ) {
+    const registration = this.#registration(identity, message, randomUUID(), {
+      connection,
+      principal,
+      timing,
+    });
     const { id, facts } = registration;
     this.#context.log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
-    const settled = await this.#settle(id, (stored, stamp) =>
-      decideRegistration(stored, registration, stamp),
-    );
+    const { agentsNeedTokens } = this.#context;
+    const decide: Decide = (stored, stamp) =>
+      decideClaim({ verb: 'register', by: principal.by, stored, agentsNeedTokens }) === 'granted'
+        ? decideRegistration(stored, registration, stamp)
+        : undefined;
+    let settled = await this.#settle(id, decide);
+    // What this hub knows may be a moment old: only the store itself refuses.
+    if (settled?.kind === 'nothing') settled = await this.#settle(id, decide, () => undefined);
     if (settled?.kind !== 'done') return unwritten(settled);
     if (identity.twin !== undefined) await this.#flagTwin(identity.twin, id);
     return { registration, change: settled.change };
@@ -191,6 +219,7 @@ export class Registrar {
         session: shortSession(record.session),
         hostname: record.node.hostname,
         reason: event.reason,
+        ...(event.evidence.by !== undefined && { by: event.evidence.by }),
       },
       event.type === 'registered'
         ? 'Node registered successfully'
@@ -209,13 +238,13 @@ export class Registrar {
     const longer = fitting.timeoutMs > session.timing.timeoutMs;
     if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
     const timing = fitting.intervalMs === told.intervalMs ? session.timing : fitting;
-    const registration = this.#registration(
-      { id: session.nodeId },
-      message,
-      session.session,
-      session.connection,
+    const { connection, link } = session;
+    const { principal = NOBODY } = link;
+    const registration = this.#registration({ id: session.nodeId }, message, session.session, {
+      connection,
+      principal,
       timing,
-    );
+    });
     const settled = await this.#settle(session.nodeId, (stored, stamp) =>
       decideUpdate(stored, registration, stamp),
     );
@@ -292,7 +321,10 @@ export class Registrar {
     if (settled?.kind !== 'done') return unwritten(settled);
     const { event } = settled.change;
     this.#context.view.tombstones.wrote(this.#context.store.shardOf(id), event);
-    this.#context.log.info({ nodeId: id, reason: ask.reason, detail: ask.detail }, 'Node removed');
+    const { reason } = ask;
+    const said =
+      reason === 'deregistered' ? { detail: ask.detail } : { by: ask.by, remoteAddress: ask.remoteAddress };
+    this.#context.log.info({ nodeId: id, reason, ...said }, 'Node removed');
     await this.#context.view.waitFor(id, settled.change.event.seq);
     return 'removed';
   }
@@ -332,11 +364,15 @@ export class Registrar {
     );
   }
 
-  async #settle(id: string, decide: Decide): Promise<Settled | undefined> {
+  async #settle(
+    id: string,
+    decide: Decide,
+    known = () => bestKnown(this.#context, id),
+  ): Promise<Settled | undefined> {
     const { writes, usable, doubt } = this.#context;
     if (!usable(id)) return undefined;
     try {
-      return await writes.settle(id, decide, () => bestKnown(this.#context, id));
+      return await writes.settle(id, decide, known);
     } catch (error) {
       if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
       doubt(id);
@@ -348,8 +384,7 @@ export class Registrar {
     { id, twin }: Identity,
     message: Register,
     session: string,
-    connection: Connection,
-    timing: HeartbeatTiming = agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
+    by: Pick<Registration, 'connection' | 'principal'> & { timing: HeartbeatTiming | undefined },
   ): Registration {
     shareFacts(message.node);
     return {
@@ -358,8 +393,9 @@ export class Registrar {
       session,
       instanceId: message.instanceId,
       facts: message.node,
-      timing,
-      connection,
+      timing: by.timing ?? agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
+      connection: by.connection,
+      principal: by.principal,
     };
   }
 
@@ -382,5 +418,8 @@ export class Registrar {
   }
 }
 
-/** Without an answer the store is away; else others came between. */
-const unwritten = (settled: Settled | undefined): Unwritten => (settled ? 'contended' : 'busy');
+/** Without an answer the store is away; a registration that changes nothing was refused; else others came between. */
+function unwritten(settled: Settled | undefined): Unwritten {
+  if (!settled) return 'busy';
+  return settled.kind === 'nothing' ? 'not_your_node' : 'contended';
+}

@@ -8,11 +8,14 @@ import {
   type NodeStats,
   SUPERSEDED_BY_ITSELF,
 } from '../../shared/index.ts';
+import type { Principal } from '../principal.ts';
 import type { LogEntry, NodeRecord } from '../store/fleet-store.ts';
 
 /** The socket of an agent, as far as the fleet needs to know it. */
 export interface Link {
   readonly remoteAddress: string;
+  /** Who opened it: somebody who showed nothing, where it is not said. */
+  readonly principal?: Principal;
   /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
   end(code: CloseCode): void;
   /** Tells the agent another timing. False where it cannot be told now, such as before its registration is answered. */

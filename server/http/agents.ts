@@ -16,9 +16,10 @@ import { instant } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HttpHeartbeatOutcome } from '../fleet/http-agents.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
+import { callerOf, principalOf } from './doors.ts';
 import { exampleInstant, exampleNode, exampleSession, exampleStats } from './examples.ts';
 import { describe } from './operation.ts';
-import { Problem, unwrittenProblem } from './problem.ts';
+import { notYourNode, Problem, unwrittenProblem } from './problem.ts';
 import { readLeniently } from './read.ts';
 import {
   compiledHeartbeatSchema,
@@ -72,6 +73,8 @@ export function takenOrProblem(
         'not_http',
         "this node's agent holds a socket: only a heartbeat with its session counts",
       );
+    case 'not-yours':
+      throw notYourNode();
     case 'busy':
       throw unwrittenProblem(outcome.kind);
     default:
@@ -152,14 +155,14 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
           example: registered,
         },
       },
-      problems: ['invalid', 'contended', 'store_away'],
+      problems: ['invalid', 'not_your_node', 'contended', 'store_away'],
     }),
     async (request, reply) => {
       const remoteAddress = access.remoteAddress(request.raw);
       const dropped: Dropped[] = [];
       const message = registerMessage(readRegistration(request.body, dropped), remoteAddress);
       const { type: __, ...answer } = registeredOrProblem(
-        await fleet.httpAgents.register(message, remoteAddress),
+        await fleet.httpAgents.register(message, callerOf(request, access)),
       );
       return reply.code(answer.reregistered ? 200 : 201).send({ ...answer, ...droppedOf(dropped) });
     },
@@ -192,7 +195,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
           },
         },
       },
-      problems: ['invalid', 'not_registered', 'superseded', 'not_http', 'store_away'],
+      problems: ['invalid', 'not_registered', 'superseded', 'not_http', 'not_your_node', 'store_away'],
     }),
     async (request, reply) => {
       const { id } = request.params;
@@ -205,6 +208,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
         await fleet.httpAgents.heartbeat({
           id,
           remoteAddress: () => access.remoteAddress(request.raw),
+          principal: principalOf(request),
           ...(session !== undefined && { session }),
           ...fitting,
         }),

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HubGroup } from '../group.ts';
 import type { Log } from '../log.ts';
+import { Refusals } from '../refusals.ts';
 import { RequestLine } from '../request-line.ts';
 import { type Role, serves } from '../roles.ts';
 import { answerNoRequest, SAFE_HEADERS } from '../safe-headers.ts';
@@ -13,7 +14,7 @@ import { agentRoutes } from './agents.ts';
 import { asyncApiRoute } from './asyncapi.ts';
 import { type DialectOptions, dialectRoutes } from './dialects/dialects.ts';
 import { docsRoutes } from './docs.ts';
-import { guardDoors } from './doors.ts';
+import { entranceOf, guardDoors } from './doors.ts';
 import { EventStreams } from './event-streams.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
@@ -39,6 +40,8 @@ export interface HttpAppParts {
   access: Access;
   /** Shared with the sockets' entrances. */
   wrongTokens?: WrongTokens;
+  /** Said and counted together with those of the sockets. */
+  refusals?: Refusals;
   clock: Clock;
   log: Log;
   /** The folder of the built page; without it `/` tells programs where to look. */
@@ -90,7 +93,8 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     next();
   });
   const gate = new Gate(app);
-  guardDoors(app, { access, role, clock, wrongTokens: parts.wrongTokens ?? new WrongTokens() });
+  const { wrongTokens = new WrongTokens(), refusals = new Refusals(clock, log) } = parts;
+  guardDoors(app, { access, role, clock, wrongTokens, refusals });
   const allowedAt = rememberRoutes(app);
   const streams = new EventStreams(fleet, clock, log);
 
@@ -98,7 +102,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   if (parts.page !== undefined && serves(role, 'readers')) pageFiles(app, parts.page);
   void app.register(async (scope) => {
     healthRoutes(scope, { fleet, role, group, docs });
-    nodeRoutes(scope, fleet);
+    nodeRoutes(scope, fleet, access);
     summaryRoute(scope, fleet);
     eventRoutes(scope, { fleet, clock, streams });
     agentRoutes(scope, { fleet, access });
@@ -117,6 +121,8 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   app.setErrorHandler((error, request, reply) => {
     const problem = problemOf(error);
     if (problem.code === 'internal') log.error({ err: error }, 'A request failed');
+    if (problem.code === 'not_your_node')
+      refusals.note(entranceOf(request), problem.code, access.peerAddress(request.raw));
     return answerProblem(request, reply, problem);
   });
   return {

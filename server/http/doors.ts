@@ -1,20 +1,30 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Access, bearer, type Verdict } from '../access.ts';
 import type { Clock } from '../clock.ts';
+import { type Caller, NOBODY, type Principal } from '../principal.ts';
+import type { Entrance, Refusals } from '../refusals.ts';
 import { notServed, type Role, serves } from '../roles.ts';
 import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
 import type { Door } from './operation.ts';
 import { isForPage } from './page.ts';
 import { Problem } from './problem.ts';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who asks; nobody yet before the token was looked at. */
+    principal: Principal | null;
+  }
+}
+
 interface Guard {
   access: Access;
   role: Role;
   clock: Clock;
   wrongTokens: WrongTokens;
+  refusals: Refusals;
 }
 
-const refusals: Record<Exclude<Door, 'open'>, string> = {
+const words: Record<Exclude<Door, 'open'>, string> = {
   read: 'this token may register, not read',
   agent: 'this token may read, not register',
   admin: 'this needs one of ADMIN_TOKENS',
@@ -26,6 +36,7 @@ const refusals: Record<Exclude<Door, 'open'>, string> = {
  * is 404 for everybody.
  */
 export function guardDoors(app: FastifyInstance, guard: Guard): void {
+  app.decorateRequest('principal', null);
   // A callback, not a promise: this runs before every heartbeat.
   app.addHook('onRequest', (request, _reply, next) => {
     next(refusalOf(app, request, guard));
@@ -47,10 +58,31 @@ function refusalOf(app: FastifyInstance, request: FastifyRequest, guard: Guard):
   }
   // The page's own files hold no data: it asks for the token itself.
   if (isForPage(app, request)) return undefined;
+  const answer = judge(access, door, bearer(request.raw));
+  if (typeof answer !== 'string') {
+    request.principal = answer;
+    return undefined;
+  }
+  // Whoever shows a token there all the same is who it says.
   if (dialect?.opensTo(access.peerAddress(request.raw))) return undefined;
-  const verdict = judge(access, door, bearer(request.raw));
-  if (verdict === 'forbidden') return new Problem('forbidden', refusals[door]);
-  return verdict === 'ok' ? undefined : notAuthenticated(request, verdict, guard);
+  guard.refusals.note(entranceOf(request), answer, access.peerAddress(request.raw));
+  if (answer === 'forbidden') return new Problem('forbidden', words[door]);
+  return notAuthenticated(request, answer, guard);
+}
+
+/** Where a request comes in. */
+export function entranceOf({ routeOptions }: FastifyRequest): Entrance {
+  const { dialect } = routeOptions.config;
+  if (dialect) return `dialect_${dialect.name}`;
+  return routeOptions.url === '/metrics' ? 'metrics' : 'api';
+}
+
+/** Who asks. */
+export const principalOf = ({ principal }: FastifyRequest): Principal => principal ?? NOBODY;
+
+/** Who asks, and from where. */
+export function callerOf(request: FastifyRequest, access: Access): Caller {
+  return { remoteAddress: access.remoteAddress(request.raw), principal: principalOf(request) };
 }
 
 function notAuthenticated(
@@ -65,7 +97,7 @@ function notAuthenticated(
 
 const changes = ({ method }: FastifyRequest): boolean => method !== 'GET' && method !== 'HEAD';
 
-function judge(access: Access, door: Exclude<Door, 'open'>, token: string | undefined): Verdict {
+function judge(access: Access, door: Exclude<Door, 'open'>, token: string | undefined): Principal | Verdict {
   switch (door) {
     case 'read':
       return access.dashboard(token);

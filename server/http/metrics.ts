@@ -5,6 +5,7 @@ import { STATUSES } from '../../shared/index.ts';
 import { type Clock, msOf } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HubGroup } from '../group.ts';
+import type { Refusals } from '../refusals.ts';
 import type { Change } from '../store/fleet-store.ts';
 import type { StoreObserver, StoreVerb } from '../store/metered-store.ts';
 import { type Figures, figuresOf } from './group-metrics.ts';
@@ -22,6 +23,7 @@ export interface MeteredHub {
     };
   };
   dashboards: { size: number; unreadBytes: number };
+  refusals?: Refusals;
   streams?: { size: number; unreadBytes: number; resyncs: number };
   group?: HubGroup;
 }
@@ -122,7 +124,7 @@ export class HubMetrics implements StoreObserver {
   }
 
   /** Begins to read this hub's figures at each scrape. */
-  watch({ fleet, agents, dashboards, streams, group }: MeteredHub): void {
+  watch({ fleet, agents, dashboards, refusals, streams, group }: MeteredHub): void {
     fleet.view.listen({ changed: () => {}, reloaded: () => this.#resyncs.inc() });
     const { registry } = this;
     new Gauge({
@@ -156,6 +158,19 @@ export class HubMetrics implements StoreObserver {
       'reason',
       () => admission?.refused ?? {},
     );
+    new Counter({
+      name: 'rollcall_refusals_total',
+      help: 'Who was refused for its token or for the node, by entrance and reason',
+      labelNames: ['entrance', 'reason'],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [kind, count] of refusals?.counts ?? []) {
+          const [entrance = '', reason = ''] = kind.split(' ');
+          this.inc({ entrance, reason }, count);
+        }
+      },
+    });
     this.#gauge('dashboards', 'Dashboards of this hub', () => dashboards.size);
     this.#gauge(
       'dashboards_buffered_bytes',

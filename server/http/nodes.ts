@@ -8,9 +8,11 @@ import {
   type LiveStats,
   summarize,
 } from '../../shared/index.ts';
+import type { Access } from '../access.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { SORT_KEYS, type SortKey } from '../fleet/node-index.ts';
 import type { OrderKey } from '../fleet/sorted-entries.ts';
+import { callerOf } from './doors.ts';
 import { exampleNode, exampleStats, exampleSummary } from './examples.ts';
 import { describe } from './operation.ts';
 import { Problem, unwrittenProblem } from './problem.ts';
@@ -67,7 +69,7 @@ export function requireView({ view }: Fleet): void {
 }
 
 /** `GET /api/v1/nodes`, `GET` and `DELETE /api/v1/nodes/:id`: lists from the view, a single node with its live figures. */
-export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
+export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): void {
   app.get(
     '/api/v1/nodes',
     describe({
@@ -165,7 +167,10 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet): void {
     }),
     async (request, reply) => {
       const { id } = await findNode(fleet, request.params.id);
-      const outcome = await fleet.registrar.remove(id, { reason: 'removed_by_operator' });
+      const { remoteAddress, principal } = callerOf(request, access);
+      const by = principal?.name ?? `anyone at ${remoteAddress}`;
+      const ask = { reason: 'removed_by_operator', by, remoteAddress } as const;
+      const outcome = await fleet.registrar.remove(id, ask);
       if (outcome === 'busy' || outcome === 'contended') throw unwrittenProblem(outcome);
       if (outcome === 'nothing') throw noSuchNode(id);
       return reply.send({ nodeId: id, removed: true });

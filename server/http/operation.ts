@@ -1,5 +1,6 @@
 import type { FastifyContextConfig, FastifySchema } from 'fastify';
 import { z } from 'zod';
+import type { DialectName } from '../dialects.ts';
 import { type ProblemCode, problemSchema, statusOf } from './problem.ts';
 
 /** Who may call an operation: anybody, readers, agents, or administrators. */
@@ -20,7 +21,7 @@ declare module 'fastify' {
 
 /** What the app has to know of a dialect. */
 export interface DialectFace {
-  name: string;
+  name: DialectName;
   /** Whether this address may come without a token. */
   opensTo(remoteAddress: string): boolean;
   /** An error in the shape of the dialect's document. */

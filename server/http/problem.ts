@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { NOT_YOUR_NODE } from '../fleet/decide-claim.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 
 /** Codes of problems under `/api/v1`, for programs to switch on. They never change their meaning. */
@@ -19,6 +20,8 @@ export const problemCodeSchema = z.enum([
   'superseded',
   /** A heartbeat without a session for a node whose agent holds a socket. */
   'not_http',
+  /** The agent that speaks for this node showed more than this request: a token, where this one has none. */
+  'not_your_node',
   /** Others change this node at the same moment, again and again: try again. */
   'contended',
   /** The log does not reach back to the cursor: read the nodes afresh. */
@@ -45,6 +48,7 @@ const kinds: Record<ProblemCode, { status: number; title: string }> = {
   not_registered: { status: 404, title: 'Not registered' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   superseded: { status: 409, title: 'A newer session speaks for this node' },
+  not_your_node: { status: 403, title: 'Not your node' },
   not_http: { status: 409, title: 'This node beats over its socket' },
   contended: { status: 429, title: 'Too many changes of this node' },
   gap: { status: 410, title: 'The log does not reach back that far' },
@@ -94,10 +98,14 @@ export class Problem extends Error {
 
 /** Why a change of a node was not written. */
 export function unwrittenProblem(why: Unwritten): Problem {
+  if (why === 'not_your_node') return notYourNode();
   return why === 'contended'
     ? new Problem('contended', 'others change this node at the same moment: try again')
     : new Problem('store_away', 'the hub cannot reach its store');
 }
+
+/** Somebody who showed less than the agent that speaks for a node. */
+export const notYourNode = (): Problem => new Problem('not_your_node', NOT_YOUR_NODE);
 
 /** After which a client may try again what failed for the hub's sake. */
 const RETRY_AFTER_MS = 1_000;

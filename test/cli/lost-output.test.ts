@@ -73,7 +73,8 @@ describe('a command whose output is lost', () => {
     const hub = await hubs.start();
     const pipe = makePipe();
     const events = programs.run(['nodes', 'events', '--json', '--hub', hub.url], {}, pipe.writeEnd);
-    const register = (nodeId: string) => hub.hub.fleet.httpAgents.register(registerMessage({ nodeId }), '');
+    const register = (nodeId: string) =>
+      hub.hub.fleet.httpAgents.register(registerMessage({ nodeId }), { remoteAddress: '' });
     let tries = 0;
     await until('it prints', async () => {
       tries += 1;

@@ -44,7 +44,7 @@ describe('agents without a socket', () => {
     instanceId?: string,
   ): Promise<Registered> {
     const message = registerMessage(about, instanceId === undefined ? {} : { instanceId });
-    const answered = on.httpAgents.register(message, from, timing);
+    const answered = on.httpAgents.register(message, { remoteAddress: from }, timing);
     await clock.settle();
     const answer = await answered;
     if (typeof answer === 'string') throw new Error('the registration was refused');
@@ -201,7 +201,9 @@ describe('agents without a socket', () => {
     const { session } = await register();
     store.fault = 'away';
     await clock.advance(200);
-    expect(await fleet.httpAgents.register(registerMessage({ nodeId: 'edge-2' }), from)).toBe('busy');
+    expect(
+      await fleet.httpAgents.register(registerMessage({ nodeId: 'edge-2' }), { remoteAddress: from }),
+    ).toBe('busy');
     expect(await beat({ session })).toEqual({ kind: 'busy' });
     store.fault = 'none';
     await clock.advance(200);

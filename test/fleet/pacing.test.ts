@@ -471,7 +471,9 @@ describe('an interval that grows with the fleet', () => {
   it('[PACE-9] agents that beat by requests keep their interval', async () => {
     await crowd(195);
     await pass(30_000);
-    const outcome = fleet.httpAgents.register(registerMessage({ nodeId: 'h' }), '192.0.2.9');
+    const outcome = fleet.httpAgents.register(registerMessage({ nodeId: 'h' }), {
+      remoteAddress: '192.0.2.9',
+    });
     await clock.advance(200);
     expect(await outcome).toMatchObject({ heartbeat: TEN });
     const beat = fleet.httpAgents.heartbeat({ id: 'h', remoteAddress: () => '192.0.2.9' });

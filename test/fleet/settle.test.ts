@@ -109,7 +109,7 @@ describe('the writes of one node take turns', () => {
     const tries = await passing(
       Promise.all([
         fleet.registrar.register(message(), new TestLink()),
-        fleet.httpAgents.register(message(), '192.0.2.1'),
+        fleet.httpAgents.register(message(), { remoteAddress: '192.0.2.1' }),
         fleet.registrar.update(session, { ...message(), node: { ...message().node, location: 'x' } }),
         fleet.registrar.deregister(session),
       ]),

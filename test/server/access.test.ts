@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { Access, type AccessRules, bearer } from '../../server/access.ts';
+import { Access, type AccessRules, bearer, type Verdict } from '../../server/access.ts';
+import type { Principal } from '../../server/principal.ts';
 
 const access = (rules: Partial<AccessRules> = {}) =>
   new Access({ agentTokens: [], dashboardTokens: [], allowedOrigins: [], trustProxy: false, ...rules });
@@ -11,6 +12,8 @@ function request(headers: IncomingMessage['headers']): IncomingMessage {
   Object.assign(message.headers, headers);
   return message;
 }
+
+const said = (answer: Principal | Verdict) => (typeof answer === 'string' ? answer : 'ok');
 
 describe('tokens', () => {
   const locked = access({ agentTokens: ['agent-old', 'agent-new'], dashboardTokens: ['reader-1', 'both'] });
@@ -25,7 +28,7 @@ describe('tokens', () => {
     ['', 'wrong'],
     [undefined, 'missing'],
   ])('[AUTH-1] an agent with the token %j: %s', (token, verdict) => {
-    expect(locked.agent(token)).toBe(verdict);
+    expect(said(locked.agent(token))).toBe(verdict);
   });
 
   test.each([
@@ -35,13 +38,13 @@ describe('tokens', () => {
     ['reader', 'wrong'],
     [undefined, 'missing'],
   ])('[AUTH-1] a reader with the token %j: %s', (token, verdict) => {
-    expect(locked.dashboard(token)).toBe(verdict);
+    expect(said(locked.dashboard(token))).toBe(verdict);
   });
 
   test('[AUTH-1] without a list any token will do, and none', () => {
     const agentsOpen = access({ dashboardTokens: ['reader-1'] });
-    expect(agentsOpen.agent(undefined)).toBe('ok');
-    expect(agentsOpen.agent('anything')).toBe('ok');
+    expect(agentsOpen.agent(undefined)).toEqual({ by: 'none' });
+    expect(agentsOpen.agent('anything')).toEqual({ by: 'none' });
     expect(agentsOpen.dashboard(undefined)).toBe('missing');
   });
 

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type FleetNode, figureSchema, idSchema, inContact } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
+import { callerOf, principalOf } from '../doors.ts';
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
@@ -63,6 +64,7 @@ const errorCodes: Record<ProblemCode, string> = {
   not_served: 'unimplemented',
   superseded: 'aborted',
   not_http: 'aborted',
+  not_your_node: 'permission_denied',
   contended: 'resource_exhausted',
   gap: 'out_of_range',
   too_large: 'resource_exhausted',
@@ -117,7 +119,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(memoryInfo && { memory: memoryInfo }),
       });
       const message = registerMessage({ node }, remoteAddress);
-      const registered = registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
+      const registered = registeredOrProblem(
+        await fleet.httpAgents.register(message, callerOf(request, access), timing),
+      );
       return reading.end(reply).send(nodeAs000(registered.node, registered.hubTime));
     },
   );
@@ -155,7 +159,14 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(memoryTotalMib !== undefined && { memoryTotalMib }),
       });
       const remoteAddress = () => access.remoteAddress(request.raw);
-      takenOrProblem(await fleet.httpAgents.heartbeat({ id: nodeId, stats, remoteAddress }));
+      takenOrProblem(
+        await fleet.httpAgents.heartbeat({
+          id: nodeId,
+          stats,
+          remoteAddress,
+          principal: principalOf(request),
+        }),
+      );
       return reading.end(reply).send({ acknowledged: true });
     },
   );

@@ -9,6 +9,7 @@ import {
 } from '../../../shared/index.ts';
 import { instant } from '../../clock.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
+import { callerOf, principalOf } from '../doors.ts';
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { queryOf, read } from '../read.ts';
@@ -117,7 +118,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       }
       const message = registerMessage({ node }, remoteAddress);
       const { hubTime } = registeredOrProblem(
-        await fleet.httpAgents.register(message, remoteAddress, timing),
+        await fleet.httpAgents.register(message, callerOf(request, access), timing),
       );
       return reading.end(reply).send({
         node_id,
@@ -164,6 +165,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
           id: node_id,
           stats: reading.stats(statsOf(figures)),
           remoteAddress,
+          principal: principalOf(request),
         }),
       );
       return reading.end(reply).send({

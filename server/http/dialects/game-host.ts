@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type FleetNode, figureSchema, nameSchema } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
+import { callerOf, principalOf } from '../doors.ts';
 import type { ProblemCode } from '../problem.ts';
 import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
 
@@ -70,7 +71,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(maxServers !== undefined && { capacity: { maxServers } }),
       });
       const message = registerMessage({ node }, remoteAddress);
-      const registered = registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
+      const registered = registeredOrProblem(
+        await fleet.httpAgents.register(message, callerOf(request, access), timing),
+      );
       return reading.end(reply).send(nodeAs004(registered.node, registered.hubTime));
     },
   );
@@ -101,7 +104,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(timestamp && { at: timestamp.slice(0, 64) }),
       });
       const remoteAddress = () => access.remoteAddress(request.raw);
-      const { node } = takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
+      const { node } = takenOrProblem(
+        await fleet.httpAgents.heartbeat({ id, stats, remoteAddress, principal: principalOf(request) }),
+      );
       return reading.end(reply).send(nodeAs004(node, new Date(fleet.now()).toISOString()));
     },
   );

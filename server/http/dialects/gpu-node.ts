@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { idSchema, nameSchema } from '../../../shared/index.ts';
 import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
+import { callerOf, principalOf } from '../doors.ts';
 import { Problem, type ProblemCode, unwrittenProblem } from '../problem.ts';
 import { nodeParamsSchema } from '../schemas.ts';
 import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
@@ -75,7 +76,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(capabilities !== undefined && { capabilities }),
       });
       const message = registerMessage({ node }, remoteAddress);
-      registeredOrProblem(await fleet.httpAgents.register(message, remoteAddress, timing));
+      registeredOrProblem(await fleet.httpAgents.register(message, callerOf(request, access), timing));
       return reading.end(reply).send({
         node_id,
         status: 'registered',
@@ -110,7 +111,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         }),
       });
       const remoteAddress = () => access.remoteAddress(request.raw);
-      takenOrProblem(await fleet.httpAgents.heartbeat({ id, stats, remoteAddress }));
+      takenOrProblem(
+        await fleet.httpAgents.heartbeat({ id, stats, remoteAddress, principal: principalOf(request) }),
+      );
       return reading.end(reply).send({ node_id: id, status: 'ok' });
     },
   );
@@ -127,7 +130,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (request, reply) => {
       const { id } = request.params;
-      const outcome = idSchema.safeParse(id).success ? await fleet.httpAgents.deregister(id) : 'nothing';
+      const outcome = idSchema.safeParse(id).success
+        ? await fleet.httpAgents.deregister(id, principalOf(request))
+        : 'nothing';
       switch (outcome) {
         case 'removed':
           return reply.send({ node_id: id, status: 'deregistered' });
@@ -137,6 +142,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
           throw new Problem('not_http', "this node's agent holds a socket: it deregisters there");
         case 'busy':
         case 'contended':
+        case 'not_your_node':
           throw unwrittenProblem(outcome);
         default:
           return outcome satisfies never;
