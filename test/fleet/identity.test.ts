@@ -55,7 +55,7 @@ describe.each(['with', 'without'])('a hub %s a view', (view) => {
     await fleet.start();
     const register = async (hostname: string, nodeId?: string) => {
       const message = registerMessage({ hostname, ...(nodeId !== undefined && { nodeId }) });
-      const answer = fleet.httpAgents.register(message, '10.0.0.1');
+      const answer = fleet.httpAgents.register(message, { remoteAddress: '10.0.0.1' });
       await clock.advance(1_500);
       const registered = await answer;
       if (typeof registered === 'string') throw new Error(registered);
