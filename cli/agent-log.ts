@@ -2,13 +2,14 @@ import { type Logger, pino } from 'pino';
 import { printable, printableLines } from '../shared/index.ts';
 import { isBrokenPipe } from './lost-output.ts';
 
-/** JSON lines on stdout, for machines; on a terminal the same lines for people. */
+/** JSON lines on stdout with ISO 8601 times, for machines; on a terminal the same lines for people. */
 export async function createLogger(level: string): Promise<Logger> {
-  if (!process.stdout.isTTY) return pino({ level, base: null }, linesOfATurn());
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  if (!process.stdout.isTTY) return pino(options, linesOfATurn());
   const { default: pretty } = await import('pino-pretty');
   // Written at once, so that the last lines before an exit are not lost.
   const stream = pretty({ sync: true, translateTime: 'SYS:HH:MM:ss.l' });
-  return pino({ level, base: null }, { write: (line: string) => void stream.write(printableLine(line)) });
+  return pino(options, { write: (line: string) => void stream.write(printableLine(line)) });
 }
 
 /**

@@ -70,7 +70,7 @@ export function agentCommand(): Command {
   // A command that is added to another does not inherit its exitOverride; without it, usage errors exit 1.
   const command = new Command('agent')
     .exitOverride()
-    .description('Keep this machine registered with a hub, and report its figures.')
+    .description('keep this machine registered with a hub, and report its figures')
     .option(
       '--hub <url>',
       'the hub, ws(s)://host:port/agent or http(s)://host; repeat it for several (default: ws://127.0.0.1:8080/agent)',

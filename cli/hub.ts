@@ -43,8 +43,18 @@ const flags = {
 
 type Flags = Partial<Record<keyof typeof flags | 'dev', string | boolean>>;
 
-/** The flags that a hub's settings have, for `hub` and `up`. */
-export function withHubFlags(command: Command): Command {
+/** The flags that a hub's settings have, for `hub` and `up`, which is always one hub that serves all. */
+export function withHubFlags(command: Command, { alone = false } = {}): Command {
+  if (!alone)
+    command
+      .option(
+        '--serve <whom>',
+        'agents, dashboards (with page and API) or all; with Redis (SERVE, default all)',
+      )
+      .option(
+        '--workers <count>',
+        'so many hubs on one port, a process each, or auto for one a core; with Redis (WORKERS, default 1)',
+      );
   return command
     .option('--host <address>', 'address to listen on (HOST, default 127.0.0.1)')
     .option('--port <port>', 'port to listen on, 0 for any (PORT, default 8080)')
@@ -56,14 +66,6 @@ export function withHubFlags(command: Command): Command {
     .option(
       '--shards <count>',
       'logical shards, a power of two, for ever the same in one Redis (SHARDS, default 16)',
-    )
-    .option(
-      '--serve <whom>',
-      'agents, dashboards (with page and API) or all; with Redis (SERVE, default all)',
-    )
-    .option(
-      '--workers <count>',
-      'so many hubs on one port, a process each, or auto for one a core; with Redis (WORKERS, default 1)',
     )
     .option(
       '--heartbeat-interval <duration>',

@@ -1,35 +1,26 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { StoreAwayError } from '../server/store/fleet-store.ts';
 import { VERSION } from '../server/version.ts';
-import { printable, printableLines } from '../shared/index.ts';
-import { agentCommand } from './agent.ts';
+import { printable, printableLines } from '../shared/text.ts';
 import { CommandFailure } from './api/failure.ts';
-import { hubCommand } from './hub.ts';
-import { hubsCommand } from './hubs.ts';
+import { COMMANDS } from './commands.ts';
 import { outliveOutput } from './lost-output.ts';
-import { nodesCommand } from './nodes.ts';
-import { simulateCommand } from './simulate.ts';
-import { upCommand } from './up.ts';
 import { UsageError } from './usage-error.ts';
-import { watchCommand } from './watch.ts';
 
 const program = new Command('rollcall')
   .description('A realtime fleet hub: agents hold one WebSocket each, dashboards hear every change.')
   .version(VERSION)
-  .showHelpAfterError('(--help tells more)')
-  .addCommand(upCommand())
-  .addCommand(hubCommand())
-  .addCommand(agentCommand())
-  .addCommand(watchCommand())
-  .addCommand(nodesCommand())
-  .addCommand(hubsCommand())
-  .addCommand(simulateCommand());
-
-for (const command of [program, ...program.commands]) command.exitOverride();
+  .showHelpAfterError('(--help tells more)');
 
 outliveOutput();
 try {
+  // Only what is asked for is loaded: the whole program takes ten times as long.
+  const asked = process.argv.slice(2).find((argument) => !argument.startsWith('-'));
+  for (const { name, description, load } of COMMANDS) {
+    const isAsked = name === asked || (asked === 'help' && process.argv.includes(name));
+    program.addCommand(isAsked ? await load() : new Command(name).description(description));
+  }
+  for (const command of [program, ...program.commands]) command.exitOverride();
   await program.parseAsync();
   process.exitCode ??= 0;
 } catch (error) {
@@ -46,8 +37,9 @@ function fail(error: unknown): number {
 
 /** It may quote a hub, a file or a node. */
 function wordsOf(error: unknown): string {
-  if (error instanceof CommandFailure || error instanceof StoreAwayError) return printable(error.message);
+  if (!(error instanceof Error)) return printableLines(String(error));
+  // The store's own class would bring the store along.
+  if (error instanceof CommandFailure || error.name === 'StoreAwayError') return printable(error.message);
   // Each wrong setting has a line.
-  if (error instanceof UsageError) return printableLines(error.message);
-  return printableLines(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return printableLines(error instanceof UsageError ? error.message : (error.stack ?? error.message));
 }

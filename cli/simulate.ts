@@ -42,7 +42,7 @@ const collect = (value: string, before: string[] | undefined): string[] => [...(
 export function simulateCommand(): Command {
   return new Command('simulate')
     .exitOverride()
-    .description('Load a hub with simulated agents, and see how it copes.')
+    .description('load a hub with simulated agents, and see how it copes')
     .option(
       '--hub <url>',
       'the hub, ws(s)://host:port/agent or http(s)://host; a comma list, or repeat it (default: ws://127.0.0.1:8080/agent)',

@@ -21,12 +21,19 @@ function simulatedCount(text: string): number {
   throw new InvalidArgumentError(`it is a whole number up to ${MOST_SIMULATED}.`);
 }
 
+/** The hub's, but for what only several hubs need. */
+const help = settingsHelp
+  .split('\n')
+  .filter((line) => !/--(?:workers|serve)\b/.test(line))
+  .join('\n')
+  .replaceAll('rollcall hub', 'rollcall up');
+
 /** `rollcall up`: a hub and an agent of this very machine, to see the whole thing work. */
 export function upCommand(): Command {
-  return withHubFlags(new Command('up'))
+  return withHubFlags(new Command('up'), { alone: true })
     .description('run a hub and an agent of this very machine')
     .option('--simulate <count>', 'also run so many simulated agents', simulatedCount, 0)
-    .addHelpText('after', settingsHelp.replaceAll('rollcall hub', 'rollcall up'))
+    .addHelpText('after', help)
     .action(async (given: { simulate: number; logLevel?: string; dev?: boolean }) => {
       const { simulate, ...flags } = given;
       const settings = hubSettings(flags, process.env);

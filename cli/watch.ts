@@ -39,7 +39,7 @@ const collect = (value: string, before: string[] | undefined): string[] => [...(
 export function watchCommand(): Command {
   return new Command('watch')
     .exitOverride()
-    .description('Follow the fleet in the terminal: who is there, then every change and why.')
+    .description('follow the fleet in the terminal: who is there, then every change and why')
     .option(
       '--hub <url>',
       "the hub, http(s)://host:port; an agent's ws(s)://host/agent is understood (default: http://127.0.0.1:8080)",

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../cli/commands.ts';
 import { hubSettings } from '../../cli/hub.ts';
 import { HUB_SETTINGS } from '../../server/settings.ts';
 import { VERSION } from '../../server/version.ts';
@@ -28,6 +29,9 @@ const hubFlags = [
   '--log-level',
   '--dev',
 ];
+/** What `up` refuses: it is one hub, which serves all. */
+const ofGroups = ['SERVE', 'WORKERS', '--serve', '--workers'];
+const upFlags = hubFlags.filter((flag) => !ofGroups.includes(flag));
 const tokenFiles = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'ADMIN_TOKENS_FILE'];
 const agentFlags = [
   ...['--hub', '--node-id', '--hostname', '--label', '--kind', '--location', '--role', '--pool', '--address'],
@@ -56,7 +60,10 @@ const simulateFlags = [
 describe.concurrent('what a command says of itself', () => {
   test.each([
     ['hub', [...hubFlags, ...HUB_SETTINGS, ...tokenFiles]],
-    ['up', [...hubFlags, '--simulate', ...HUB_SETTINGS, ...tokenFiles]],
+    [
+      'up',
+      [...upFlags, '--simulate', ...HUB_SETTINGS.filter((name) => !ofGroups.includes(name)), ...tokenFiles],
+    ],
     ['agent', [...agentFlags, 'AGENT_TOKEN', 'HUB_URL', 'NODE_LABELS', 'AGENT_CONFIG']],
     ['watch', [...watchFlags, 'NO_COLOR']],
     ['simulate', simulateFlags],
@@ -66,6 +73,18 @@ describe.concurrent('what a command says of itself', () => {
     expect(stdout).toMatch(new RegExp(`^Usage: rollcall ${command} `));
     const known = new Set(stdout.match(/--[a-z][a-z-]*|[A-Z][A-Z0-9_]+[A-Z]/g));
     expect(words.filter((word) => !known.has(word))).toEqual([]);
+  });
+
+  test('[CLI-1] up --help offers nothing that up refuses', async () => {
+    const { stdout } = await programs.finish(['up', '--help']);
+    for (const word of ofGroups) expect(stdout).not.toMatch(new RegExp(`(?<![A-Z-])${word}\\b`));
+  });
+
+  test('[CLI-1] the list of commands says of each what its own help says', async () => {
+    for (const { name, description, load } of COMMANDS) {
+      const command = await load();
+      expect([command.name(), command.description()]).toEqual([name, description]);
+    }
   });
 
   test.each(['--agent-tokens', '--dashboard-tokens', '--admin-tokens'])(
@@ -107,11 +126,7 @@ describe.concurrent('settings that are wrong', () => {
     [['hub'], { AGENT_TOKENS_FILE: '/nowhere' }, /^rollcall: AGENT_TOKENS_FILE: cannot read \/nowhere/],
     [['hub', '--workers', '2'], {}, /^rollcall: WORKERS: 2 workers need a REDIS_URL/],
     [['hub'], { SERVE: 'agents' }, /^rollcall: SERVE: agents needs a REDIS_URL/],
-    [
-      ['up', '--workers', '2'],
-      { REDIS_URL: 'redis://a' },
-      /^rollcall: SERVE and WORKERS are for rollcall hub/,
-    ],
+    [['up'], { WORKERS: '2', REDIS_URL: 'redis://a' }, /^rollcall: SERVE and WORKERS are for rollcall hub/],
     [['up'], { HEARTBEAT_INTERVAL: '20s' }, /^rollcall: HEARTBEAT_TIMEOUT \(30s\) must be at least/],
   ])('[CLI-4] are one line on stderr, exit 2: %j %j', async (args, env, line) => {
     const { code, stdout, stderr } = await programs.finish(args, env);

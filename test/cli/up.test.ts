@@ -135,7 +135,7 @@ describe('rollcall hub', () => {
     for (const line of hub.lines) {
       expect(line).toMatchObject({
         level: expect.any(Number),
-        time: expect.any(Number),
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
         msg: expect.any(String),
         hubId,
       });
