@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { leash } from '../support/leash.ts';
 import { TestHub } from '../support/test-hub.ts';
 import { until } from '../support/until.ts';
 
@@ -31,6 +32,7 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'inherit'],
   });
+  leash(child);
   const exit = once(child, 'exit');
   ends.push(async () => {
     child.kill('SIGKILL');
