@@ -11,6 +11,7 @@ import { type AgentClock, systemClock } from './clock.ts';
 import { FleetAgentError } from './errors.ts';
 import { toAgentUrl } from './hub-urls.ts';
 import { issueMessage } from './issue.ts';
+import { limitedLog } from './limited-log.ts';
 import { type AgentLogger, silentLogger } from './log.ts';
 import type { StatsProvider } from './stats-reporter.ts';
 
@@ -89,7 +90,7 @@ export function checkNode(node: AgentNode): NodeFacts {
 
 /** The options with their defaults. Throws a `FleetAgentError` `invalid_options` that names what is wrong. */
 export function checkOptions(options: FleetAgentOptions): AgentConfig {
-  const { token, instanceId, heartbeat, stats, localAddress } = options;
+  const { token, instanceId, heartbeat, stats, localAddress, clock = systemClock } = options;
   const urls = typeof options.hubUrl === 'string' ? [options.hubUrl] : options.hubUrl;
   if (urls.length === 0) throw invalid('hubUrl: give at least one hub');
   if (token !== undefined && !bearer.test(token)) {
@@ -112,10 +113,10 @@ export function checkOptions(options: FleetAgentOptions): AgentConfig {
     ...(options.mostMisses !== undefined && { mostMisses: options.mostMisses }),
     stopTimeoutMs: options.stopTimeoutMs ?? 3_000,
     deregisterTimeoutMs: options.deregisterTimeoutMs ?? 10_000,
-    logger: options.logger ?? silentLogger,
+    logger: options.logger ? limitedLog(options.logger, clock) : silentLogger,
     ...(localAddress !== undefined && { localAddress }),
     random: options.random ?? Math.random,
-    clock: options.clock ?? systemClock,
+    clock,
   };
 }
 

@@ -3,6 +3,7 @@ import {
   AGENT_PROTOCOL,
   CLOSE,
   type HeartbeatTiming,
+  MOVE_FEATURE,
   type NodeFacts,
   type NodeStats,
   type RegisterInput,
@@ -36,6 +37,7 @@ import {
   type NextStep,
   nextStep,
 } from './next-step.ts';
+import { Search, type SearchCause } from './search.ts';
 import { onWake } from './sleep-watch.ts';
 import { StatsReporter, StatsWriter } from './stats-reporter.ts';
 
@@ -44,7 +46,7 @@ type Phase =
   | { name: 'idle' }
   | { name: 'waiting'; next: NextStep; cancel: () => void }
   | { name: 'connecting'; connection: HubConnection }
-  | { name: 'live'; connection: HubConnection; heartbeat: Heartbeat; sinceMs: number };
+  | { name: 'live'; connection: HubConnection; heartbeat: Heartbeat; sinceMs: number; search?: Search };
 
 /** However short the node's timeout, a connection attempt gets this long: TCP, TLS and a busy hub. */
 const SHORTEST_HANDSHAKE_MS = 1_000;
@@ -167,7 +169,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
    */
   update(node: AgentNode): void {
     this.#node = checkNode(node);
-    if (this.#phase.name === 'live') this.#sendRegister();
+    if (this.#phase.name === 'live') this.#registerHere();
   }
 
   /** What names this agent in logs. */
@@ -188,15 +190,22 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   }
 
   #connect(): void {
+    const connection = this.#dial(this.#connectionListener);
+    this.#hub = connection.host;
+    this.#phase = { name: 'connecting', connection };
+  }
+
+  /** Begins an attempt at the next hub. */
+  #dial(listener: HubConnectionListener): HubConnection {
     const { clock, handshakeTimeoutMs, registerTimeoutMs, stopTimeoutMs, logger } = this.#config;
     const { token, localAddress } = this.#config;
     const url = this.#urls.next();
-    this.#hub = new URL(url).host;
-    logger.info({ ...this.#ids, hostname: this.#node.hostname }, 'Registering with the hub');
+    const fields = { ...this.#ids, hub: new URL(url).host, hostname: this.#node.hostname };
+    logger.info(fields, 'Registering with the hub');
     // While the node may be shown online, a hub that hangs must not eat the time for trying another.
     const known = this.#reply !== undefined;
     const longestMs = known ? Math.max(SHORTEST_HANDSHAKE_MS, this.#ceilings().ownMs) : handshakeTimeoutMs;
-    const connection = new HubConnection(
+    return new HubConnection(
       {
         url,
         ...(token !== undefined && { token }),
@@ -208,29 +217,33 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
         clock,
         logger,
       },
-      this.#connectionListener,
+      listener,
     );
-    this.#phase = { name: 'connecting', connection };
   }
 
   readonly #connectionListener: HubConnectionListener = {
-    opened: () => this.#sendRegister(),
+    opened: () => this.#registerHere(),
     message: (message) => this.#onMessage(message),
     pong: () => this.#onPong(),
     ended: (how) => this.#ended(how),
   };
 
-  #sendRegister(): void {
-    if (this.#phase.name !== 'connecting' && this.#phase.name !== 'live') return;
+  #registerHere(): void {
+    if (this.#phase.name === 'connecting' || this.#phase.name === 'live')
+      this.#sendRegister(this.#phase.connection);
+  }
+
+  #sendRegister(connection: HubConnection): void {
     const { instanceId, askedIntervalMs } = this.#config;
     const register: RegisterInput = {
       type: 'register',
       protocol: AGENT_PROTOCOL,
       instanceId,
       ...(askedIntervalMs !== undefined && { heartbeat: { intervalMs: askedIntervalMs } }),
+      features: [MOVE_FEATURE],
       node: this.#node,
     };
-    this.#phase.connection.send(JSON.stringify(register));
+    connection.send(JSON.stringify(register));
   }
 
   #onMessage(message: HubMessage): void {
@@ -240,6 +253,12 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
         break;
       case 'heartbeat':
         this.#retime(message);
+        break;
+      case 'move':
+        this.#search('move', message.withinMs * this.#config.random());
+        break;
+      case 'stay':
+        this.#endSearch('move');
         break;
       case 'error':
         this.#onError(message);
@@ -271,6 +290,45 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       : 'Successfully registered with the hub (first time)';
     logger.info({ ...this.#ids, hostname: this.#node.hostname }, what);
     this.#enter('registered', reply.reregistered ? 're-registered' : 'registered for the first time');
+  }
+
+  /** Looks for another hub, and keeps this session until one took the node. */
+  #search(cause: SearchCause, firstInMs: number): void {
+    const phase = this.#phase;
+    if (phase.name !== 'live' || phase.search || this.#leaving) return;
+    const { clock, logger, random } = this.#config;
+    const backoff = new Backoff(random);
+    logger.warn({ ...this.#ids, cause }, 'Looking for another hub; this session goes on meanwhile');
+    phase.search = new Search(cause, firstInMs, {
+      clock,
+      connect: (listener) => this.#dial(listener),
+      register: (connection) => this.#sendRegister(connection),
+      delayAfter: (how) => delayBefore(nextStep(how), how, backoff, this.#ceilings()),
+      found: (connection, reply) => this.#found(connection, reply),
+    });
+  }
+
+  #endSearch(cause: SearchCause): void {
+    if (this.#phase.name !== 'live' || this.#phase.search?.cause !== cause) return;
+    this.#phase.search.end();
+    delete this.#phase.search;
+    this.#config.logger.info(this.#ids, 'The hub is well again: this session goes on');
+  }
+
+  /** Another hub took the node: the session there is this agent's now, and the old one is over. */
+  #found(connection: HubConnection, reply: Registered): void {
+    const phase = this.#phase;
+    this.#leavePhase();
+    if (phase.name === 'live') phase.connection.abandon();
+    this.#goOnWith(connection);
+    this.#onRegistered(reply);
+  }
+
+  /** An attempt that was begun beside the session is the agent's one connection now. */
+  #goOnWith(connection: HubConnection): void {
+    connection.hand(this.#connectionListener);
+    this.#hub = connection.host;
+    this.#phase = { name: 'connecting', connection };
   }
 
   #retime({ intervalMs, timeoutMs }: HeartbeatTiming): void {
@@ -308,13 +366,19 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       this.#config.logger.warn({ ...this.#ids, misses }, 'Heartbeat missed, will retry');
       this.emit('missed', misses);
     },
-    lost: (misses) => {
-      const why = `Too many missed heartbeats (${misses}), attempting re-registration`;
-      this.#config.logger.warn({ ...this.#ids, misses }, why);
-      this.#cut({ kind: 'silent' });
-      this.emit('missed', misses);
-    },
+    lost: (misses) => this.#lost(misses),
   };
+
+  /** The hub may be gone, or slow: it is left when another took the node, or its connection ends. */
+  #lost(misses: number): void {
+    if (this.#leaving) this.#cut({ kind: 'silent' });
+    if (this.#phase.name !== 'live' || this.#phase.search) return;
+    const why = `Too many missed heartbeats (${misses}), attempting re-registration`;
+    this.#config.logger.warn({ ...this.#ids, misses }, why);
+    this.#search('silent', this.#backoff.next(this.#ceilings().ownMs));
+    this.#enter('re-registering', describeEnd({ kind: 'silent' }));
+    this.emit('missed', misses);
+  }
 
   #ping(): void {
     if (this.#phase.name === 'live') this.#phase.connection.ping();
@@ -323,6 +387,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   #onPong(): void {
     if (this.#phase.name !== 'live') return;
     const roundTripMs = this.#phase.heartbeat.pong();
+    this.#endSearch('silent');
     const fields = { ...this.#ids, roundTripMs: Math.round(roundTripMs) };
     this.#config.logger.debug(fields, 'Heartbeat acknowledged');
     this.#enter('heartbeating', 'the hub answered a heartbeat');
@@ -346,15 +411,22 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
 
   /** Cuts the connection, for the agent's own reasons. */
   #cut(how: Ended): void {
-    if (this.#phase.name === 'connecting' || this.#phase.name === 'live') this.#phase.connection.abandon();
+    const phase = this.#phase;
+    if (phase.name === 'live') phase.search?.end();
+    if (phase.name === 'connecting' || phase.name === 'live') phase.connection.abandon();
     this.#ended(how);
   }
 
   #ended(how: Ended): void {
-    const wasRegistered = this.#phase.name === 'live';
-    this.#leavePhase();
+    const { phase, attempt } = this.#leaveSession(how);
+    const wasRegistered = phase === 'live';
     if (this.#leaving) {
       this.#leaving.sessionEnded(how);
+      return;
+    }
+    if (attempt) {
+      this.#goOnWith(attempt);
+      this.#enter('re-registering', describeEnd(how));
       return;
     }
     const alone = mayBeAlone(how, wasRegistered) && this.#contest.mayReturn(this.#config.clock.nowMs());
@@ -370,6 +442,15 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     logEnd(this.#config.logger, this.#ids, end, this.#reply !== undefined);
     if (retryInMs === null) this.#removed(end);
     else this.#retry(end, retryInMs);
+  }
+
+  /** What was going on, and the attempt that goes on where the session ended while another hub was looked for. */
+  #leaveSession(how: Ended): { phase: Phase['name']; attempt: HubConnection | undefined } {
+    const phase = this.#phase;
+    const goesOn = phase.name === 'live' && !this.#leaving && nextStep(how) !== 'stop';
+    const attempt = goesOn ? phase.search?.handOver() : undefined;
+    this.#leavePhase();
+    return { phase: phase.name, attempt };
   }
 
   #retry(end: SessionEnd, retryInMs: number): void {
@@ -394,6 +475,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     const phase = this.#phase;
     if (phase.name === 'live') {
       phase.heartbeat.stop();
+      phase.search?.end();
       if (this.#config.clock.nowMs() - phase.sinceMs >= BACKOFF.stableMs) this.#backoff.reset();
     } else if (phase.name === 'waiting') {
       phase.cancel();
@@ -425,6 +507,10 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     if (this.#leaving === undefined && (phase.name !== 'live' || this.#stopping !== undefined)) {
       await this.stop();
       throw new FleetAgentError('not_registered', 'there is no session to deregister');
+    }
+    if (phase.name === 'live') {
+      phase.search?.end();
+      delete phase.search;
     }
     this.#leaving ??= new Deregistration(clock, deregisterTimeoutMs, () => {
       if (phase.name === 'live') phase.connection.send(message);

@@ -7,7 +7,7 @@ export interface HeartbeatListener {
   beat(): void;
   /** So many pings in a row went unanswered: time for another. */
   missed(misses: number): void;
-  /** The hub is gone. The heartbeat has stopped. */
+  /** The hub seems to be gone. The heartbeat goes on until it is stopped: the hub may only be slow. */
   lost(misses: number): void;
 }
 
@@ -58,12 +58,9 @@ export class Heartbeat {
 
   #due(): void {
     const action = this.#pulse.due(this.#clock.nowMs());
-    if (action === 'lost') {
-      this.#listener.lost(this.#pulse.misses);
-      return;
-    }
     this.#arm();
-    if (action === 'beat') this.#listener.beat();
+    if (action === 'lost') this.#listener.lost(this.#pulse.misses);
+    else if (action === 'beat') this.#listener.beat();
     else if (action === 'probe') this.#listener.missed(this.#pulse.misses);
     else action satisfies 'none';
   }

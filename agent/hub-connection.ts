@@ -3,6 +3,7 @@ import { type ClientOptions, type RawData, WebSocket } from 'ws';
 import { KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
 import { readRetryAfterHeader } from './backoff.ts';
 import type { AgentClock } from './clock.ts';
+import { HUB_BOUNDS, HubBounds } from './hub-bounds.ts';
 import { type HubMessage, hubMessageSchema } from './hub-messages.ts';
 import type { AgentLogger } from './log.ts';
 import type { Ended } from './next-step.ts';
@@ -62,6 +63,7 @@ function socketOptions(options: HubConnectionOptions): SocketOptions {
 export class HubConnection {
   readonly #options: HubConnectionOptions;
   readonly #socket: WebSocket;
+  readonly #bounds: HubBounds;
   #listener: HubConnectionListener | undefined;
   #cancelDeadline: (() => void) | undefined;
   #failure: Ended | undefined;
@@ -69,11 +71,22 @@ export class HubConnection {
   constructor(options: HubConnectionOptions, listener: HubConnectionListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#bounds = new HubBounds(options.clock.nowMs());
     this.#socket = new WebSocket(options.url, socketOptions(options));
     this.#listen();
     this.#cancelDeadline = options.clock.after(options.handshakeTimeoutMs, () =>
       this.#fail({ kind: 'failed', message: 'the hub did not answer the connection attempt in time' }),
     );
+  }
+
+  /** Host and port of the hub. */
+  get host(): string {
+    return new URL(this.#options.url).host;
+  }
+
+  /** From now on another hears of what happens. */
+  hand(listener: HubConnectionListener): void {
+    this.#listener = listener;
   }
 
   /** The registration was answered: no deadline waits any more. */
@@ -91,7 +104,9 @@ export class HubConnection {
   }
 
   ping(): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.ping();
+    if (this.#socket.readyState !== WebSocket.OPEN || this.#socket.bufferedAmount > MAX_BUFFERED_BYTES)
+      return;
+    this.#socket.ping();
   }
 
   /** Cuts the connection without a goodbye. */
@@ -127,8 +142,14 @@ export class HubConnection {
     });
     socket.on('unexpected-response', (_request, response) => this.#refused(response));
     socket.on('open', () => this.#opened());
-    socket.on('message', (data, isBinary) => this.#message(data, isBinary));
-    socket.on('pong', () => this.#listener?.pong());
+    socket.on('message', (data, isBinary) => {
+      if (this.#admits()) this.#message(data, isBinary);
+    });
+    // ws answers it; a flood of them is a flood of pongs.
+    socket.on('ping', () => this.#admits());
+    socket.on('pong', () => {
+      if (this.#admits()) this.#listener?.pong();
+    });
     socket.on('close', (code, reason) => {
       // Where there was an error, the code is only the hub's echo of ours.
       this.#end(this.#failure ?? { kind: 'closed', code, reason: reason.toString('utf8') });
@@ -164,7 +185,21 @@ export class HubConnection {
     response.once('error', answered);
   }
 
+  /** Counts a frame; one too many ends the connection. */
+  #admits(): boolean {
+    if (this.#bounds.frame(this.#options.clock.nowMs())) return true;
+    this.#fail({
+      kind: 'failed',
+      message: `the hub sent more than ${HUB_BOUNDS.framesPerSecond} frames a second`,
+    });
+    return false;
+  }
+
   #message(data: RawData, isBinary: boolean): void {
+    if (!this.#bounds.message(this.#options.clock.nowMs())) {
+      this.#options.logger.warn({}, 'The hub sends too many messages; some are passed over');
+      return;
+    }
     const message = isBinary ? undefined : this.#read(data.toString());
     if (message !== undefined) this.#listener?.message(message);
   }
@@ -190,7 +225,10 @@ export class HubConnection {
     const parsed = hubMessageSchema.safeParse(raw);
     if (parsed.success) return parsed.data;
     const [issue] = parsed.error.issues;
-    logger.warn({ path: issue?.path.join('.'), problem: issue?.message }, 'The hub sent a wrong message');
+    logger.warn(
+      { path: issue?.path.join('.').slice(0, HUB_BOUNDS.wordsLength), problem: issue?.message },
+      'The hub sent a wrong message',
+    );
     return undefined;
   }
 

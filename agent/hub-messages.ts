@@ -1,19 +1,34 @@
 import { z } from 'zod';
-import { heartbeatMessageSchema, heartbeatTimingSchema } from '../shared/index.ts';
+import { moveMessageSchema, stayMessageSchema, TIMEOUT_INTERVALS } from '../shared/index.ts';
+import { HUB_BOUNDS } from './hub-bounds.ts';
 
 /*
  * What an agent reads of what hubs say. Of a registration it needs who it is and when to beat; the rest is for
  * people, and a newer hub may have words there (a status, a reason, a code) that this agent does not know.
  */
 
+const { shortestIntervalMs, longestTimeoutMs, wordsLength } = HUB_BOUNDS;
+
+/** No hub can make an agent beat without a pause, or hardly ever. */
+const intervalMs = z
+  .number()
+  .int()
+  .min(shortestIntervalMs)
+  .max(longestTimeoutMs / TIMEOUT_INTERVALS);
+const timeoutMs = z.number().int().min(shortestIntervalMs).max(longestTimeoutMs);
+const timingSchema = z.object({ intervalMs, timeoutMs });
+
+/** What people read is cut, so that no hub fills a log. */
+const words = z.string().transform((text) => text.slice(0, wordsLength));
+
 const registeredSchema = z.object({
   type: z.literal('registered'),
-  nodeId: z.string(),
+  nodeId: z.string().max(wordsLength),
   /** The fencing token of this session: a secret between agent and hub. */
-  session: z.string(),
+  session: z.string().max(wordsLength),
   reregistered: z.boolean(),
-  createdAt: z.string(),
-  heartbeat: heartbeatTimingSchema,
+  createdAt: words,
+  heartbeat: timingSchema,
   /** The whole node as the hub shows it, in that hub's words. */
   node: z.record(z.string(), z.unknown()).default({}),
 });
@@ -23,9 +38,9 @@ export type Registered = z.output<typeof registeredSchema>;
 
 const errorSchema = z.object({
   type: z.literal('error'),
-  code: z.string(),
-  message: z.string(),
-  path: z.string().exactOptional(),
+  code: words,
+  message: words,
+  path: words.exactOptional(),
 });
 
 /** A message that the hub answered with an error; `code` is one of the protocol's, or a newer hub's. */
@@ -34,7 +49,9 @@ export type HubError = z.output<typeof errorSchema>;
 /** Everything that a hub sends to an agent, besides pong frames. */
 export const hubMessageSchema = z.discriminatedUnion('type', [
   registeredSchema,
-  heartbeatMessageSchema,
+  z.object({ type: z.literal('heartbeat'), intervalMs, timeoutMs }),
+  moveMessageSchema,
+  stayMessageSchema,
   errorSchema,
 ]);
 export type HubMessage = z.output<typeof hubMessageSchema>;

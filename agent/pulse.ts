@@ -1,4 +1,5 @@
 import type { HeartbeatTiming } from '../shared/index.ts';
+import { RoundTrips } from './round-trips.ts';
 
 /** A hub is gone when this many pings in a row went unanswered (seeds 000 and 004: three failures). */
 export const MOST_MISSES = 3;
@@ -9,6 +10,12 @@ export const MOST_MISSES = 3;
  */
 export type PulseAction = 'beat' | 'probe' | 'lost' | 'none';
 
+/** Of its timeout, what an agent keeps for registering elsewhere. */
+const RETURN_PART = 1 / 4;
+
+/** Pings whose pongs may still come; a hub that answers fewer is measured from the newest. */
+const MOST_IN_FLIGHT = 8;
+
 /**
  * When to ping, and when to give a hub up. It holds no timer: its owner calls `due` at `nextAtMs`.
  *
@@ -16,6 +23,10 @@ export type PulseAction = 'beat' | 'probe' | 'lost' | 'none';
  * followed by two probes, a quarter interval apart; the third miss means that the hub is gone: one interval
  * after the beat, so at most two after the last answer. The checks count from when they ran, not from when
  * they should have, so that a stall of this process is never taken for three misses at once.
+ *
+ * On a slow link pongs take longer than that. What they took lately says how long one may take (RFC 6298), and each
+ * wait is at least as long, as far as the timeout allows: the hub is given up, at the latest, when what is left of it
+ * is just enough to register elsewhere.
  */
 export class Pulse {
   #timing: HeartbeatTiming;
@@ -26,6 +37,10 @@ export class Pulse {
   #checking = false;
   #answered = false;
   #misses = 0;
+  /** When the pings were sent whose pongs are to come, oldest first. */
+  #inFlight: number[] = [];
+  readonly #link = new RoundTrips();
+  #giveUpAt = 0;
 
   /** The first beat comes at a random moment of the first interval, so that a fleet does not beat as one. */
   constructor(timing: HeartbeatTiming, nowMs: number, random: () => number, mostMisses = MOST_MISSES) {
@@ -49,17 +64,23 @@ export class Pulse {
     if (!this.#checking) return this.#beat(nowMs);
     if (this.#answered) return this.#rest(nowMs);
     this.#misses += 1;
-    if (this.#misses >= this.#mostMisses) return 'lost';
-    this.#sentAt = nowMs;
-    this.#nextAt = nowMs + this.#timing.intervalMs / 4;
+    if (this.#misses >= this.#mostMisses) {
+      // Whoever keeps the connection all the same goes on beating.
+      this.#rest(nowMs);
+      return 'lost';
+    }
+    this.#sent(nowMs);
+    this.#nextAt = nowMs + this.#waitMs(this.#timing.intervalMs / 4, nowMs);
     return 'probe';
   }
 
-  /** A pong came. Returns the milliseconds since the last ping. */
+  /** A pong came. Returns the milliseconds since its ping. */
   pong(nowMs: number): number {
     this.#answered = true;
     this.#misses = 0;
-    return nowMs - this.#sentAt;
+    const tookMs = nowMs - (this.#inFlight.shift() ?? this.#sentAt);
+    this.#link.took(tookMs);
+    return tookMs;
   }
 
   /** The hub may be gone unnoticed: the next beat comes now. One that waits for its answer already is enough. */
@@ -86,9 +107,24 @@ export class Pulse {
   #beat(nowMs: number): PulseAction {
     this.#checking = true;
     this.#answered = false;
-    this.#sentAt = nowMs;
-    this.#nextAt = nowMs + this.#timing.intervalMs / 2;
+    this.#sent(nowMs);
+    const { intervalMs, timeoutMs } = this.#timing;
+    // The beat before may have been an interval ago.
+    this.#giveUpAt = nowMs + Math.max(intervalMs, timeoutMs * (1 - RETURN_PART) - intervalMs);
+    this.#nextAt = nowMs + this.#waitMs(intervalMs / 2, nowMs);
     return 'beat';
+  }
+
+  #sent(nowMs: number): void {
+    this.#sentAt = nowMs;
+    if (this.#inFlight.length >= MOST_IN_FLIGHT) this.#inFlight = [];
+    this.#inFlight.push(nowMs);
+  }
+
+  /** So long, or as long as a pong may take; what is left until it must be given up is for all misses to come. */
+  #waitMs(shortestMs: number, nowMs: number): number {
+    const leftMs = (this.#giveUpAt - nowMs) / (this.#mostMisses - this.#misses);
+    return Math.max(shortestMs, Math.min(this.#link.timeoutMs, leftMs));
   }
 
   #rest(nowMs: number): PulseAction {

@@ -15,6 +15,7 @@ import { createHttpApp } from './http/app.ts';
 import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
+import { isReady, reachableAt } from './peer-hubs.ts';
 import { Refusals } from './refusals.ts';
 import { notServed, serves } from './roles.ts';
 import { dialectTimingOf, type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
@@ -77,7 +78,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const store = meteredStore(parts.store ?? createStore(settings, clock, log), metrics);
   await openStore(store);
   const timing = hubTimingOf(settings);
-  const address = `${settings.HOST}:${settings.PORT}`;
+  const address = reachableAt(settings.HOST, settings.PORT);
   const role = settings.SERVE;
   const view = serves(role, 'readers') ? {} : { view: new NoView(clock, store.shards) };
   const fleet = new Fleet({
@@ -116,7 +117,11 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     handshakes: settings.MAX_HANDSHAKES,
     lateMs: lateMsOf(timing.timeoutMs),
   };
-  const agents = new AgentGateway({ fleet, clock, log, limits, refusals }, access, wrongTokens);
+  const agents = new AgentGateway(
+    { fleet, clock, log, limits, refusals, isReady: (other) => isReady(other, clock) },
+    access,
+    wrongTokens,
+  );
   const dashboards = new DashboardGateway({ fleet, access, wrongTokens, refusals, clock, log });
   metrics.watch({ fleet, agents, dashboards, refusals, streams: http.streams, ...(group && { group }) });
   const arrivals = new Arrivals(app.server);

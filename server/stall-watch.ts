@@ -46,6 +46,12 @@ export class StallWatch {
     return this.#wokeAt + graceMs - now;
   }
 
+  /** Since the last time, milliseconds. */
+  awakeMs(now: number): number {
+    this.#look(now);
+    return now - this.#wokeAt;
+  }
+
   #look(now: number): void {
     const lateMs = now - this.#turnedAt - this.#everyMs;
     if (lateMs <= STALL_MS) return;

@@ -17,6 +17,8 @@ export const registerSchema = z.object({
   instanceId: z.uuid(),
   /** The interval that this node asks for: longer than the hub's own, for machines that sleep or pay by the byte. */
   heartbeat: z.object({ intervalMs: z.number().int().positive().max(86_400_000) }).exactOptional(),
+  /** What it understands besides the messages of every agent, such as `move`. */
+  features: z.array(z.string().max(64)).max(16).exactOptional(),
   node: nodeFactsSchema,
 });
 export type Register = z.output<typeof registerSchema>;
@@ -55,6 +57,20 @@ export const heartbeatMessageSchema = z.object({
 });
 export type HeartbeatMessage = z.output<typeof heartbeatMessageSchema>;
 
+/** `register.features`: the agent understands `move` and `stay`. */
+export const MOVE_FEATURE = 'move';
+
+/**
+ * The hub cannot reach its store: the agent is to register elsewhere within this time, and keeps this session until it
+ * has. Only for agents that announce `move`.
+ */
+export const moveMessageSchema = z.object({
+  type: z.literal('move'),
+  withinMs: z.number().int().nonnegative().max(LIMITS.longestIntervalMs),
+});
+/** The hub reaches its store again: who has not found another may stay. */
+export const stayMessageSchema = z.object({ type: z.literal('stay') });
+
 /** Codes of an `error` message. */
 export const agentErrorCodeSchema = z.enum([
   /** Not JSON, or not an object with a `type`. */
@@ -89,6 +105,8 @@ export type AgentError = z.output<typeof agentErrorSchema>;
 export const hubMessageSchema = z.discriminatedUnion('type', [
   registeredSchema,
   heartbeatMessageSchema,
+  moveMessageSchema,
+  stayMessageSchema,
   agentErrorSchema,
 ]);
 export type HubMessage = z.output<typeof hubMessageSchema>;

@@ -10,6 +10,7 @@ import { refuseForNow, refuseUpgrade } from '../upgrades.ts';
 import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
 import { Admission, type AdmissionLimits, type Overload, type Refusal, TURN_MS } from './admission.ts';
 import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
+import { Evacuation } from './evacuation.ts';
 
 /** How often deadlines are looked at: one sweep over those sockets whose turn it is, instead of a timer each. */
 const SWEEP_MS = 1_000;
@@ -59,23 +60,33 @@ export class AgentGateway {
   });
   readonly #ends: Cancel[];
   readonly admission: Admission;
+  readonly #evacuation: Evacuation;
   #sweeping = false;
   #draining: Promise<void> | undefined;
 
   constructor(
-    parts: Omit<AgentSocketContext, 'admission' | 'gone'> & { limits: AdmissionLimits },
+    parts: Omit<AgentSocketContext, 'admission' | 'gone'> & {
+      limits: AdmissionLimits;
+      isReady: (address: string) => Promise<boolean>;
+    },
     access: Access,
     wrongTokens: WrongTokens,
   ) {
-    const { fleet, clock, log, limits, refusals } = parts;
+    const { fleet, clock, log, limits, refusals, isReady } = parts;
     this.admission = new Admission(limits, clock.now());
     const gone = (agent: AgentSocket) => this.#deadlines.delete(agent);
     this.#context = { fleet, clock, log, refusals, admission: this.admission, gone };
     this.#access = access;
     this.#wrongTokens = wrongTokens;
+    const agents = () => this.#deadlines.all();
+    this.#evacuation = new Evacuation({ fleet, clock, log, agents, isReady });
     this.#ends = [
       clock.every(SWEEP_MS, () => void this.#sweep()),
-      clock.every(TURN_MS, () => this.admission.turned(clock.now())),
+      clock.every(TURN_MS, () => {
+        const now = clock.now();
+        this.admission.turned(now);
+        this.#evacuation.turned(now, TURN_MS);
+      }),
     ];
   }
 
@@ -116,7 +127,7 @@ export class AgentGateway {
 
   /** Why nobody, or not this agent, is let in now. Only who has a token uses up what is admitted. */
   #notNow(known: boolean, now: number): Refused | undefined {
-    if (!this.#context.fleet.admits)
+    if (!this.#context.fleet.admits || this.#evacuation.isOn)
       return { status: 503, reason: 'away', why: 'the hub cannot reach its store' };
     const reason = this.admission.overload(known, now);
     return reason && { status: 503, reason, why: overloads[reason] };

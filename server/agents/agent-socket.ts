@@ -10,6 +10,7 @@ import {
   type HeartbeatTiming,
   type HubMessage,
   LIMITS,
+  MOVE_FEATURE,
   printable,
   type Register,
 } from '../../shared/index.ts';
@@ -76,6 +77,8 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   deadlineSecond = 0;
   lastReceivedAt = 0;
   #state: State = { kind: 'closed' };
+  /** Its agent can be asked to register elsewhere. */
+  canMove = false;
   #context: AgentSocketContext | undefined;
   /** Frames that it may send at once, as of `lastReceivedAt`. */
   #frames = FRAMES.burst;
@@ -275,6 +278,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
       return;
     }
     this.#enter({ kind: 'live', session });
+    this.canMove = message.features?.includes(MOVE_FEATURE) ?? false;
     if (session.ended) this.end(CLOSE.superseded);
     else this.#send(reply);
     if (message.dropped) this.#sendDropped(message.dropped);
@@ -366,6 +370,16 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   #sendUnwritten(why: Unwritten | undefined): void {
     const { code, message } = why === 'contended' ? CONTENDED : STORE_AWAY;
     this.#sendError(code, message);
+  }
+
+  /** The agent is to register elsewhere within this time, and to stay here until it has. */
+  move(withinMs: number): void {
+    if (this.live) this.#send({ type: 'move', withinMs: Math.round(withinMs) });
+  }
+
+  /** It may stay after all. */
+  stay(): void {
+    if (this.live) this.#send({ type: 'stay' });
   }
 
   #sendError(code: AgentErrorCode, message: string, path?: string): void {

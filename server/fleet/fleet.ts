@@ -70,6 +70,8 @@ export class Fleet {
   /** How far the store's clock is ahead of ours. */
   #storeAheadMs = 0;
   #beatAt: number;
+  /** When any part of the store answered last. */
+  #heardAt: number;
   readonly #flushTurns: number;
   #flushTurn = 0;
   #flushedAt = Number.NEGATIVE_INFINITY;
@@ -121,6 +123,7 @@ export class Fleet {
     });
     this.#followers = Array.from({ length: store.shards }, (_, shard) => this.#newFollower(shard));
     this.#beatAt = clock.now();
+    this.#heardAt = this.#beatAt;
     this.#flushTurns = flushTurns(timing.timeoutMs);
   }
 
@@ -132,6 +135,7 @@ export class Fleet {
     await Promise.all(this.#followers.map((follower) => follower.wake()));
     this.#beatAt = clock.now();
     this.stalls.turned(this.#beatAt);
+    this.#heardAt = this.#beatAt;
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
     this.#ends.push(clock.every(LOOK_INTERVAL_MS, () => this.#beat()));
   }
@@ -169,6 +173,11 @@ export class Fleet {
   /** Whether any part of the store can be written to: while none can, new agents are sent away. */
   get admits(): boolean {
     return this.#followers.some((follower) => follower.usable);
+  }
+
+  /** For how long no part of the store has answered, milliseconds; a hub that stood still heard nothing meanwhile. */
+  blindMs(now: number): number {
+    return Math.min(now - this.#heardAt, this.stalls.awakeMs(now));
   }
 
   /** A node as this hub sees it, or as the store has it where the view does not know it yet. */
@@ -276,8 +285,14 @@ export class Fleet {
           if (missedSome) this.pacing.mayHaveMoved(this.sessions.ofShard(of));
           return this.#guardian.lost(of, viewIsWhole);
         },
-        merge: (unmerged) => this.#guardian.merge(unmerged),
-        loaded: (of) => this.#guardian.recheck(of),
+        merge: (unmerged) => {
+          this.#heardAt = clock.now();
+          return this.#guardian.merge(unmerged);
+        },
+        loaded: (of) => {
+          this.#heardAt = clock.now();
+          return this.#guardian.recheck(of);
+        },
         recovered: async (of) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));
           await this.#writeHeartbeats(of);
@@ -288,6 +303,7 @@ export class Fleet {
         followed: (entry) => this.#guardian.followed(entry),
         judge: (silent, storeSince) => this.#guardian.judge(silent, storeSince),
         time: (storeNow) => {
+          this.#heardAt = clock.now();
           this.#storeAheadMs = storeNow - clock.now();
         },
         reach: (of, reachable) => this.presence.reach(of, reachable),

@@ -20,6 +20,7 @@ export class Presence {
   readonly #away = new Set<number>();
   #state: HubState;
   #sessionsElsewhere = 0;
+  #addressesElsewhere: string[] = [];
   #cancel: Cancel = () => {};
 
   constructor(parts: { store: FleetStore; clock: Clock; log: Log; leaseMs: number; lease: () => HubLease }) {
@@ -79,10 +80,16 @@ export class Presence {
     return this.#sessionsElsewhere;
   }
 
+  /** Where the other hubs were that held a lease, as of the last look at them. */
+  get addressesElsewhere(): readonly string[] {
+    return this.#addressesElsewhere;
+  }
+
   /** The ids of the hubs that hold a lease, this one among them. */
   async holders(): Promise<Set<string>> {
     const leases = await this.#store.leases();
-    const own = this.#lease().hubId;
+    const { hubId: own, address: here } = this.#lease();
+    this.#addressesElsewhere = [...new Set(leases.map(({ address }) => address))].filter((a) => a !== here);
     this.#sessionsElsewhere = leases.reduce(
       (sum, { hubId, sessions }) => (hubId === own ? sum : sum + sessions),
       0,

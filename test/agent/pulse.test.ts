@@ -93,7 +93,8 @@ describe('Pulse', () => {
     expect(times(actions, 'probe')).toEqual([500, 1_500, 2_500, 3_500, 4_500]);
     ping = 0;
     const silentLater = run(new Pulse(timing, 0, () => 0), 9_000, () => ping++ % 2 === 1 && ping <= 6);
-    expect(times(silentLater, 'lost')).toEqual([4_000]);
+    // Pongs came half an interval late, so one is waited for a little longer.
+    expect(times(silentLater, 'lost')).toEqual([4_250]);
   });
 
   it('does not take a stall of this process for three misses', () => {
@@ -144,5 +145,52 @@ describe('Pulse', () => {
     pulse.due(0);
     pulse.retime(timing, 100, half);
     expect(pulse.nextAtMs).toBe(600);
+  });
+});
+
+describe('on a slow link', () => {
+  const slow = { intervalMs: 1_000, timeoutMs: 4_000 };
+
+  it('[LINK-1] is as patient as pongs were slow lately, within what the timeout allows', () => {
+    const pulse = new Pulse(slow, 0, () => 0);
+    for (let beat = 0; beat < 6; beat += 1) {
+      const atMs = beat * 1_000;
+      expect(pulse.due(atMs)).toBe('beat');
+      pulse.pong(atMs + (beat % 2 ? 300 : 700));
+      while (pulse.nextAtMs < atMs + 1_000) pulse.due(pulse.nextAtMs);
+    }
+    const actions = run(pulse, 60_000, () => false);
+    const [beatMs = Number.NaN] = times(actions, 'beat');
+    const [lostMs = Number.NaN] = times(actions, 'lost');
+    expect(lostMs - beatMs).toBeGreaterThan(1_500);
+    expect(lostMs - beatMs).toBeLessThanOrEqual(2_000);
+  });
+
+  it('[LINK-1] leaves a quarter of the timeout to register elsewhere, however slow the link was', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 20 }),
+        fc.integer({ min: 3, max: 20 }),
+        (delays, ratio) => {
+          const timing = { intervalMs: 1_000, timeoutMs: 1_000 * ratio };
+          const pulse = new Pulse(timing, 0, () => 0);
+          for (const delayMs of delays) {
+            while (pulse.due(pulse.nextAtMs) !== 'beat') {}
+            pulse.pong(pulse.nextAtMs + delayMs);
+          }
+          const actions = run(pulse, 1_000_000, () => false);
+          const [beatMs = Number.NaN] = times(actions, 'beat');
+          const [lostMs = Number.NaN] = times(actions, 'lost');
+          return lostMs - beatMs <= Math.max(1_000, 0.75 * timing.timeoutMs - 1_000) + 1;
+        },
+      ),
+    );
+  });
+
+  it('[LINK-1] on a fast one gives up as before', () => {
+    const pulse = new Pulse(slow, 0, () => 0);
+    const actions = run(pulse, 60_000, (at) => at < 10_000);
+    const [lostMs] = times(actions, 'lost');
+    expect(lostMs).toBe(11_000);
   });
 });

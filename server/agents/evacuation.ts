@@ -1,0 +1,117 @@
+import { CLOSE } from '../../shared/index.ts';
+import type { Clock } from '../clock.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { Log } from '../log.ts';
+import type { AgentSocket } from './agent-socket.ts';
+
+/** A hub that has not heard of its store for this part of its lease has its agents register elsewhere. */
+const BLIND_PART = 1 / 2;
+/** Agents are told over this part of the timeout, and each goes within as much again. */
+const SPREAD_PART = 1 / 12;
+/** How often the other hubs are asked whether they are ready, and how long an answer counts. */
+const ASK_EVERY_MS = 500;
+const ANSWER_COUNTS_MS = 2_000;
+/** Other hubs that are asked at a time. */
+const MOST_ASKED = 8;
+
+export interface EvacuationParts {
+  fleet: Fleet;
+  clock: Clock;
+  log: Log;
+  agents: () => Iterable<AgentSocket>;
+  /** Whether the hub at this address, `host:port`, says that it is ready. It never throws, and takes a second at most. */
+  isReady: (address: string) => Promise<boolean>;
+}
+
+/**
+ * What a hub does that is cut off from the store while its agents are well: their heartbeats are not written, so the
+ * other hubs would call them gone. It asks them to register elsewhere. An agent finds out by itself whether another hub
+ * takes it, and stays until one does. One that does not know the message is closed with 1012, but only while another hub
+ * says that it is ready: where all hubs are cut off, everyone stays.
+ *
+ * With a timeout of T the lease is T/2: after T/4 agents are told, over T/12, and go within T/12. So all are on their
+ * way after 5/12 of T, where the first heartbeat ends after 2/3 (an agent that beat an interval before).
+ *
+ *     timeout     told from     on their way     first heartbeat ends
+ *        3 s        0.75 s         1.25 s              2 s
+ *       30 s        7.5  s        12.5  s             20 s
+ *      180 s       45    s        75    s            120 s
+ */
+export class Evacuation {
+  readonly #parts: EvacuationParts;
+  #isOn = false;
+  #toTell: AgentSocket[] = [];
+  #perTurn = 0;
+  #told: AgentSocket[] = [];
+  /** Those that do not know the message. */
+  #older: AgentSocket[] = [];
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #readyAt = Number.NEGATIVE_INFINITY;
+
+  constructor(parts: EvacuationParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether this hub is cut off, so that nobody should come. */
+  get isOn(): boolean {
+    return this.#isOn;
+  }
+
+  /** To be called every `turnMs`. */
+  turned(now: number, turnMs: number): void {
+    const { leaseMs } = this.#parts.fleet.presence;
+    const isBlind = this.#parts.fleet.blindMs(now) >= leaseMs * BLIND_PART;
+    if (isBlind && !this.#isOn) this.#begin(turnMs);
+    if (!isBlind && this.#isOn) this.#end();
+    if (!this.#isOn) return;
+    this.#tellSome();
+    this.#ask(now);
+    if (now - this.#readyAt < ANSWER_COUNTS_MS) this.#closeSome();
+  }
+
+  get #spreadMs(): number {
+    return 2 * this.#parts.fleet.presence.leaseMs * SPREAD_PART;
+  }
+
+  #begin(turnMs: number): void {
+    this.#isOn = true;
+    this.#toTell = [...this.#parts.agents()].filter(({ live }) => live);
+    this.#perTurn = Math.ceil((this.#toTell.length * turnMs) / this.#spreadMs);
+    const fields = { agents: this.#toTell.length };
+    this.#parts.log.warn(fields, 'Cut off from the store: agents are asked to register with another hub');
+  }
+
+  #end(): void {
+    this.#isOn = false;
+    for (const agent of this.#told) agent.stay();
+    this.#toTell = [];
+    this.#told = [];
+    this.#older = [];
+    this.#parts.log.info({}, 'The store answers again: agents may stay');
+  }
+
+  #tellSome(): void {
+    for (const agent of this.#toTell.splice(0, this.#perTurn)) {
+      if (!agent.canMove) this.#older.push(agent);
+      else {
+        agent.move(this.#spreadMs);
+        this.#told.push(agent);
+      }
+    }
+  }
+
+  #closeSome(): void {
+    for (const agent of this.#older.splice(0, this.#perTurn)) agent.end(CLOSE.restarting);
+  }
+
+  #ask(now: number): void {
+    if (this.#older.length === 0 || now - this.#askedAt < ASK_EVERY_MS) return;
+    this.#askedAt = now;
+    const { fleet, clock, isReady } = this.#parts;
+    for (const address of fleet.presence.addressesElsewhere.slice(0, MOST_ASKED)) {
+      void isReady(address).then((ready) => {
+        if (ready) this.#readyAt = clock.now();
+      });
+    }
+  }
+}
