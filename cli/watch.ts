@@ -35,6 +35,9 @@ Examples:
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
+/** What a reader of the output may leave unread. */
+const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
+
 /** `rollcall watch`: follows the fleet in the terminal until a signal ends it. */
 export function watchCommand(): Command {
   return new Command('watch')
@@ -60,13 +63,20 @@ export function watchCommand(): Command {
     .action(async (flags: WatchFlags) => {
       const settings = readWatchSettings(flags, process.env);
       const { stdout, stderr, env } = process;
+      const complain = (message: string) => void stderr.write(`rollcall: ${printable(message)}\n`);
+      const slow = new AbortController();
       const output = {
-        write: (text: string) => void stdout.write(text),
+        write: (text: string) => {
+          stdout.write(text);
+          if (stdout.writableLength > MOST_UNREAD_BYTES) slow.abort();
+        },
         colour: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
       };
-      const ended = Promise.race([untilSignal(), readerGone()]);
-      process.exitCode = await runWatch(settings, output, ended, (message) => {
-        stderr.write(`rollcall: ${printable(message)}\n`);
-      });
+      const tooSlow = new Promise((resolve) => slow.signal.addEventListener('abort', resolve));
+      const ended = Promise.race([untilSignal(), readerGone(), tooSlow]);
+      process.exitCode = await runWatch(settings, output, ended, complain);
+      if (!slow.signal.aborted) return;
+      complain('whoever reads this output is too slow: more than 64 MiB waited');
+      process.exitCode = 1;
     });
 }

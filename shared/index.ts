@@ -1,4 +1,5 @@
 export * from './agent-wire.ts';
+export * from './bounds.ts';
 export * from './close-codes.ts';
 export * from './connection-words.ts';
 export * from './dashboard-wire.ts';

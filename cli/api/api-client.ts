@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { readerGone } from '../lost-output.ts';
 import { readHubUrl } from '../watch/settings.ts';
 import { CommandFailure, EXIT } from './failure.ts';
+import { type Budget, readAnswer } from './read-answer.ts';
 
 /** How long a hub may take for one answer. */
 const ANSWER_WITHIN_MS = 15_000;
@@ -39,34 +40,57 @@ export class ApiClient {
     this.#token = env.ROLLCALL_TOKEN || undefined;
   }
 
-  get<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> {
-    return this.#ask('GET', path, schema);
+  /** `budget` bounds several answers that are kept together. */
+  get<T extends z.ZodType>(path: string, schema: T, budget?: Budget): Promise<z.output<T>> {
+    return this.#ask('GET', path, schema, budget);
   }
 
   delete<T extends z.ZodType>(path: string, schema: T): Promise<z.output<T>> {
     return this.#ask('DELETE', path, schema);
   }
 
-  async #ask<T extends z.ZodType>(method: string, path: string, schema: T): Promise<z.output<T>> {
-    let status: number;
-    let body: unknown;
+  async #ask<T extends z.ZodType>(
+    method: string,
+    path: string,
+    schema: T,
+    budget?: Budget,
+  ): Promise<z.output<T>> {
+    const { status, text } = await this.#exchange(method, path, budget);
+    const body = parsed(text);
+    if (status >= 400) throw failureOf(status, body);
+    const read = schema.safeParse(body);
+    if (read.success) return read.data;
+    throw new CommandFailure(EXIT.unreachable, `${this.#url} does not answer like a Rollcall hub`);
+  }
+
+  /** A request and the text of its answer, all of it within the deadline. */
+  async #exchange(method: string, path: string, budget: Budget | undefined) {
     try {
       const response = await fetch(`${this.#url}${path}`, {
         method,
         headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       });
-      status = response.status;
-      body = await response.json();
+      return { status: response.status, text: await readAnswer(response, budget) };
     } catch (error) {
-      const cause =
-        error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-      throw new CommandFailure(EXIT.unreachable, `cannot reach ${this.#url}: ${cause}`);
+      if (error instanceof CommandFailure) throw error;
+      throw new CommandFailure(EXIT.unreachable, `cannot reach ${this.#url}: ${causeOf(error)}`);
     }
-    if (status >= 400) throw failureOf(status, body);
-    const read = schema.safeParse(body);
-    if (read.success) return read.data;
-    throw new CommandFailure(EXIT.unreachable, `${this.#url} does not answer like a Rollcall hub`);
+  }
+}
+
+function causeOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError')
+    return `no whole answer within ${ANSWER_WITHIN_MS / 1_000} s`;
+  return error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+}
+
+/** Nothing where it is no JSON. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

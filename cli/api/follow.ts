@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
-import { fleetEventSchema, printableLines } from '../../shared/index.ts';
+import { fleetEventSchema, LIMITS, printableLines } from '../../shared/index.ts';
 import type { ApiClient, Io } from './api-client.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { table } from './print.ts';
@@ -13,7 +13,7 @@ const LOOK_EVERY_MS = 500;
 export const nodeSchema = z.looseObject({ id: z.string(), status: z.string() });
 const eventsSchema = z.looseObject({
   events: z.array(fleetEventSchema),
-  cursor: z.string(),
+  cursor: z.string().max(LIMITS.cursorLength),
   more: z.boolean(),
 });
 
@@ -69,6 +69,7 @@ export async function followEvents(
           : table([], [[at, nodeId, type, `${from ?? '-'} -> ${to ?? '-'}`, reason]]).trimStart(),
       );
     }
-    if (!page.more && told < most) await pause(LOOK_EVERY_MS);
+    // A page without events promises more in vain.
+    if (!(page.more && page.events.length > 0) && told < most) await pause(LOOK_EVERY_MS);
   }
 }

@@ -1,14 +1,24 @@
 import Table from 'cli-table3';
 import { Document, visit } from 'yaml';
 import { printable, printableLines } from '../../shared/index.ts';
+import { CommandFailure, EXIT } from './failure.ts';
 
 export interface FormatFlags {
   json?: boolean;
   yaml?: boolean;
 }
 
-/** For programs as JSON or YAML where that was asked for, else for people. */
+/** For programs as JSON or YAML where that was asked for, else for people. Throws a `CommandFailure`. */
 export function format(flags: FormatFlags, value: unknown, people: () => string): string {
+  try {
+    return formatted(flags, value, people);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new CommandFailure(EXIT.unreachable, 'the answer of the hub nests too deep to be shown');
+  }
+}
+
+function formatted(flags: FormatFlags, value: unknown, people: () => string): string {
   if (flags.json) return printableLines(`${JSON.stringify(value, null, 2)}\n`);
   if (flags.yaml) return yaml(value);
   return people();

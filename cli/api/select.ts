@@ -1,17 +1,20 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { nodeSummarySchema, STATUSES } from '../../shared/index.ts';
+import { CLIENT_LIMITS, LIMITS, nodeSummarySchema, STATUSES } from '../../shared/index.ts';
 import type { ApiClient } from './api-client.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import type { FormatFlags } from './print.ts';
+import { keptBudget } from './read-answer.ts';
 
 /** Nodes that are asked for at once. */
 const PAGE = 1_000;
+/** How long a whole list may take. */
+const LIST_WITHIN_MS = 5 * 60_000;
 
 const pageSchema = z.looseObject({
   nodes: z.array(z.looseObject(nodeSummarySchema.shape)),
   total: z.number(),
-  nextCursor: z.string().nullable(),
+  nextCursor: z.string().max(LIMITS.cursorLength).nullable(),
 });
 /** A node in a list. */
 export type Row = z.output<typeof pageSchema>['nodes'][number];
@@ -61,14 +64,25 @@ export async function selectNodes(api: ApiClient, selectors: Selectors): Promise
   const most = selectors.limit === undefined ? Number.POSITIVE_INFINITY : Number(selectors.limit);
   if (!(most >= 1)) throw new CommandFailure(EXIT.usage, '--limit is a whole number from 1');
   const rows: Row[] = [];
+  const budget = keptBudget();
+  const deadline = performance.now() + LIST_WITHIN_MS;
   for (let cursor: string | null | undefined; cursor !== null && rows.length < most; ) {
     const query = queryOf(selectors);
     query.set('fields', 'summary');
     query.set('limit', String(Math.min(PAGE, most - rows.length)));
     if (cursor !== undefined) query.set('cursor', cursor);
-    const page = await api.get(`/api/v1/nodes?${query}`, pageSchema);
-    rows.push(...page.nodes);
+    const page = await api.get(`/api/v1/nodes?${query}`, pageSchema, budget);
+    for (const node of page.nodes) rows.push(node);
+    if (page.nextCursor !== null && !(goesOn(page, cursor) && performance.now() < deadline)) throw endless();
+    if (rows.length > CLIENT_LIMITS.keptNodes) throw endless();
     cursor = page.nextCursor;
   }
   return rows;
 }
+
+/** A page that brings nothing, or leads to itself, would go on for ever. */
+const goesOn = ({ nodes, nextCursor }: z.output<typeof pageSchema>, cursor: string | undefined): boolean =>
+  nodes.length > 0 && nextCursor !== cursor;
+
+const endless = (): CommandFailure =>
+  new CommandFailure(EXIT.unreachable, 'the list of the hub does not come to an end; ask another hub');

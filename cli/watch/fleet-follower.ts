@@ -3,6 +3,7 @@ import { gunzipSync } from 'node:zlib';
 import { io, type Socket } from 'socket.io-client';
 import { z } from 'zod';
 import {
+  CLIENT_LIMITS,
   changesSchema,
   connectErrorSchema,
   DASHBOARD_PATH,
@@ -32,6 +33,8 @@ export interface FollowerOptions {
   reconnectDelayMs?: number;
   /** The longest pause before a subscription is asked for again, in milliseconds. Default 500. */
   resubscribeDelayMs?: number;
+  /** Bytes of nodes that are kept at the most. Default 512 MiB. */
+  keptBytes?: number;
 }
 
 export interface FollowerEvents {
@@ -51,13 +54,15 @@ export interface FollowerEvents {
   hole: [hole: Hole];
   /** The hub will not have it; nothing is tried again. */
   refused: [code: string, message: string];
+  /** The hub sends what no hub does, and more than is kept; nothing is tried again. */
+  broken: [why: string];
 }
 
 type State =
   | { kind: 'away' }
   /** A subscription was asked for and not answered: what comes meanwhile belongs to the one before. */
   | { kind: 'asking'; attempt: number }
-  | { kind: 'collecting'; cursor: string; nodes: Map<string, ShownNode> }
+  | { kind: 'collecting'; cursor: string; nodes: Map<string, ShownNode>; bytes: number; remaining: number }
   | { kind: 'following' }
   | { kind: 'stopped' };
 
@@ -70,6 +75,13 @@ const gzipPageSchema = z.object({
 /** How long a hub may take to answer a `subscribe`. */
 const ANSWER_WITHIN_MS = 15_000;
 const LONGEST_RECONNECT_MS = 10_000;
+/** A subscription that stood so long was a good one: after it, what fails is asked for again soon. */
+const GOOD_MS = 60_000;
+/** How often the pause before the next subscription is doubled: from half a second to half a minute. */
+const MOST_DOUBLINGS = 6;
+
+/** What ws is to take at the most, and that nothing may be compressed on the way: pages are gzip where that is asked for. */
+const WIRE: object = { perMessageDeflate: false, maxPayload: CLIENT_LIMITS.messageBytes };
 
 /**
  * Follows a fleet as the protocol asks of a dashboard: a picture, then every change by `seq`, and after a
@@ -84,12 +96,26 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
   #cursor: string | undefined;
   #pictures = 0;
   #attempt = 0;
+  /** Bytes that came since they were last counted to something. */
+  #heardBytes = 0;
+  readonly #counted = new WeakSet<object>();
+  /** Bytes of what is kept: of the picture, and of each node that changed since then. */
+  readonly #kept = new Map<string, number>();
+  #keptBytes = 0;
+  /** Subscriptions that failed one after the other, and when the last good one began. */
+  #failed = 0;
+  #followsSince = Number.POSITIVE_INFINITY;
+  #pageTimer: NodeJS.Timeout | undefined;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(options: FollowerOptions) {
     super();
     this.#options = options;
     this.#projection = new Projection(filterKey(options.filter ?? {}) === filterKey({}));
+  }
+
+  get #mostBytes(): number {
+    return this.#options.keptBytes ?? CLIENT_LIMITS.keptBytes;
   }
 
   /** The fleet as it is known, by id. */
@@ -113,6 +139,7 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
     const url = new URL(hubUrl);
     const { token, reconnectDelayMs = 1_000 } = this.#options;
     const socket: Socket<HubToDashboard, DashboardToHub> = io(url.origin, {
+      ...WIRE,
       path: `${url.pathname.replace(/\/+$/, '')}${DASHBOARD_PATH}`,
       transports: ['websocket'],
       forceNew: true,
@@ -122,7 +149,10 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
       randomizationFactor: 1,
     });
     this.#socket = socket;
-    socket.on('connect', () => this.#subscribe());
+    socket.on('connect', () => {
+      this.#listen(socket);
+      this.#subscribe();
+    });
     socket.on('disconnect', (why) => this.#disconnected(socket, why));
     socket.on('connect_error', (error) => this.#notConnected(socket, error));
     socket.on('snapshot', (page: unknown) => this.#page(page));
@@ -136,6 +166,7 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
 
   /** Ends the connection. What is known stays. */
   stop(): void {
+    clearTimeout(this.#pageTimer);
     clearTimeout(this.#retry);
     this.#state = { kind: 'stopped' };
     this.#socket?.removeAllListeners();
@@ -144,6 +175,7 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
   }
 
   #disconnected(socket: Socket, why: string): void {
+    clearTimeout(this.#pageTimer);
     clearTimeout(this.#retry);
     this.#state = { kind: 'away' };
     this.emit('lost', why);
@@ -170,7 +202,8 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
     const { resubscribeDelayMs = 500 } = this.#options;
     clearTimeout(this.#retry);
     // Spread: everyone who follows this hub was told the same.
-    this.#retry = setTimeout(run, resubscribeDelayMs * (0.2 + 0.8 * Math.random()));
+    const most = resubscribeDelayMs * 2 ** Math.min(MOST_DOUBLINGS, this.#failed);
+    this.#retry = setTimeout(run, most * (0.2 + 0.8 * Math.random()));
   }
 
   #subscribe(): void {
@@ -188,8 +221,12 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
       ?.timeout(ANSWER_WITHIN_MS)
       .emit('subscribe', request, (error: Error | null, answer: unknown) => {
         if (this.#state.kind !== 'asking' || this.#state.attempt !== attempt) return;
-        if (error) this.#subscribe();
-        else this.#answered(answer);
+        if (!error) this.#answered(answer);
+        else {
+          this.#failed += 1;
+          this.emit('unreachable', `no answer within ${ANSWER_WITHIN_MS / 1_000} s`);
+          this.#later(() => this.#subscribe());
+        }
       });
   }
 
@@ -203,7 +240,11 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
       else this.#later(() => this.#subscribe());
     } else {
       const { resumed, cursor, hub } = read.data;
-      this.#state = resumed ? { kind: 'following' } : { kind: 'collecting', cursor, nodes: new Map() };
+      this.#state = resumed
+        ? { kind: 'following' }
+        : { kind: 'collecting', cursor, nodes: new Map(), bytes: 0, remaining: Number.POSITIVE_INFINITY };
+      this.#followsSince = performance.now();
+      if (!resumed) this.#expectPage();
       this.emit('hub', hub);
       this.emit('subscribed', { resumed });
     }
@@ -212,13 +253,25 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
   #page(page: unknown): void {
     const state = this.#state;
     if (state.kind !== 'collecting') return;
-    const read = readPage(page);
-    if (!read) {
+    const read = readPage(page, this.#options.gzip ?? false);
+    if (!read || read.remaining >= state.remaining) {
       this.#startOver('a page of the snapshot could not be read');
       return;
     }
+    state.bytes += this.#takeHeard() + read.unpackedBytes;
+    state.remaining = read.remaining;
     for (const node of read.nodes) state.nodes.set(node.id, node);
-    if (read.remaining > 0) return;
+    if (state.bytes > this.#mostBytes || state.nodes.size > CLIENT_LIMITS.keptNodes) {
+      this.#tooMuch();
+      return;
+    }
+    if (read.remaining > 0) {
+      this.#expectPage();
+      return;
+    }
+    clearTimeout(this.#pageTimer);
+    this.#kept.clear();
+    this.#keptBytes = state.bytes;
     this.#cursor = state.cursor;
     this.#state = { kind: 'following' };
     this.#pictures += 1;
@@ -234,6 +287,7 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
       this.#startOver('changes could not be read');
       return;
     }
+    if (!this.#keep(read.data.events)) return;
     for (const event of read.data.events) {
       const applied = this.#projection.apply(event);
       if (applied.kind === 'known') continue;
@@ -247,6 +301,51 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
     this.#cursor = read.data.cursor;
   }
 
+  /** Counts what comes on the connection, which may serve several sockets one after the other. */
+  #listen({ io: { engine } }: Socket): void {
+    this.#heardBytes = 0;
+    if (this.#counted.has(engine)) return;
+    this.#counted.add(engine);
+    engine.on('packet', ({ data }) => {
+      this.#heardBytes += bytesOf(data);
+    });
+  }
+
+  #takeHeard(): number {
+    const bytes = this.#heardBytes;
+    this.#heardBytes = 0;
+    return bytes;
+  }
+
+  /** The next page of the picture is to come soon. */
+  #expectPage(): void {
+    clearTimeout(this.#pageTimer);
+    const late = () => this.#startOver('the snapshot did not go on');
+    this.#pageTimer = setTimeout(late, CLIENT_LIMITS.pageWithinMs);
+  }
+
+  /** Counts what changes leave behind, a part of their message each. False where it is more than is kept. */
+  #keep(events: readonly DashboardEvent[]): boolean {
+    const bytes = this.#takeHeard() / Math.max(1, events.length);
+    for (const { nodeId, type, left } of events) {
+      this.#keptBytes -= this.#kept.get(nodeId) ?? 0;
+      this.#kept.delete(nodeId);
+      if (type === 'removed' || left) continue;
+      this.#kept.set(nodeId, bytes);
+      this.#keptBytes += bytes;
+    }
+    if (this.#keptBytes <= this.#mostBytes && this.nodes.size <= CLIENT_LIMITS.keptNodes) return true;
+    this.#tooMuch();
+    return false;
+  }
+
+  #tooMuch(): void {
+    this.stop();
+    const mib = Math.ceil(this.#mostBytes / 1024 / 1024);
+    const most = `${mib} MiB or ${CLIENT_LIMITS.keptNodes.toLocaleString('en')} nodes`;
+    this.emit('broken', `sends more than ${most}, which is not kept; a filter may help`);
+  }
+
   #resync(why: unknown): void {
     const read = resyncSchema.safeParse(why);
     if (this.#state.kind === 'following' || this.#state.kind === 'collecting') {
@@ -256,6 +355,9 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
 
   /** Something may be missing: only a new picture helps. */
   #startOver(reason: string): void {
+    clearTimeout(this.#pageTimer);
+    this.#failed = performance.now() - this.#followsSince > GOOD_MS ? 0 : this.#failed + 1;
+    this.#followsSince = Number.POSITIVE_INFINITY;
     this.#cursor = undefined;
     this.#state = { kind: 'away' };
     this.emit('resync', reason);
@@ -263,15 +365,30 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
   }
 }
 
-function readPage(page: unknown): { nodes: ShownNode[]; remaining: number } | undefined {
-  const zipped = gzipPageSchema.safeParse(page);
-  if (!zipped.success) return snapshotSchema.safeParse(page).data;
+/** A page, unpacked only where that was asked for, and no further than a message may be. */
+function readPage(
+  page: unknown,
+  gzip: boolean,
+): { nodes: ShownNode[]; remaining: number; unpackedBytes: number } | undefined {
+  const zipped = gzip ? gzipPageSchema.safeParse(page) : undefined;
+  if (!zipped?.success) {
+    const { data } = snapshotSchema.safeParse(page);
+    return data && { ...data, unpackedBytes: 0 };
+  }
   try {
-    const nodes: unknown = JSON.parse(gunzipSync(zipped.data.gzip).toString());
-    return snapshotSchema.safeParse({ nodes, remaining: zipped.data.remaining }).data;
+    const unpacked = gunzipSync(zipped.data.gzip, { maxOutputLength: CLIENT_LIMITS.messageBytes });
+    const nodes: unknown = JSON.parse(unpacked.toString());
+    const { data } = snapshotSchema.safeParse({ nodes, remaining: zipped.data.remaining });
+    return data && { ...data, unpackedBytes: unpacked.length };
   } catch {
     return undefined;
   }
+}
+
+/** Bytes of a packet, about: texts are nearly all ASCII. */
+function bytesOf(data: unknown): number {
+  if (typeof data === 'string') return data.length;
+  return data instanceof Uint8Array ? data.byteLength : 0;
 }
 
 /** Why a connection failed, as the layer below says it. */

@@ -7,6 +7,9 @@ import { TextReport } from './text-report.ts';
 /** How `watch` ends, as a process sees it. */
 export const WATCH_EXIT = { done: 0, unreachable: 3, refused: 4 } as const;
 
+/** How long `--once` waits for the whole picture. */
+const ONCE_WITHIN_MS = 120_000;
+
 /**
  * Follows the fleet and reports until `ended` settles, the hub refuses, or with `once` after the first
  * picture. Resolves with the exit code; `complain` gets the one line of a failure.
@@ -20,6 +23,7 @@ export async function runWatch(
   const { hubUrl, token, filter, json, once } = settings;
   const follower = new FleetFollower({ hubUrl, filter, ...(token !== undefined && { token }) });
   const report = json ? jsonReport(output) : new TextReport(output);
+  let deadline: NodeJS.Timeout | undefined;
   try {
     return await new Promise<number>((resolve) => {
       tell(follower, report);
@@ -27,7 +31,15 @@ export async function runWatch(
         complain(refusal(hubUrl, code, message));
         resolve(WATCH_EXIT.refused);
       });
+      follower.on('broken', (why) => {
+        complain(`${hubUrl} ${why}`);
+        resolve(WATCH_EXIT.unreachable);
+      });
       if (once) {
+        deadline = setTimeout(() => {
+          complain(`cannot connect to ${hubUrl}: no whole picture within ${ONCE_WITHIN_MS / 1_000} s`);
+          resolve(WATCH_EXIT.unreachable);
+        }, ONCE_WITHIN_MS);
         follower.on('picture', () => resolve(WATCH_EXIT.done));
         follower.on('unreachable', (why) => {
           complain(`cannot connect to ${hubUrl}: ${why}`);
@@ -41,6 +53,7 @@ export async function runWatch(
       follower.start();
     });
   } finally {
+    clearTimeout(deadline);
     follower.removeAllListeners();
     follower.stop();
   }

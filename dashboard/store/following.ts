@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type HubState, refusalSchema, subscribedSchema } from '../../shared/index.ts';
+import { CLIENT_LIMITS, type HubState, refusalSchema, subscribedSchema } from '../../shared/index.ts';
 import { gunzipText } from './gunzip.ts';
 import { Picture, type RowChange } from './picture.ts';
 import { type RowEvent, readChanges, readPage, readRows, type SnapshotPage } from './wire-rows.ts';
@@ -8,7 +8,8 @@ type State =
   | { kind: 'away' }
   /** A subscription was asked for and not answered: what comes meanwhile belongs to the one before. */
   | { kind: 'asking' }
-  | { kind: 'collecting'; cursor: string; picture: Picture; total: number }
+  /** `remaining`: what the last page said. */
+  | { kind: 'collecting'; cursor: string; picture: Picture; total: number; remaining?: number }
   | { kind: 'following' };
 
 /** What following a fleet brings about. */
@@ -132,10 +133,13 @@ export class Following {
   #collect(page: { rows: RowEvent['node'][]; remaining: number } | undefined): void {
     const state = this.#state;
     if (state.kind !== 'collecting') return;
-    if (!page) {
+    const before = state.remaining ?? Number.POSITIVE_INFINITY;
+    // A page that brings the end no nearer would go on for ever.
+    if (!page || page.remaining >= before || state.picture.size > CLIENT_LIMITS.keptNodes) {
       this.#startOver('a page of the snapshot could not be read');
       return;
     }
+    state.remaining = page.remaining;
     for (const row of page.rows) state.picture.load(row);
     this.#listener.progress(state.picture.size, Math.max(state.total, state.picture.size));
     if (page.remaining > 0) return;
