@@ -104,7 +104,10 @@ export function withHubFlags(command: Command, { alone = false } = {}): Command 
       '--docs <yes|no>',
       'whether /docs, /openapi.json and /asyncapi.json are served (DOCS, default yes)',
     )
-    .option('--trust-proxy', 'take client addresses from X-Forwarded-For (TRUST_PROXY)')
+    .option(
+      '--trust-proxy [networks]',
+      'proxies whose X-Forwarded-For or Forwarded is believed, such as 10.0.0.5; alone: any in a private network (TRUST_PROXY)',
+    )
     .option(
       '--log-level <level>',
       'trace, debug, info, warn, error, fatal or silent (LOG_LEVEL, default info)',

@@ -1,4 +1,6 @@
 import type { IncomingMessage } from 'node:http';
+import { ClientAddresses } from './client-address.ts';
+import type { Networks } from './dialects.ts';
 import { NOBODY, type Principal } from './principal.ts';
 import { Tokens } from './tokens.ts';
 
@@ -9,8 +11,8 @@ export interface AccessRules {
   adminTokens?: readonly string[];
   /** Origins of pages that may connect, besides the hub's own. */
   allowedOrigins: readonly string[];
-  /** Take the client's address from `X-Forwarded-For`. */
-  trustProxy: boolean;
+  /** Proxies whose word on a client's address is taken; `true`: any in a private network. */
+  trustProxy: boolean | Networks;
 }
 
 /** Why somebody is not let in: no token, a wrong one, or one that is for other things. */
@@ -18,9 +20,18 @@ export type Verdict = 'missing' | 'wrong' | 'forbidden';
 
 const localNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-/** The name in a Host header or an origin, without its port. */
+/** The name in a Host header, without its port and the dot of a complete name. */
 function hostName(host: string): string {
-  return host.replace(/:\d{1,5}$/, '').toLowerCase();
+  return host
+    .replace(/:\d{0,5}$/, '')
+    .replace(/\.$/, '')
+    .toLowerCase();
+}
+
+/** An origin; nothing for `null` and whatever is none, such as one with a path or a user. */
+function originUrl(text: string): URL | undefined {
+  const url = /^https?:\/\/[^/@?#\s]+\/?$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  return url;
 }
 
 /** The token of an `Authorization: Bearer` header. */
@@ -33,15 +44,15 @@ export class Access {
   readonly #agents: Tokens;
   readonly #dashboards: Tokens;
   readonly #admins: Tokens;
-  readonly #origins: ReadonlySet<string>;
-  readonly #trustProxy: boolean;
+  readonly #origins: ReadonlySet<string | undefined>;
+  readonly #addresses: ClientAddresses;
 
   constructor(rules: AccessRules) {
     this.#agents = new Tokens(rules.agentTokens);
     this.#dashboards = new Tokens(rules.dashboardTokens);
     this.#admins = new Tokens(rules.adminTokens ?? [], (place) => `admin token ${place}`);
-    this.#origins = new Set(rules.allowedOrigins.map((origin) => origin.toLowerCase().replace(/\/$/, '')));
-    this.#trustProxy = rules.trustProxy;
+    this.#origins = new Set(rules.allowedOrigins.map((origin) => originUrl(origin)?.origin));
+    this.#addresses = new ClientAddresses(rules.trustProxy);
   }
 
   /** Somebody may come in without a token. Such a hub listens on loopback only. */
@@ -83,29 +94,22 @@ export class Access {
 
   /** CORS does not protect WebSockets: a page may connect from the hub's own origin or a listed one. Programs send none. */
   originAllowed(request: IncomingMessage): boolean {
-    const origin = request.headers.origin?.toLowerCase();
-    if (origin === undefined) return true;
-    return (
-      this.#origins.has(origin) || origin.replace(/^https?:\/\//, '') === request.headers.host?.toLowerCase()
-    );
+    const { origin: said, host = '' } = request.headers;
+    if (said === undefined) return true;
+    const origin = originUrl(said);
+    if (!origin) return false;
+    // Read with the scheme of the origin, which knows the port that is not written.
+    return this.#origins.has(origin.origin) || origin.host === originUrl(`${origin.protocol}//${host}`)?.host;
   }
 
-  /**
-   * The address that lets somebody in: of the socket, or the one that the trusted proxy itself wrote down, the
-   * last. Those before it are the client's own words.
-   */
+  /** The address that lets somebody in, and by which wrong tokens are counted. */
   peerAddress(request: IncomingMessage): string {
-    const forwarded = this.#trustProxy ? request.headers['x-forwarded-for'] : undefined;
-    const all = Array.isArray(forwarded) ? forwarded.join(',') : forwarded;
-    const last = all?.split(',').at(-1)?.trim();
-    return (last || request.socket.remoteAddress || 'unknown').replace(/^::ffff:/, '').slice(0, 64);
+    return this.#addresses.proven(request);
   }
 
-  /** The client's address: of the socket, or of the first proxy's client where proxies are trusted. */
+  /** The client's address, for people: its own, or what trusted proxies say of it. */
   remoteAddress(request: IncomingMessage): string {
-    const forwarded = this.#trustProxy ? request.headers['x-forwarded-for'] : undefined;
-    const first = (Array.isArray(forwarded) ? forwarded[0] : forwarded)?.split(',')[0]?.trim();
-    return (first || request.socket.remoteAddress || 'unknown').replace(/^::ffff:/, '').slice(0, 64);
+    return this.#addresses.of(request);
   }
 }
 

@@ -88,6 +88,12 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     ...paceOf(settings),
   });
   warnOfSharedTokens(settings, log);
+  if (settings.TRUST_PROXY === true) {
+    log.warn(
+      {},
+      'TRUST_PROXY=true believes every client in a private network; name the proxies instead: TRUST_PROXY=10.0.0.5',
+    );
+  }
   const access = new Access({
     agentTokens: settings.AGENT_TOKENS,
     dashboardTokens: settings.DASHBOARD_TOKENS,

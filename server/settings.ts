@@ -7,11 +7,13 @@ import {
   type HeartbeatTiming,
   TIMEOUT_INTERVALS,
 } from '../shared/index.ts';
+import { readNetworks } from './client-address.ts';
 import {
   DIALECT_TIMING,
   DIALECTS,
   type DialectName,
   dialectOf,
+  type Networks,
   type OpenDialects,
   parseOpenDialects,
 } from './dialects.ts';
@@ -56,6 +58,16 @@ const yesOrNo = z
   .string()
   .refine((text) => /^(true|false|1|0|yes|no)$/i.test(text), { error: 'is true or false' })
   .transform((text) => /^(true|1|yes)$/i.test(text));
+
+/** Proxies: `true` for any in a private network, or their networks. */
+const proxies = z.string().transform((text, context): boolean | Networks => {
+  if (/^(true|1|yes)$/i.test(text)) return true;
+  if (/^(false|0|no)$/i.test(text)) return false;
+  const networks = readNetworks(text.split(',').map((part) => part.trim()));
+  if (networks) return networks;
+  context.addIssue({ code: 'custom', message: 'is true, false or networks such as 10.0.0.0/8,192.0.2.7' });
+  return z.NEVER;
+});
 
 const redisUrl = z.string().superRefine((text, context) => {
   try {
@@ -158,7 +170,7 @@ const schema = z.object({
   DIALECT_004_INTERVAL: dialectTiming('004').interval,
   DIALECT_004_TIMEOUT: dialectTiming('004').timeout,
   ALLOWED_ORIGINS: origins.default([]),
-  TRUST_PROXY: yesOrNo.default(false),
+  TRUST_PROXY: proxies.default(false),
   DOCS: yesOrNo.default(true),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });

@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { acceptAbsoluteForm, requestFault } from './request-faults.ts';
 import { isAnswering } from './request-line.ts';
 import { SAFE_HEADERS } from './safe-headers.ts';
 
@@ -49,6 +50,12 @@ export function routeUpgrades(server: Server, routes: Readonly<Record<string, Up
     // Whatever is written now would be taken for the answer to the request before it.
     if (isAnswering(socket)) {
       socket.destroy();
+      return;
+    }
+    acceptAbsoluteForm(request);
+    const fault = requestFault(request);
+    if (fault !== undefined) {
+      refuseUpgrade(socket, 400, fault);
       return;
     }
     const path = (request.url ?? '').split('?', 1)[0]?.replace(/\/$/, '') ?? '';

@@ -5,6 +5,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { HubGroup } from '../group.ts';
 import type { Log } from '../log.ts';
 import { Refusals } from '../refusals.ts';
+import { acceptAbsoluteForm } from '../request-faults.ts';
 import { RequestLine } from '../request-line.ts';
 import { type Role, serves } from '../roles.ts';
 import { answerNoRequest, SAFE_HEADERS } from '../safe-headers.ts';
@@ -86,7 +87,10 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   app.removeContentTypeParser('text/plain');
   new RequestLine(app.server, clock);
   // Not `connectionTimeout`: the timer that it gives every connection would stay with the socket of each agent.
-  app.server.prependListener('request', ({ socket }) => socket.setTimeout(IO_TIMEOUT_MS));
+  app.server.prependListener('request', (request) => {
+    request.socket.setTimeout(IO_TIMEOUT_MS);
+    acceptAbsoluteForm(request);
+  });
   // At the beginning of each request, so that errors of any kind have them too.
   app.addHook('onRequest', (_request, reply, next) => {
     void reply.headers(SAFE_HEADERS);

@@ -3,6 +3,7 @@ import { type Access, bearer, type Verdict } from '../access.ts';
 import type { Clock } from '../clock.ts';
 import { type Caller, NOBODY, type Principal } from '../principal.ts';
 import type { Entrance, Refusals } from '../refusals.ts';
+import { requestFault } from '../request-faults.ts';
 import { notServed, type Role, serves } from '../roles.ts';
 import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
 import type { Door } from './operation.ts';
@@ -45,6 +46,8 @@ export function guardDoors(app: FastifyInstance, guard: Guard): void {
 
 function refusalOf(app: FastifyInstance, request: FastifyRequest, guard: Guard): Problem | undefined {
   const { access, role } = guard;
+  const fault = requestFault(request.raw);
+  if (fault !== undefined) return new Problem('invalid', fault);
   const { door = 'read', dialect, everyRole = false } = request.routeOptions.config;
   if (request.is404 || door === 'open') return undefined;
   if (!everyRole && !serves(role, door === 'agent' ? 'agents' : 'readers')) {

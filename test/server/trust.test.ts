@@ -234,3 +234,22 @@ test('[AUTH-11] a file may have a byte order mark, CRLF, empty lines and spaces 
     'agent-token-2',
   ]);
 });
+
+test('[AUTH-5] TRUST_PROXY is true, false or networks', () => {
+  const read = (TRUST_PROXY: string) => readHubSettings({ TRUST_PROXY }, () => '').TRUST_PROXY;
+  expect(String(read('10.0.0.0/8, 192.0.2.7,2001:db8::/32'))).toBe('10.0.0.0/8, 192.0.2.7, 2001:db8::/32');
+  expect([read('true'), read('no')]).toEqual([true, false]);
+  for (const wrong of ['10.0.0.0/33', 'proxy.example', '10.0.0.1,', '10.0.0.1 10.0.0.2'])
+    expect(() => read(wrong)).toThrow('TRUST_PROXY: is true, false or networks such as');
+});
+
+test.each(['/healthz', '/api/v1/nodes', '/agent'])(
+  '[AUTH-14] %s with two Host headers is 400',
+  async (path) => {
+    const hub = await hubs.start();
+    const upgrade = path === '/agent' ? 'Connection: Upgrade\r\nUpgrade: websocket\r\n' : '';
+    const socket = await hub.rawSocket();
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n${upgrade}\r\n`);
+    expect(await socket.head()).toMatch(/^HTTP\/1\.1 400 /);
+  },
+);
