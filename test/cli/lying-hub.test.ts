@@ -54,7 +54,7 @@ async function nodes(url: string, ...args: string[]): Promise<{ said: string; co
 }
 
 describe('an answer over HTTP', () => {
-  test('[CLI-1] that does not end is read no further than the bound', async () => {
+  test('[BOUND-1] that does not end is read no further than the bound', async () => {
     let sent = 0;
     const { url } = await liar((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });
@@ -72,7 +72,7 @@ describe('an answer over HTTP', () => {
     expect(sent).toBeLessThan(2 * CLIENT_LIMITS.answerBytes);
   });
 
-  test('[CLI-1] that unpacks to more is not unpacked', async () => {
+  test('[BOUND-1] that unpacks to more is not unpacked', async () => {
     const bomb = gzipSync(Buffer.alloc(CLIENT_LIMITS.answerBytes + 1024, ' '));
     const { url } = await liar((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' });
@@ -87,7 +87,7 @@ describe('an answer over HTTP', () => {
   test.each<[string, (cursor: string | null) => object]>([
     ['without a node', () => ({ nodes: [], total: 1, nextCursor: `c${Math.random()}` })],
     ['that leads to itself', () => ({ nodes: [summary('n')], total: 1, nextCursor: 'same' })],
-  ])('[CLI-2] a page %s ends the list', async (_name, page) => {
+  ])('[BOUND-2] a page %s ends the list', async (_name, page) => {
     let asked = 0;
     const { url } = await liar((request, response) => {
       asked += 1;
@@ -101,7 +101,7 @@ describe('an answer over HTTP', () => {
     expect(asked).toBeLessThan(4);
   });
 
-  test('[CLI-2] that nests without end is one line', async () => {
+  test('[BOUND-2] that nests without end is one line', async () => {
     const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
     const { url } = await liar((_request, response) => {
       response.end(`{"id":"n-1","status":"online","metadata":${deep}}`);
@@ -119,7 +119,7 @@ describe('an answer over HTTP', () => {
     '{"nodes":"all"}',
     '<html>',
     '{"nodes":[{"id":7}],"total":1,"nextCursor":null}',
-  ])('[CLI-2] %j is no answer of a hub', async (body) => {
+  ])('[BOUND-2] %j is no answer of a hub', async (body) => {
     const { url } = await liar((_request, response) => void response.end(body));
     expect(await nodes(url, 'ls')).toMatchObject({
       code: 3,
@@ -127,7 +127,7 @@ describe('an answer over HTTP', () => {
     });
   });
 
-  test('[CLI-2] a redirect in a circle ends', async () => {
+  test('[BOUND-2] a redirect in a circle ends', async () => {
     const { url } = await liar((_request, response) => {
       response.writeHead(302, { location: '/api/v1/nodes' });
       response.end();
@@ -167,7 +167,7 @@ function follow(url: string, options: Partial<FollowerOptions> = {}) {
 }
 
 describe('a picture', () => {
-  test('[CLI-3] in gzip that was not asked for is not unpacked', async () => {
+  test('[BOUND-3] in gzip that was not asked for is not unpacked', async () => {
     const bomb = gzipSync(Buffer.alloc(64 * 1024 * 1024, ' '));
     const url = await wire((socket, ack) => {
       ack(accepted);
@@ -181,7 +181,7 @@ describe('a picture', () => {
     expect(reason).toBe('a page of the snapshot could not be read');
   });
 
-  test('[CLI-3] in gzip that was asked for is unpacked no further than the bound', async () => {
+  test('[BOUND-3] in gzip that was asked for is unpacked no further than the bound', async () => {
     const bomb = gzipSync(Buffer.alloc(CLIENT_LIMITS.messageBytes + 1024, ' '));
     const url = await wire((socket, ack) => {
       ack(accepted);
@@ -197,7 +197,7 @@ describe('a picture', () => {
     expect(await gunzipText(new Uint8Array(gzipSync('[1]')))).toBe('[1]');
   });
 
-  test('[CLI-3] whose end comes no nearer is begun anew, later each time', async () => {
+  test('[BOUND-3] whose end comes no nearer is begun anew, later each time', async () => {
     let pages = 0;
     let subscribed = 0;
     const url = await wire((socket, ack) => {
@@ -221,7 +221,7 @@ describe('a picture', () => {
     expect(subscribed).toBe(4);
   });
 
-  test('[CLI-4] a message over the bound ends the connection', async () => {
+  test('[BOUND-4] a message over the bound ends the connection', async () => {
     const url = await wire((socket, ack) => {
       ack(accepted);
       const hostname = 'x'.repeat(CLIENT_LIMITS.messageBytes);
@@ -255,7 +255,7 @@ describe('a picture', () => {
         }
       },
     ],
-  ])('[CLI-4] more than is kept, %s, ends it with a line', async (_name, send) => {
+  ])('[BOUND-4] more than is kept, %s, ends it with a line', async (_name, send) => {
     const url = await wire((socket, ack) => {
       ack(accepted);
       send(socket);
@@ -270,7 +270,7 @@ describe('a picture', () => {
   });
 });
 
-test('[CLI-5] the page begins anew too where a picture comes no nearer to its end', async () => {
+test('[BOUND-5] the page begins anew too where a picture comes no nearer to its end', async () => {
   const reasons: string[] = [];
   const nothing = (): void => {};
   const following = new Following({
