@@ -75,7 +75,10 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const hubId = `hub-${randomBytes(4).toString('hex')}`;
   const log = logWith(parts.log, { hubId });
   const metrics = new HubMetrics(clock);
-  const store = meteredStore(parts.store ?? createStore(settings, clock, log), metrics);
+  const store = meteredStore(
+    parts.store ?? createStore(settings, clock, log, (kind) => metrics.foundBad(kind)),
+    metrics,
+  );
   await openStore(store);
   const timing = hubTimingOf(settings);
   const address = reachableAt(settings.HOST, settings.PORT);
@@ -178,10 +181,15 @@ function paceOf({ MAX_HEARTBEATS_PER_SECOND: perSecond, HEARTBEAT_INTERVAL_MAX: 
   return perSecond === undefined ? {} : { pace: { perSecond, longestMs } };
 }
 
-function createStore(settings: HubSettings, clock: Clock, log: Log): FleetStore {
+function createStore(
+  settings: HubSettings,
+  clock: Clock,
+  log: Log,
+  badData: (kind: string) => void,
+): FleetStore {
   if (settings.REDIS_URL === undefined) return new MemoryStore(new MemoryFleet(clock));
   const { REDIS_URL: url, KEY_PREFIX: keyPrefix, SHARDS: shards } = settings;
-  return new RedisStore({ url, keyPrefix, shards, clock, logger: log });
+  return new RedisStore({ url, keyPrefix, shards, clock, logger: log, badData });
 }
 
 /** Which other protocols this hub speaks; whoever may come without a token is said aloud. */

@@ -136,6 +136,7 @@ export class Fleet {
     this.#beatAt = clock.now();
     this.stalls.turned(this.#beatAt);
     this.#heardAt = this.#beatAt;
+    this.#ends.push(store.onPutAside((id) => void this.#putBack(id)));
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
     this.#ends.push(clock.every(LOOK_INTERVAL_MS, () => this.#beat()));
   }
@@ -243,6 +244,16 @@ export class Fleet {
     if (turn === this.#doubted) return;
     this.#doubted = turn;
     this.#heartbeats.doubt(this.sessions.ofShard(turn));
+  }
+
+  /** What stood in the place of a node was put aside: this hub puts back what it knows of it. */
+  async #putBack(id: string): Promise<void> {
+    try {
+      await this.#guardian.putBack(id);
+    } catch (error) {
+      this.#follower(id)?.doubt();
+      this.#context.log.debug({ nodeId: id, err: error }, 'Could not put a node back');
+    }
   }
 
   #flush(shard: number): Promise<void> {

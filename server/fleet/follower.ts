@@ -290,6 +290,15 @@ export class Follower {
       this.#view.advance(this.shard, phase.position);
       this.#duties.followed(entry);
     }
+    if (news.upTo !== undefined && news.upTo !== phase.position.at) {
+      // Entries that no hub wrote are passed over.
+      phase.position = { ...phase.position, at: news.upTo };
+      this.#view.advance(this.shard, phase.position);
+    }
+    if (news.unreadable) {
+      this.#reload('an entry of the log cannot be read', this.storeSince);
+      return;
+    }
     phase.caughtUp = !news.moreLogged;
     if (phase.caughtUp) this.#heardAt = this.#lookedAt;
     else this.#again = true;
@@ -312,9 +321,10 @@ export class Follower {
     else if (left === 0) this.#rest(news);
   }
 
-  #reload(why: string): void {
+  /** `storeSince`: since when the store was seen, where that is not in doubt. */
+  #reload(why: string, storeSince = Number.POSITIVE_INFINITY): void {
     this.#log.warn({ shard: this.shard, why }, 'Lost the thread of the log; loading the shard again');
-    this.storeSince = Number.POSITIVE_INFINITY;
+    this.storeSince = storeSince;
     this.#viewIsWhole = false;
     this.#phase = { kind: 'loading', why };
     this.#again = true;

@@ -11,7 +11,7 @@ import {
   type Stored,
   withTiming,
 } from '../store/fleet-store.ts';
-import type { FleetContext } from './context.ts';
+import { type FleetContext, newerRecord } from './context.ts';
 import { decideReturn, decideSilence } from './decide-liveness.ts';
 import { decideMerge, lostNode } from './decide-restore.ts';
 import { LONGEST_FLUSH_MS } from './heartbeats.ts';
@@ -173,6 +173,18 @@ export class Guardian {
     const { to, reason } = change.event;
     log.warn({ nodeId: id, to, reason }, `Node missed heartbeat, marking as ${String(to).toUpperCase()}`);
     return true;
+  }
+
+  /** Puts back what this hub knows of a node. Throws `StoreAwayError` and `LostDataError`. */
+  async putBack(id: string): Promise<void> {
+    const { store, sessions, storeNow, view } = this.#context;
+    const session = sessions.get(id);
+    if (session) session.doubts += 1;
+    const record = newerRecord(session && withTiming(session.record, session.timing), view.get(id));
+    if (!record) return;
+    const shard = store.shardOf(id);
+    const lost = lostNode(record, storeNow(), view.tombstones.removalOf(shard, id));
+    await this.merge(await store.restore(shard, [lost]));
   }
 
   /**

@@ -62,6 +62,11 @@ export class HubMetrics implements StoreObserver {
   readonly #storeErrors = this.#counter('store_errors_total', 'Calls to the store that failed or timed out', [
     'verb',
   ]);
+  readonly #badData = this.#counter(
+    'bad_data_total',
+    'Pieces of data in the store that no hub wrote so, each counted once',
+    ['kind'],
+  );
   readonly #resyncs = this.#counter(
     'resyncs_total',
     'Times that this hub lost the thread of the log and told its readers',
@@ -112,6 +117,11 @@ export class HubMetrics implements StoreObserver {
     if (reason !== 'heartbeat_timeout' || from === 'unreachable' || lastHeartbeatAt === undefined) return;
     const late = msOf(event.at) - msOf(lastHeartbeatAt) - node.heartbeat.timeoutMs;
     this.#overshoot.observe(Math.max(0, late) / 1_000);
+  }
+
+  /** The store held something that no hub wrote so. */
+  foundBad(kind: string): void {
+    this.#badData.inc({ kind });
   }
 
   ticked(shard: number): void {

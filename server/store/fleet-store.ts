@@ -63,6 +63,12 @@ export interface FleetStore {
   /** What happened after a position, who fell silent, and the store's time: the hub's one look at a shard. */
   tick(shard: number, request: TickRequest): Promise<TickAnswer>;
 
+  /**
+   * Calls back with a node whose record was no record and was put aside: whoever knows the node puts it back by
+   * `restore`. A hint, which may be lost. Returns its end.
+   */
+  onPutAside(listener: (id: string) => void): () => void;
+
   /** Calls back when a shard may have something new: a hint, late or lost at any time. Returns its end. */
   onBell(listener: (shard: number) => void): () => void;
 
@@ -243,6 +249,10 @@ export type TickAnswer =
   | {
       kind: 'news';
       entries: LogEntry[];
+      /** How far the log was read, also past entries that nobody can read; absent where nothing was logged. */
+      upTo?: string;
+      /** A change was logged that cannot be read: what is known of the shard is no longer whole. */
+      unreadable?: boolean;
       silent: SilentNode[];
       /** More was logged than was asked for, or than one answer takes. */
       moreLogged: boolean;

@@ -85,6 +85,7 @@ export function meteredStore(
         () => store.tick(shard, request),
         () => observer.ticked(shard),
       ),
+    onPutAside: (listener) => store.onPutAside(listener),
     onBell: (listener) => store.onBell(listener),
     replay: (shard: number, after: Position, upTo: Position, limit: number) =>
       timed('replay', () => store.replay(shard, after, upTo, limit)),

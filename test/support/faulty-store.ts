@@ -40,6 +40,7 @@ export class FaultyStore implements FleetStore {
   stats: FleetStore['stats'] = (nodes) => this.#pass('stats', () => this.#inner.stats(nodes));
   snapshot: FleetStore['snapshot'] = (shard) => this.#pass('snapshot', () => this.#inner.snapshot(shard));
   tick: FleetStore['tick'] = (shard, request) => this.#pass('tick', () => this.#inner.tick(shard, request));
+  onPutAside: FleetStore['onPutAside'] = (listener) => this.#inner.onPutAside(listener);
   onBell: FleetStore['onBell'] = (listener) =>
     this.#inner.onBell((shard) => this.fault === 'none' && listener(shard));
   replay: FleetStore['replay'] = (...asked) => this.#pass('replay', () => this.#inner.replay(...asked));

@@ -138,6 +138,11 @@ export class MemoryStore implements FleetStore {
     return data.tick(request);
   }
 
+  /** Nobody else writes here. */
+  onPutAside(): () => void {
+    return () => {};
+  }
+
   onBell(listener: (shard: number) => void): () => void {
     this.#fleet.bells.add(listener);
     const end = () => {

@@ -1,6 +1,6 @@
 import type { FleetEvent } from '../../../shared/index.ts';
-import type { RedisLink } from './redis-link.ts';
-import { asList, asText, type RawEntry, toEvent, toRawEntry } from './replies.ts';
+import { type RedisLink, WrongTypeError } from './redis-link.ts';
+import { asList, type Context, type RawEntry, toEvent, toRawEntry } from './replies.ts';
 
 /** Entries of one shard's log, newest first, read in pages. */
 async function* newestFirst(
@@ -11,8 +11,13 @@ async function* newestFirst(
 ): AsyncGenerator<RawEntry> {
   let end = '+';
   for (;;) {
+    const read = link.run(shard, (client) => client.xrevrange(eventsKey, end, '-', 'COUNT', pageSize));
+    // A key of another type holds no events; the next look at the shard puts it aside.
     const page = asList(
-      await link.run(shard, (client) => client.xrevrange(eventsKey, end, '-', 'COUNT', pageSize)),
+      await read.catch((error: unknown) => {
+        if (error instanceof WrongTypeError) return [];
+        throw error;
+      }),
     );
     const entries = page.map(toRawEntry);
     yield* entries;
@@ -26,11 +31,13 @@ async function* newestFirst(
 export async function historyOfNode(
   link: RedisLink,
   { shard, eventsKey, id, limit }: { shard: number; eventsKey: string; id: string; limit: number },
+  context: Context,
 ): Promise<FleetEvent[]> {
   const events: FleetEvent[] = [];
   for await (const entry of newestFirst(link, shard, eventsKey, 200)) {
-    if (asText(entry.field('nodeId')) !== id) continue;
-    const event = toEvent(entry);
+    if (entry.field('nodeId') !== id) continue;
+    const event = toEvent(entry, context);
+    if (!event) continue;
     events.push(event);
     // Nothing comes before the first version.
     if (events.length >= limit || event.seq === 1) break;
@@ -43,12 +50,17 @@ export async function historyOfFleet(
   link: RedisLink,
   eventsKeys: readonly string[],
   limit: number,
+  context: Context,
 ): Promise<FleetEvent[]> {
   const pageSize = Math.max(10, Math.ceil((2 * limit) / eventsKeys.length));
   const logs = eventsKeys.map((eventsKey, shard) => newestFirst(link, shard, eventsKey, pageSize));
   const nextOf = async (log: AsyncGenerator<RawEntry>) => {
-    const { value, done } = await log.next();
-    return done ? undefined : { log, event: toEvent(value) };
+    for (;;) {
+      const { value, done } = await log.next();
+      if (done) return undefined;
+      const event = toEvent(value, context);
+      if (event) return { log, event };
+    }
   };
   const heads = (await Promise.all(logs.map(nextOf))).filter((head) => head !== undefined);
   const events: FleetEvent[] = [];

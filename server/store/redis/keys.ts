@@ -18,8 +18,12 @@ export interface ShardKeys {
   gone(id: string): string;
 }
 
+/** Where a key of the whole fleet is put aside: in its own slot, so that RENAME can. */
+export const quarantineOf = (keyPrefix: string, key: string): string => `${keyPrefix}:quarantine:{${key}}`;
+
 /** The names of every key, and of the doorbell's channel. */
 export interface FleetKeys {
+  keyPrefix: string;
   /** The key format and the number of shards. */
   meta: string;
   /** Sorted set: hub id → when its lease ends, so that the leases need no scan. */
@@ -43,6 +47,7 @@ const shardKeys = (prefix: string): ShardKeys => ({
 /** The keys of a fleet of so many shards under a prefix (`fleet`). */
 export function fleetKeys(keyPrefix: string, shards: number): FleetKeys {
   return {
+    keyPrefix,
     meta: `${keyPrefix}:meta`,
     hubs: `${keyPrefix}:hubs`,
     hub: (hubId) => `${keyPrefix}:hub:${hubId}`,

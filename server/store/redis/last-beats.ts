@@ -1,4 +1,5 @@
 import type { LastBeat } from '../fleet-store.ts';
+import type { BadData } from './bad-data.ts';
 import type { RedisLink } from './redis-link.ts';
 import { asList, asNumber, asText, toStats, toTiming } from './replies.ts';
 import type { AttachedShard } from './snapshot.ts';
@@ -17,6 +18,7 @@ export async function lastBeats(
   link: RedisLink,
   { shard, keys, epoch }: AttachedShard,
   nodes: readonly TimedNode[],
+  bad: BadData,
 ): Promise<Array<[id: string, LastBeat]>> {
   const ids = nodes.map(({ id }) => id);
   const [now, ...answers] = asList(
@@ -28,8 +30,10 @@ export async function lastBeats(
     const [left, stats, session, timing] = answers.slice(4 * index, 4 * index + 4);
     const leftMs = asNumber(left);
     if (leftMs < 0) continue;
+    const read = toStats(asText(stats));
+    if (!read) bad.found('stats', keys.beat(id));
     const countsMs = toTiming(timing, session)?.timeoutMs ?? timeoutMs;
-    found.push([id, { at: asNumber(now) - (countsMs - leftMs), stats: toStats(asText(stats)) }]);
+    found.push([id, { at: asNumber(now) - (countsMs - leftMs), stats: read ?? {} }]);
   }
   return found;
 }

@@ -132,18 +132,41 @@ export class RedisLink {
     return reply;
   }
 
+  /**
+   * Sends several commands about one shard at once, as `pipeline` does; `undefined` is the answer of a command that
+   * found a key of another type.
+   */
+  async lenientPipeline(
+    part: Part,
+    build: (pipeline: ReturnType<RedisClient['pipeline']>) => void,
+  ): Promise<unknown[]> {
+    return this.#pipeline(part, build, (error) => {
+      if (!isWrongType(error)) throw error;
+      return undefined;
+    });
+  }
+
   /** Sends several commands about one shard at once; on a Cluster their keys lie on one node. */
   async pipeline(
     part: Part,
     build: (pipeline: ReturnType<RedisClient['pipeline']>) => void,
+  ): Promise<unknown[]> {
+    return this.#pipeline(part, build, (error) => {
+      throw error;
+    });
+  }
+
+  #pipeline(
+    part: Part,
+    build: (pipeline: ReturnType<RedisClient['pipeline']>) => void,
+    failed: (error: Error) => unknown,
   ): Promise<unknown[]> {
     return this.run(part, async (client) => {
       const pipeline = client.pipeline();
       build(pipeline);
       const answers = (await pipeline.exec()) ?? [];
       return answers.map(([error, reply]) => {
-        if (error) throw error;
-        return reply;
+        return error ? failed(error) : reply;
       });
     });
   }
@@ -246,14 +269,22 @@ export class RedisLink {
     }
   }
 
-  #failed(part: Part, error: unknown): StoreAwayError {
+  #failed(part: Part, error: unknown): Error {
     const cause = withoutArguments(error);
+    if (isWrongType(cause)) return new WrongTypeError(cause.message, { cause });
     const { message } = cause;
     if (this.#away.size === 0 && !this.#closing) this.#isAway(message);
     this.#away.add(this.#ownPart(part));
     return new StoreAwayError(`Redis is away: ${message}`, { cause });
   }
 }
+
+/** A key of the fleet holds something of another type. Redis itself is well. */
+export class WrongTypeError extends Error {
+  override name = 'WrongTypeError';
+}
+
+export const isWrongType = (error: Error): boolean => error.message.includes('WRONGTYPE');
 
 /** An error of ioredis without the command's arguments, which may be a password, or what an agent sent. */
 function withoutArguments(error: unknown): Error {

@@ -26,6 +26,7 @@ import {
   TOMBSTONE_MS,
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
+import { BadData, type BadKind } from './bad-data.ts';
 import { batchesOf } from './batches.ts';
 import { type Batch, CommitQueue } from './commit-queue.ts';
 import { GatheredCalls } from './gathered-calls.ts';
@@ -33,18 +34,14 @@ import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
 import { dropLease, readLeases, renewLease } from './leases.ts';
+import { mend } from './mend.ts';
 import { OwnChanges } from './own-changes.ts';
 import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings } from './preflight.ts';
-import { RedisLink, type StoreLogger } from './redis-link.ts';
+import { isWrongType, RedisLink, type StoreLogger, WrongTypeError } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
-import { asList, asNumber, asText, toStoredNode } from './replies.ts';
-import {
-  lostArguments,
-  retimingArguments,
-  toOutcomes,
-  toRetimeAnswer,
-  toTickAnswer,
-} from './script-words.ts';
+import { asList, asNumber, asText, type Context, type Rubbish, toStoredNode } from './replies.ts';
+import { isId, readVersion } from './salvage.ts';
+import { lostArguments, retimingArguments, toOutcomes, toRetimeAnswer, toTickReply } from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { writeBeats } from './write-beats.ts';
 
@@ -66,7 +63,12 @@ export interface RedisStoreOptions {
   openWithinMs?: number;
   /** About how many entries each shard's log keeps. */
   logEntries?: number;
+  /** Told of each piece of bad data that is found. */
+  badData?: (kind: BadKind) => void;
 }
+
+/** A node of which nothing could be read. */
+const unread = (id: string): Rubbish => ({ id, version: '', changeId: '' });
 
 /**
  * The fleet in Redis (7.0 or later, or Valkey), alone, behind Sentinels or as a Cluster. All keys of a shard
@@ -87,6 +89,8 @@ export class RedisStore implements FleetStore {
   readonly #epochs: string[];
   readonly #commits: CommitQueue[];
   readonly #own = new OwnChanges();
+  readonly #bad: BadData;
+  readonly #putAside = new Set<(id: string) => void>();
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
   constructor(options: RedisStoreOptions) {
@@ -100,6 +104,8 @@ export class RedisStore implements FleetStore {
     this.#isCluster = target.kind === 'cluster';
     this.#logger = logger;
     this.#clock = clock;
+    const { badData } = options;
+    this.#bad = new BadData({ clock, ...(logger && { logger }), ...(badData && { counted: badData }) });
     this.#logEntries = String(logEntries);
     this.#epochs = Array.from({ length: shards }, () => '');
     this.#commits = Array.from(
@@ -151,7 +157,11 @@ export class RedisStore implements FleetStore {
     return this.#link.close();
   }
 
-  async attach(shard: number): Promise<void> {
+  attach(shard: number): Promise<void> {
+    return this.#mending(shard, () => this.#attach(shard));
+  }
+
+  async #attach(shard: number): Promise<void> {
     const keys = this.#shard(shard);
     // An emptied Redis has also forgotten what the keys look like.
     await claimFormat(this.#link, this.#keys);
@@ -164,6 +174,15 @@ export class RedisStore implements FleetStore {
 
   async read(id: string): Promise<Stored> {
     const shard = this.shardOf(id);
+    const first = await this.#mending(shard, () => this.#read(id, shard));
+    if (!('version' in first)) return first;
+    // It is read again, as somebody may have put it back; what is still no record counts as nothing.
+    await this.#mend(shard, [first]);
+    const again = await this.#read(id, shard);
+    return 'version' in again ? { kind: 'nothing' } : again;
+  }
+
+  async #read(id: string, shard: number): Promise<Stored | Rubbish> {
     const keys = this.#shard(shard);
     const [kind, ...fields] = asList(
       await this.#link.run(shard, (client) =>
@@ -171,8 +190,12 @@ export class RedisStore implements FleetStore {
       ),
     );
     if (kind === 'epoch') throw this.#lost(shard);
-    if (kind === 'node') return toStoredNode(fields);
-    if (kind === 'gone') return { kind, tombstone: { id, version: asNumber(fields[0]) } };
+    if (kind === 'node') return toStoredNode(id, fields, this.#context(shard));
+    if (kind === 'bad') return unread(id);
+    if (kind === 'gone') {
+      const version = readVersion(fields[0]);
+      return version === undefined ? unread(id) : { kind, tombstone: { id, version } };
+    }
     return { kind: 'nothing' };
   }
 
@@ -196,7 +219,7 @@ export class RedisStore implements FleetStore {
         ...[this.#logEntries, TOMBSTONE_MS, this.#keys.bell, shard],
         ...args,
       );
-      const outcomes = toOutcomes(reply, changes.length);
+      const outcomes = await this.#mendRefused(shard, changes, toOutcomes(reply, changes.length));
       for (const [index, change] of changes.entries())
         if (outcomes[index] !== 'done') this.#own.forget(change);
       // A Redis that refuses all of them is as good as none.
@@ -205,11 +228,33 @@ export class RedisStore implements FleetStore {
     });
   }
 
+  /** Changes that met a key of another type: it is put aside, and they are to be decided anew. */
+  async #mendRefused(
+    shard: number,
+    changes: readonly Change[],
+    outcomes: ReadonlyArray<CommitOutcome | Error>,
+  ): Promise<Array<CommitOutcome | Error>> {
+    const refused = changes.filter((_, index) => {
+      const outcome = outcomes[index];
+      return outcome instanceof Error && isWrongType(outcome);
+    });
+    if (refused.length === 0) return [...outcomes];
+    await this.#mend(
+      shard,
+      refused.map(({ id }) => unread(id)),
+    );
+    return outcomes.map((outcome) =>
+      outcome instanceof Error && isWrongType(outcome) ? 'conflict' : outcome,
+    );
+  }
+
   beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
     const epoch = this.#epoch(shard);
     // A position in another data set says nothing of this one.
     const at = followed?.epoch === epoch ? followed.at : '';
-    return writeBeats(this.#beats, { shard, keys: this.#shard(shard), epoch, followed: at }, beats);
+    return writeBeats(this.#beats, { shard, keys: this.#shard(shard), epoch, followed: at }, beats, (ids) =>
+      this.#mend(shard, ids.map(unread)),
+    );
   }
 
   async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
@@ -230,14 +275,24 @@ export class RedisStore implements FleetStore {
     }
     const found = await Promise.all(
       [...byShard].map(([shard, some]) =>
-        lastBeats(this.#link, { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) }, some),
+        lastBeats(
+          this.#link,
+          { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) },
+          some,
+          this.#bad,
+        ),
       ),
     );
     return new Map(found.flat());
   }
 
   snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
-    return takeSnapshot(this.#link, { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) });
+    const attached = { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) };
+    const reading = {
+      context: this.#context(shard),
+      mend: (nodes: readonly Rubbish[]) => this.#mend(shard, nodes),
+    };
+    return this.#mending(shard, () => takeSnapshot(this.#link, attached, reading));
   }
 
   tick(shard: number, request: TickRequest): Promise<TickAnswer> {
@@ -264,7 +319,15 @@ export class RedisStore implements FleetStore {
       };
     });
     // An own change may be forgotten here, or was read before: then everything is told in full.
-    return toTickAnswer(reply, own) ?? this.#look(shard, request, part, own, '');
+    const read = toTickReply(reply, this.#context(shard), own);
+    if (read === undefined) return this.#look(shard, request, part, own, '');
+    if (read === 'bad') {
+      // What stands there instead of the data set is put aside: as good as a data set that was lost.
+      await this.#mend(shard, []);
+      return { kind: 'epoch' };
+    }
+    if (read.rubbish.length > 0) await this.#mend(shard, read.rubbish);
+    return read.answer;
   }
 
   /** A lost connection rings for all shards, so that it is noticed at once. */
@@ -286,20 +349,37 @@ export class RedisStore implements FleetStore {
   async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
     if (after.epoch !== upTo.epoch) return 'gap';
     const answer = await this.#look(shard, { after, limit, look: { skip: 0, limit: 0 } }, (most) => most);
-    if (answer.kind !== 'news') return 'gap';
+    if (answer.kind !== 'news' || answer.unreadable) return 'gap';
     return answer.entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0);
   }
 
   async history({ id, limit }: { id?: string; limit: number }): Promise<FleetEvent[]> {
     if (id === undefined) {
       const eventsKeys = this.#keys.shards.map(({ events }) => events);
-      return historyOfFleet(this.#link, eventsKeys, limit);
+      return historyOfFleet(this.#link, eventsKeys, limit, this.#context());
     }
     const shard = this.shardOf(id);
-    return historyOfNode(this.#link, { shard, eventsKey: this.#shard(shard).events, id, limit });
+    const { events: eventsKey } = this.#shard(shard);
+    return historyOfNode(this.#link, { shard, eventsKey, id, limit }, this.#context(shard));
   }
 
   async restore(shard: number, lost: readonly LostNode[]): Promise<NotRestored[]> {
+    const first = await this.#mending(shard, () => this.#restore(shard, lost));
+    if (first.bad.length === 0) return first.unmerged;
+    await this.#mend(
+      shard,
+      first.bad.map(({ rubbish }) => rubbish),
+    );
+    const again = await this.#restore(
+      shard,
+      first.bad.map(({ one }) => one),
+    );
+    return [...first.unmerged, ...again.unmerged];
+  }
+
+  /** `bad`: those in whose place something else stands. */
+  async #restore(shard: number, lost: readonly LostNode[]) {
+    const bad: Array<{ one: LostNode; rubbish: Rubbish }> = [];
     const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
     const unmerged: NotRestored[] = [];
     for (const { from, args } of batchesOf(lost, (one) => lostArguments(one, this.#clock.now()))) {
@@ -315,10 +395,14 @@ export class RedisStore implements FleetStore {
       for (const answer of answers) {
         const [place, ...fields] = asList(answer);
         const one = lost[from + asNumber(place)];
-        if (one) unmerged.push({ lost: one, stored: toStoredNode(fields) });
+        if (!one) continue;
+        const id = one.kind === 'node' ? one.record.node.id : one.tombstone.id;
+        const stored = fields[0] === 'bad' ? unread(id) : toStoredNode(id, fields, this.#context(shard));
+        if ('kind' in stored) unmerged.push({ lost: one, stored });
+        else bad.push({ one, rubbish: stored });
       }
     }
-    return unmerged;
+    return { unmerged, bad };
   }
 
   renewLease(lease: HubLease, ttlMs: number): Promise<void> {
@@ -330,7 +414,44 @@ export class RedisStore implements FleetStore {
   }
 
   leases(): Promise<HubLease[]> {
-    return readLeases(this.#link, this.#keys);
+    return readLeases(this.#link, this.#keys, this.#bad);
+  }
+
+  onPutAside(listener: (id: string) => void): () => void {
+    this.#putAside.add(listener);
+    const end = this.#link.onBell((payload) => {
+      const [word, shard, id = ''] = payload.split(' ');
+      if (word === 'mend' && isId(id) && String(this.shardOf(id)) === shard) listener(id);
+    });
+    return () => {
+      this.#putAside.delete(listener);
+      end();
+    };
+  }
+
+  /** Puts aside what no hub wrote, and lets whoever knows the nodes put them back. */
+  async #mend(shard: number, nodes: readonly Rubbish[]): Promise<void> {
+    await mend(this.#link, this.#keys, shard, { nodes, bad: this.#bad });
+    for (const { id } of nodes) for (const listener of this.#putAside) listener(id);
+  }
+
+  /** Runs a verb; where a key of its shard is of another type, that is put aside, and the data set counts as lost. */
+  async #mending<T>(shard: number, run: () => Promise<T>): Promise<T> {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof WrongTypeError)) throw error;
+      await this.#mend(shard, []);
+      throw this.#lost(shard);
+    }
+  }
+
+  #context(shard?: number): Context {
+    return {
+      bad: this.#bad,
+      isOfShard: (id) => isId(id) && (shard === undefined || this.shardOf(id) === shard),
+      now: () => new Date(this.#clock.now()).toISOString(),
+    };
   }
 
   #shard(shard: number): ShardKeys {

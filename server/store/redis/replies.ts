@@ -1,18 +1,28 @@
 import {
   type FleetEvent,
-  type FleetNode,
   type HeartbeatTiming,
+  heartbeatTimingSchema,
   type NodeStats,
   statsSchema,
 } from '../../../shared/index.ts';
 import { shareNode } from '../../shared-parts.ts';
 import { type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
+import type { BadData } from './bad-data.ts';
 import type { OwnChanges } from './own-changes.ts';
+import { isId, isObject, parsedJson, readEvent, readNode, readVersion } from './salvage.ts';
 
 /*
- * What scripts and commands answer, made into what the store promises. Records, events and stats were checked
- * when they came in; here only what would break us is looked at, because every hub reads every event.
+ * What scripts and commands answer, made into what the store promises.
  */
+
+/** What is needed to read what may be rubbish. */
+export interface Context {
+  bad: BadData;
+  /** Whether this id belongs to the shard that is read. */
+  isOfShard: (id: string) => boolean;
+  /** An instant, for records that say none. */
+  now: () => string;
+}
 
 const unexpected = (what: string): TypeError => new TypeError(`Redis holds something else than ${what}`);
 
@@ -32,38 +42,6 @@ export function asNumber(reply: unknown): number {
   return number;
 }
 
-const parseJson = (text: unknown): unknown => JSON.parse(asText(text));
-
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
-
-function isNode(value: unknown): value is FleetNode {
-  return (
-    isObject(value) &&
-    'id' in value &&
-    typeof value.id === 'string' &&
-    'seq' in value &&
-    typeof value.seq === 'number' &&
-    'status' in value &&
-    typeof value.status === 'string' &&
-    'heartbeat' in value &&
-    isObject(value.heartbeat)
-  );
-}
-
-function isEvent(value: unknown): value is FleetEvent {
-  return (
-    isObject(value) &&
-    'seq' in value &&
-    typeof value.seq === 'number' &&
-    'nodeId' in value &&
-    typeof value.nodeId === 'string' &&
-    'at' in value &&
-    typeof value.at === 'string' &&
-    'node' in value &&
-    isNode(value.node)
-  );
-}
-
 /** The `record` field of a node's hash: what clients see of the node, flat, and `instanceId`. */
 export function recordText({ node, instanceId }: NodeRecord): string {
   return JSON.stringify({ ...node, instanceId });
@@ -74,42 +52,49 @@ export function toTiming(timing: unknown, session: unknown): HeartbeatTiming | u
   if (typeof timing !== 'string' || timing === '') return undefined;
   const [ofSession, interval, timeout] = timing.split(' ');
   if (ofSession !== session) return undefined;
-  return { intervalMs: asNumber(interval), timeoutMs: asNumber(timeout) };
+  return heartbeatTimingSchema.safeParse({ intervalMs: Number(interval), timeoutMs: Number(timeout) }).data;
 }
 
-/** A record from the fields session, sessionSeq, changeId, record, timing. */
-export function toRecord(
-  session: unknown,
-  sessionSeq: unknown,
-  changeId: unknown,
-  record: unknown,
-  timing: unknown,
-): NodeRecord {
-  const parsed = parseJson(record);
-  if (!isObject(parsed) || !('instanceId' in parsed)) throw unexpected('a record');
-  const { instanceId, ...node } = parsed;
-  if (!isNode(node)) throw unexpected('a record');
+/** A node's hash that is no record, as it was read: '' for what is absent. */
+export interface Rubbish {
+  id: string;
+  version: string;
+  changeId: string;
+}
+
+/** A record from the fields version, session, sessionSeq, changeId, record, timing of a node's hash. */
+export function toRecord(id: string, fields: readonly unknown[], context: Context): NodeRecord | Rubbish {
+  const [version, session, sessionSeq, changeId, record, timing] = fields;
+  const seq = readVersion(version);
+  const ofSession = readVersion(sessionSeq);
+  const parsed = parsedJson(record);
+  const { instanceId, ...said } = isObject(parsed) ? parsed : {};
+  const read = readNode(said.seq === seq ? said : { ...said, seq }, id, context.now());
+  const isSpoken = ofSession !== undefined && typeof session === 'string' && session !== '';
+  if (!read || !isSpoken || typeof changeId !== 'string' || !context.isOfShard(id))
+    return { id, version: textOf(version), changeId: textOf(changeId) };
+  const { node, salvaged } = read;
+  if (salvaged) context.bad.found('fields', id);
   shareNode(node);
   return withTiming(
-    {
-      node,
-      session: asText(session),
-      sessionSeq: asNumber(sessionSeq),
-      instanceId: asText(instanceId),
-      changeId: asText(changeId),
-    },
+    { node, session, sessionSeq: ofSession, instanceId: textOf(instanceId), changeId },
     toTiming(timing, session),
   );
 }
 
-/** A stored node from the fields session, sessionSeq, changeId, restored, record, timing. */
-export function toStoredNode(fields: readonly unknown[]): Extract<Stored, { kind: 'node' }> {
-  const [session, sessionSeq, changeId, restored, record, timing] = fields;
-  return {
-    kind: 'node',
-    record: toRecord(session, sessionSeq, changeId, record, timing),
-    restored: restored === '1',
-  };
+export const isRubbish = (read: NodeRecord | Rubbish): read is Rubbish => !('node' in read);
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+/** A stored node from the fields version, session, sessionSeq, changeId, restored, record, timing. */
+export function toStoredNode(
+  id: string,
+  fields: readonly unknown[],
+  context: Context,
+): Extract<Stored, { kind: 'node' }> | Rubbish {
+  const [version, session, sessionSeq, changeId, restored, ...rest] = fields;
+  const record = toRecord(id, [version, session, sessionSeq, changeId, ...rest], context);
+  return isRubbish(record) ? record : { kind: 'node', record, restored: restored === '1' };
 }
 
 /** An entry of a stream as XRANGE gives it: its id and a flat list of fields. */
@@ -130,39 +115,54 @@ export function toRawEntry(reply: unknown): RawEntry {
   return { at: asText(at), field };
 }
 
-export function toEvent(entry: RawEntry): FleetEvent {
-  const event = parseJson(entry.field('event'));
-  if (!isEvent(event)) throw unexpected('an event');
-  shareNode(event.node);
-  return event;
+/** The event of an entry; nothing where it cannot be read. */
+export function toEvent(entry: RawEntry, { bad }: Context): FleetEvent | undefined {
+  const nodeId = entry.field('nodeId');
+  const read = isId(nodeId) ? readEvent(parsedJson(entry.field('event')), nodeId) : undefined;
+  if (!read) {
+    bad.found('entry', `${entry.at} ${textOf(nodeId)}`);
+    return undefined;
+  }
+  if (read.salvaged) bad.found('fields', read.event.nodeId);
+  shareNode(read.event.node);
+  return read.event;
 }
 
 /**
  * An entry of the log. Of a change of this hub only its name may have come, and it is taken from `own`; nothing where
- * that does not know it.
+ * that does not know it. `foreign`: no hub wrote it. `unreadable`: a change that cannot be told.
  */
-export function toLogEntry(reply: unknown, own?: OwnChanges): LogEntry | undefined {
+export function toLogEntry(
+  reply: unknown,
+  context: Context,
+  own?: OwnChanges,
+): LogEntry | 'foreign' | 'unreadable' | undefined {
   const [at, told] = asList(reply);
   if (own && typeof told === 'string') {
     const change = own.take(told);
     return change && { at: asText(at), event: change.event, record: change.record };
   }
   const entry = toRawEntry(reply);
-  const changeId = asText(entry.field('changeId'));
+  const [changeId, session, instanceId] = ['changeId', 'session', 'instanceId'].map((name) =>
+    entry.field(name),
+  );
+  const sessionSeq = readVersion(entry.field('sessionSeq'));
+  if (typeof changeId !== 'string') {
+    context.bad.found('entry', entry.at);
+    return 'foreign';
+  }
   const known = own?.take(changeId);
   if (known) return { at: entry.at, event: known.event, record: known.record };
-  const event = toEvent(entry);
-  const record = {
-    node: event.node,
-    session: asText(entry.field('session')),
-    sessionSeq: asNumber(entry.field('sessionSeq')),
-    instanceId: asText(entry.field('instanceId')),
-    changeId,
-  };
-  return { at: entry.at, event, record };
+  const event = toEvent(entry, context);
+  const whole = typeof session === 'string' && sessionSeq !== undefined && typeof instanceId === 'string';
+  if (!event || !whole || !context.isOfShard(event.nodeId)) {
+    context.bad.found('entry', `${entry.at} ${textOf(entry.field('nodeId'))}`);
+    return 'unreadable';
+  }
+  return { at: entry.at, event, record: { node: event.node, session, sessionSeq, instanceId, changeId } };
 }
 
-/** The last stats; none before the first, or where another version of the hub wrote what this one cannot read. */
-export function toStats(text: string): NodeStats {
-  return text === '' ? {} : (statsSchema.safeParse(JSON.parse(text)).data ?? {});
+/** The last stats; none before the first, or where they cannot be read. */
+export function toStats(text: string): NodeStats | undefined {
+  return text === '' ? {} : statsSchema.safeParse(parsedJson(text)).data;
 }

@@ -3,15 +3,28 @@ import {
   type BeatAnswer,
   type Change,
   type CommitOutcome,
+  type LogEntry,
   type LostNode,
   type RefusedBeat,
   type RetimeAnswer,
   type Retiming,
+  type SilentNode,
   type TickAnswer,
   tombstoneLeftMs,
 } from '../fleet-store.ts';
 import type { OwnChanges } from './own-changes.ts';
-import { asList, asNumber, asText, recordText, toLogEntry, toRecord } from './replies.ts';
+import {
+  asList,
+  asNumber,
+  asText,
+  type Context,
+  isRubbish,
+  type Rubbish,
+  recordText,
+  toLogEntry,
+  toRecord,
+} from './replies.ts';
+import { readVersion } from './salvage.ts';
 
 /*
  * The arguments of the scripts and their answers, in the order that the heads of the Lua files give.
@@ -87,21 +100,29 @@ export function lostArguments(lost: LostNode, now: number): string[] {
 }
 
 /** What `beat` said of one shard's heartbeats; `toCheck`: vouched ones that are to be sent again, to be checked. */
-export type BeatReply = 'epoch' | (Exclude<BeatAnswer, 'epoch'> & { toCheck: Set<string> });
+export type BeatReply =
+  | 'epoch'
+  | (Exclude<BeatAnswer, 'epoch'> & {
+      toCheck: Set<string>;
+      /** Nodes whose key is rubbish. */
+      bad: string[];
+    });
 
 export function toBeatReply(reply: unknown): BeatReply {
   const refused: RefusedBeat[] = [];
   const returned: string[] = [];
   const toCheck = new Set<string>();
+  const bad: string[] = [];
   for (const answer of asList(reply)) {
     if (answer === 'epoch') return 'epoch';
     const [what, id, ...fields] = asList(answer).map(asText);
     if (id === undefined) continue;
-    if (what === 'check') toCheck.add(id);
+    if (what === 'bad') bad.push(id);
+    else if (what === 'check') toCheck.add(id);
     else if (what === 'returned') returned.push(id);
     else refused.push(toRefusedBeat(what, id, fields));
   }
-  return { refused, returned, toCheck };
+  return { refused, returned, toCheck, bad };
 }
 
 function toRefusedBeat(by: string | undefined, id: string, fields: readonly string[]): RefusedBeat {
@@ -110,36 +131,72 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
     const [storedSession = '', storedSessionSeq, storedVersion] = stored;
     return {
       ...{ id, session, by, storedSession },
-      storedSessionSeq: asNumber(storedSessionSeq),
-      storedVersion: asNumber(storedVersion),
+      // What is no version is older than any.
+      storedSessionSeq: readVersion(storedSessionSeq) ?? 0,
+      storedVersion: readVersion(storedVersion) ?? 0,
     };
   }
-  if (by === 'tombstone') return { id, session, by, storedVersion: asNumber(stored[0]) };
+  if (by === 'tombstone') return { id, session, by, storedVersion: readVersion(stored[0]) ?? 0 };
   return { id, session, by: 'nothing' };
 }
 
-/** What `tick` said of one shard; nothing where it did not tell of an own change which is not remembered. */
-export function toTickAnswer(reply: unknown, own: OwnChanges | undefined): TickAnswer | undefined {
+/** What `tick` said of one shard, and the nodes there whose records are rubbish. */
+export interface TickReply {
+  answer: TickAnswer;
+  rubbish: Rubbish[];
+}
+
+/** `bad`: a key of the shard is of another type. Nothing where it did not tell of an own change which is not remembered. */
+export function toTickReply(
+  reply: unknown,
+  context: Context,
+  own: OwnChanges | undefined,
+): TickReply | 'bad' | undefined {
   const fields = asList(reply);
   const kind = fields[0];
-  if (kind === 'epoch') return { kind };
-  if (kind === 'gap') return { kind, cause: fields[1] === 'trimmed' ? 'trimmed' : 'lost' };
-  const [, now, looked, moreDue, moreLogged, nextDue, entries, silent] = fields;
-  const logged = asList(entries).map((entry) => toLogEntry(entry, own));
-  if (!logged.every((entry) => entry !== undefined)) return undefined;
-  const silentNodes = asList(silent).map((answer) => {
-    const [dueAt, session, sessionSeq, changeId, record, timing] = asList(answer);
-    return { record: toRecord(session, sessionSeq, changeId, record, timing), dueAt: asNumber(dueAt) };
-  });
+  if (kind === 'bad') return kind;
+  if (kind === 'epoch') return { answer: { kind }, rubbish: [] };
+  if (kind === 'gap')
+    return { answer: { kind, cause: fields[1] === 'trimmed' ? 'trimmed' : 'lost' }, rubbish: [] };
+  const [, now, looked, moreDue, moreLogged, nextDue, entries, silent, bad] = fields;
+  const told = asList(entries);
+  const logged: LogEntry[] = [];
+  let unreadable = false;
+  for (const one of told) {
+    const entry = toLogEntry(one, context, own);
+    if (entry === undefined) return undefined;
+    if (entry === 'unreadable') unreadable = true;
+    else if (entry !== 'foreign') logged.push(entry);
+  }
+  const silentNodes: SilentNode[] = [];
+  const rubbish = asList(bad).map((id): Rubbish => ({ id: asText(id), version: '', changeId: '' }));
+  for (const answer of asList(silent)) {
+    const [dueAt, id, ...stored] = asList(answer);
+    const record = toRecord(asText(id), stored, context);
+    if (isRubbish(record)) rubbish.push(record);
+    else silentNodes.push({ record, dueAt: finite(dueAt) ?? asNumber(now) });
+  }
+  const last = told.at(-1);
   return {
-    kind: 'news',
-    entries: logged,
-    silent: silentNodes,
-    looked: asNumber(looked),
-    moreDue: moreDue === '1',
-    moreLogged: moreLogged === '1',
-    nextDueAt: nextDue === '' ? undefined : asNumber(nextDue),
-    putOff: asNumber(looked) - silentNodes.length,
-    now: asNumber(now),
+    answer: {
+      kind: 'news',
+      entries: logged,
+      ...(last !== undefined && { upTo: asText(asList(last)[0]) }),
+      ...(unreadable && { unreadable }),
+      silent: silentNodes,
+      looked: asNumber(looked),
+      moreDue: moreDue === '1',
+      moreLogged: moreLogged === '1',
+      nextDueAt: finite(nextDue),
+      putOff: asNumber(looked) - silentNodes.length,
+      now: asNumber(now),
+    },
+    rubbish,
   };
+}
+
+/** A number, or nothing: also for the infinities that a score may be. */
+function finite(text: unknown): number | undefined {
+  const number = typeof text === 'string' && text !== '' ? Number(text) : Number.NaN;
+  return Number.isFinite(number) ? number : undefined;
 }

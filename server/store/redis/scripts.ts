@@ -15,6 +15,7 @@ const files = {
   fleetTick: 'tick-n',
   fleetRestore: 'restore-4',
   fleetSnapshot: 'snapshot-4',
+  fleetMend: 'mend-4',
 };
 
 /** The scripts as ioredis takes them, read from beside this module. */
@@ -46,5 +47,6 @@ declare module 'ioredis' {
     fleetTick(...args: Arguments): Result<unknown, Context>;
     fleetRestore(...args: Arguments): Result<unknown, Context>;
     fleetSnapshot(...args: Arguments): Result<unknown, Context>;
+    fleetMend(...args: Arguments): Result<unknown, Context>;
   }
 }

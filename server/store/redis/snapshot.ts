@@ -1,7 +1,7 @@
 import { LostDataError, type NodeRecord, type Position } from '../fleet-store.ts';
 import type { ShardKeys } from './keys.ts';
 import type { RedisLink } from './redis-link.ts';
-import { asList, asText, toRecord } from './replies.ts';
+import { asList, asText, type Context, isRubbish, type Rubbish, toRecord } from './replies.ts';
 
 /** A shard as it was attached. */
 export interface AttachedShard {
@@ -9,6 +9,14 @@ export interface AttachedShard {
   keys: ShardKeys;
   /** The name of its data set. */
   epoch: string;
+}
+
+const RECORD_FIELDS = ['version', 'session', 'sessionSeq', 'changeId', 'record', 'timing'];
+
+/** How records are read, and what is done with those that are none. */
+export interface Reading {
+  context: Context;
+  mend: (nodes: readonly Rubbish[]) => Promise<void>;
 }
 
 /** How many records one page has at most. */
@@ -21,6 +29,7 @@ const PAGE_RECORDS = 200;
 export async function takeSnapshot(
   link: RedisLink,
   attached: AttachedShard,
+  reading: Reading,
 ): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
   const { shard, keys, epoch } = attached;
   const [kind, at, ids] = asList(
@@ -29,7 +38,10 @@ export async function takeSnapshot(
     ),
   );
   if (kind === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
-  return { position: { epoch, at: asText(at) }, pages: pagesOf(link, attached, asList(ids).map(asText)) };
+  return {
+    position: { epoch, at: asText(at) },
+    pages: pagesOf(link, attached, asList(ids).map(asText), reading),
+  };
 }
 
 /** The records of these nodes in pages, without those that were removed meanwhile. */
@@ -37,19 +49,28 @@ async function* pagesOf(
   link: RedisLink,
   { shard, keys, epoch }: AttachedShard,
   ids: readonly string[],
+  { context, mend }: Reading,
 ): AsyncGenerator<NodeRecord[]> {
   for (let from = 0; from < ids.length; from += PAGE_RECORDS) {
-    const [, storedEpoch, ...replies] = await link.pipeline(shard, (pipeline) => {
+    const page = ids.slice(from, from + PAGE_RECORDS);
+    const [, storedEpoch, ...replies] = await link.lenientPipeline(shard, (pipeline) => {
       // Two keys of which one is missing: refused amid the move of a slot, as by the scripts.
       pipeline.exists(keys.epoch, keys.absent);
       pipeline.get(keys.epoch);
-      for (const id of ids.slice(from, from + PAGE_RECORDS))
-        pipeline.hmget(keys.node(id), 'session', 'sessionSeq', 'changeId', 'record', 'timing');
+      for (const id of page) pipeline.hmget(keys.node(id), ...RECORD_FIELDS);
     });
     if (storedEpoch !== epoch) throw new LostDataError(`shard ${shard} lost its data`);
-    const nodes = replies.map(asList).filter(([session]) => session !== null);
-    yield nodes.map(([session, sessionSeq, changeId, record, timing]) =>
-      toRecord(session, sessionSeq, changeId, record, timing),
-    );
+    const records: NodeRecord[] = [];
+    const rubbish: Rubbish[] = [];
+    for (const [index, id] of page.entries()) {
+      const reply = replies[index];
+      const fields = reply === undefined ? [''] : asList(reply);
+      if (fields.every((field) => field === null)) continue;
+      const record = toRecord(id, fields, context);
+      if (isRubbish(record)) rubbish.push(record);
+      else records.push(record);
+    }
+    if (rubbish.length > 0) await mend(rubbish);
+    yield records;
   }
 }

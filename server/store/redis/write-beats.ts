@@ -17,21 +17,23 @@ const BEAT_BYTES = 100;
 
 const bytesOf = ({ stats }: Beat): number => BEAT_BYTES + (stats?.length ?? 0);
 
-/** Writes heartbeats; those that were vouched for in vain are written once more, to be checked. */
+/** Writes heartbeats; those that were vouched for in vain, or whose key was rubbish, once more, to be checked. */
 export async function writeBeats(
   calls: GatheredCalls,
   place: BeatPlace,
   beats: readonly Beat[],
+  mend: (ids: readonly string[]) => Promise<void>,
 ): Promise<BeatAnswer> {
   const first = await write(calls, place, beats);
   if (first === 'epoch') return first;
   const { refused, returned, toCheck } = first;
+  if (first.bad.length > 0) await mend(first.bad);
+  for (const id of first.bad) toCheck.add(id);
   if (toCheck.size === 0) return { refused, returned };
-  const unvouched = beats
-    .filter(({ id, vouched }) => vouched && toCheck.has(id))
-    .map((beat) => ({ ...beat, vouched: false }));
+  const unvouched = beats.filter(({ id }) => toCheck.has(id)).map((beat) => ({ ...beat, vouched: false }));
   const checked = await write(calls, place, unvouched);
   if (checked === 'epoch') return checked;
+  if (checked.bad.length > 0) await mend(checked.bad);
   return { refused: [...refused, ...checked.refused], returned: [...returned, ...checked.returned] };
 }
 
@@ -45,11 +47,12 @@ async function write(calls: GatheredCalls, place: BeatPlace, beats: readonly Bea
       })),
     ),
   );
-  const all: Exclude<BeatReply, 'epoch'> = { refused: [], returned: [], toCheck: new Set() };
+  const all: Exclude<BeatReply, 'epoch'> = { refused: [], returned: [], toCheck: new Set(), bad: [] };
   for (const reply of replies.map(toBeatReply)) {
     if (reply === 'epoch') return reply;
     all.refused.push(...reply.refused);
     all.returned.push(...reply.returned);
+    all.bad.push(...reply.bad);
     for (const id of reply.toCheck) all.toCheck.add(id);
   }
   return all;

@@ -19,6 +19,7 @@ Returns for each shard {'epoch'} where the data set is another one, else a list 
         {'session', id, session, stored session, its sessionSeq, stored version}: refused
         {'tombstone', id, session, its version}: refused
         {'nothing', id, session}: refused
+        {'bad', id}: not taken, because its node is a key of another type
 ]]
 local call = redis.call
 -- More news than this and each heartbeat is looked at: reading the news would cost more.
@@ -27,9 +28,10 @@ local MOST_NEWS = 20
 local function refusal(prefix, id, session, stored_session)
   if stored_session then
     local seqs = call('HMGET', prefix .. 'node:' .. id, 'sessionSeq', 'version')
-    return { 'session', id, session, stored_session, seqs[1], seqs[2] }
+    return { 'session', id, session, stored_session, seqs[1] or '', seqs[2] or '' }
   end
-  local version = call('GET', prefix .. 'gone:' .. id)
+  local version = redis.pcall('GET', prefix .. 'gone:' .. id)
+  if type(version) == 'table' then return { 'bad', id } end
   if version then
     return { 'tombstone', id, session, version }
   end
@@ -60,8 +62,10 @@ local function shard(share, entries)
   end
   for n = checked, share.beyond - 1, 4 do
     local id, session, ttl, stat = ARGV[n], ARGV[n + 1], ARGV[n + 2], ARGV[n + 3]
-    local node = call('HMGET', prefix .. 'node:' .. id, 'session', 'status')
-    if node[1] ~= session then
+    local node = redis.pcall('HMGET', prefix .. 'node:' .. id, 'session', 'status')
+    if node.err then
+      answer[#answer + 1] = { 'bad', id }
+    elseif node[1] ~= session then
       answer[#answer + 1] = refusal(prefix, id, session, node[1])
     else
       local beat_key = beat_prefix .. id
@@ -99,8 +103,13 @@ local news = {}
 if #logs > 0 then
   local words = { 'COUNT', MOST_NEWS + 1, 'STREAMS', unpack(logs) }
   for n = 1, #positions do words[#words + 1] = positions[n] end
-  for _, log in ipairs(call('XREAD', unpack(words)) or {}) do
+  local read = redis.pcall('XREAD', unpack(words)) or {}
+  for _, log in ipairs(read) do
     news[log[1]] = log[2]
+  end
+  -- A log of another type: nobody is vouched for, and the look at its shard puts it aside.
+  if read.err then
+    for _, share in ipairs(shares) do share.position = '' end
   end
 end
 

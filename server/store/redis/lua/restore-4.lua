@@ -12,8 +12,8 @@ ARGV  1 the attached epoch
                        ms until the next look ('never' for an offline node), record (JSON), event (JSON)
                   or 'gone', id, version, how long the tombstone still stays (ms)
 Returns {'epoch'} where the data set is another one, else those to be merged, as
-        {place in the list (from 0), session, sessionSeq, changeId, restored ('1' or '0'), record, timing ('' where it
-         is the record's)}
+        {place in the list (from 0), version, session, sessionSeq, changeId, restored ('1' or '0'), record, timing}, ''
+         for what is absent; or {place, 'bad'} where a key of it is of another type, or no version
 ]]
 local deadlines_key, events_key, prefix = KEYS[2], KEYS[3], ARGV[2]
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -24,7 +24,16 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local written = false
 
 local function stored_node(key)
-  return redis.call('HMGET', key, 'session', 'sessionSeq', 'changeId', 'restored', 'record', 'timing')
+  return redis.call('HMGET', key, 'version', 'session', 'sessionSeq', 'changeId', 'restored', 'record', 'timing')
+end
+
+local function look_at(id, look)
+  redis.call('ZADD', deadlines_key, look == 'never' and '+inf' or now + look, id)
+end
+
+-- The tombstone is no removal: the node stood there at this version, as rubbish.
+local function was_put_aside(id, version, gone)
+  return gone == version and redis.call('ZSCORE', prefix .. 'quarantine', 'node:' .. id)
 end
 
 -- True where the node must be merged.
@@ -33,19 +42,22 @@ local function restore_node(at)
   local key, gone_key = prefix .. 'node:' .. id, prefix .. 'gone:' .. id
   local stored = redis.call('HMGET', key, 'version', 'changeId', 'restored', 'session')
   if stored[1] then
-    if stored[2] == change_id then return false end
+    if stored[2] == change_id then
+      -- The sorted set is also the list of all nodes, and may be what was lost.
+      if not redis.call('ZSCORE', deadlines_key, id) then look_at(id, ARGV[at + 8]) end
+      return false
+    end
     if stored[3] ~= '1' then return true end
     -- Versions of two registrations may be of two data sets, and say nothing of each other.
     if tonumber(stored[1]) >= tonumber(version) then return stored[4] ~= ARGV[at + 4] end
   else
     local gone = redis.call('GET', gone_key)
-    if gone and tonumber(gone) >= tonumber(version) then return false end
+    if gone and tonumber(gone) >= tonumber(version) and not was_put_aside(id, version, gone) then return false end
   end
   redis.call('HSET', key, 'version', version, 'session', ARGV[at + 4], 'sessionSeq', ARGV[at + 5],
     'status', ARGV[at + 7], 'changeId', change_id, 'restored', '1', 'record', ARGV[at + 9])
   redis.call('DEL', gone_key)
-  local look = ARGV[at + 8]
-  redis.call('ZADD', deadlines_key, look == 'never' and '+inf' or now + look, id)
+  look_at(id, ARGV[at + 8])
   redis.call('XADD', events_key, 'MAXLEN', '~', ARGV[3], '*', 'nodeId', id, 'event', ARGV[at + 10],
     'session', ARGV[at + 4], 'sessionSeq', ARGV[at + 5], 'instanceId', ARGV[at + 6], 'changeId', change_id)
   written = true
@@ -68,12 +80,17 @@ end
 local unmerged, place, at = {}, 0, 6
 while at <= #ARGV do
   local is_node = ARGV[at] == 'node'
-  local must_merge
-  if is_node then must_merge = restore_node(at) else must_merge = restore_tombstone(at) end
-  if must_merge then
+  local ran, must_merge = pcall(is_node and restore_node or restore_tombstone, at)
+  if not ran then
+    local why = type(must_merge) == 'table' and must_merge.err or tostring(must_merge)
+    local bad = string.find(why, 'WRONGTYPE', 1, true) or string.find(why, 'nil', 1, true)
+    if not bad then error(must_merge) end
+    unmerged[#unmerged + 1] = { tostring(place), 'bad' }
+  elseif must_merge then
     local stored = stored_node(prefix .. 'node:' .. ARGV[at + 1])
     unmerged[#unmerged + 1] =
-      { tostring(place), stored[1], stored[2], stored[3], stored[4], stored[5], stored[6] or '' }
+      { tostring(place), stored[1] or '', stored[2] or '', stored[3] or '', stored[4] or '', stored[5] or '',
+        stored[6] or '', stored[7] or '' }
   end
   at = at + (is_node and 11 or 4)
   place = place + 1

@@ -28,7 +28,8 @@ local answer = { 'done' }
 for at = 3, #ARGV, 5 do
   local id, session, interval, timeout, ttl = unpack(ARGV, at, at + 4)
   local node_key = prefix .. 'node:' .. id
-  if redis.call('HGET', node_key, 'session') ~= session then
+  -- A key of another type answers an error, which is no session either.
+  if redis.pcall('HGET', node_key, 'session') ~= session then
     answer[#answer + 1] = id
   else
     redis.call('HSET', node_key, 'timing', session .. ' ' .. interval .. ' ' .. timeout)

@@ -17,8 +17,10 @@ local answer = { string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 100
 for at = 3, #ARGV do
   local beat_key = ARGV[2] .. 'beat:' .. ARGV[at]
   answer[#answer + 1] = tostring(redis.call('PTTL', beat_key))
-  answer[#answer + 1] = redis.call('GET', beat_key) or ''
-  local node = redis.call('HMGET', ARGV[2] .. 'node:' .. ARGV[at], 'session', 'timing')
+  local stats = redis.pcall('GET', beat_key)
+  -- Of another type it is as good as a heartbeat without stats: the next one with some replaces it.
+  answer[#answer + 1] = type(stats) == 'string' and stats or ''
+  local node = redis.pcall('HMGET', ARGV[2] .. 'node:' .. ARGV[at], 'session', 'timing')
   answer[#answer + 1] = node[1] or ''
   answer[#answer + 1] = node[2] or ''
 end

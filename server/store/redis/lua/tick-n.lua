@@ -18,16 +18,20 @@ ARGV  for each shard: the attached epoch
                       what the names of the reader's own changes begin with; '': it is told of all in full
 Returns for each shard
         {'epoch'}: the data set is another one
+        {'bad'}: a key of the shard is of another type
         {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
         {'news', now (ms), overdue nodes looked at, '1' where more are overdue, '1' where more was logged,
           when the next one is due (ms; '' where none was looked for),
           entries as XRANGE gives them, those of the reader's own changes as {id, changeId}, silent nodes:
-          {{due (ms), session, sessionSeq, changeId, record, timing ('' where it is the record's)}, ...}}
+          {{due (ms), id, version, session, sessionSeq, changeId, record, timing}, ...}, '' for what is absent;
+          ids of nodes whose key is of another type}
 ]]
 local call = redis.call
 -- Nodes that are due so soon are looked at together with those that are due: those that beat are put off, so that
 -- one look a second does it for all of them, and only what really ends soon is waited for.
 local AHEAD_MS = 1000
+-- Given to a heartbeat that has no end.
+local LOST_TTL_MS = 60000
 
 -- True where entries were ever taken off the log's beginning.
 local function was_trimmed(events_key)
@@ -86,7 +90,7 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
 
   local time = call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local silent, looked, more_due, next_due = {}, 0, false, ''
+  local silent, bad, looked, more_due, next_due = {}, {}, 0, false, ''
   if look > 0 then
     local ahead = string.format('%.0f', now + AHEAD_MS)
     local due = call('ZRANGE', deadlines_key, '-inf', ahead, 'BYSCORE', 'LIMIT', skip, look, 'WITHSCORES')
@@ -95,6 +99,11 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
       local id, due_at = due[at], tonumber(due[at + 1])
       local left = call('PTTL', prefix .. 'beat:' .. id)
       if due_at <= now then looked = looked + 1 end
+      -- Without an end it would count for ever: it gets one, and the next heartbeat gives it the right one.
+      if left == -1 then
+        call('PEXPIRE', prefix .. 'beat:' .. id, LOST_TTL_MS)
+        left = LOST_TTL_MS
+      end
       if left ~= -2 then
         local ends = now + math.max(left, 0) + 1
         if ends ~= due_at then call('ZADD', deadlines_key, ends, id) end
@@ -103,9 +112,12 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
         soonest = math.min(soonest, due_at)
       else
         local node_key = prefix .. 'node:' .. id
-        local node = call('HMGET', node_key, 'session', 'sessionSeq', 'changeId', 'record', 'timing')
-        if node[1] then
-          silent[#silent + 1] = { due[at + 1], node[1], node[2], node[3], node[4], node[5] or '' }
+        local node = redis.pcall('HMGET', node_key, 'version', 'session', 'sessionSeq', 'changeId', 'record', 'timing')
+        if node.err then
+          bad[#bad + 1] = id
+        elseif node[1] or node[2] or node[5] then
+          silent[#silent + 1] = { due[at + 1], id, node[1] or '', node[2] or '', node[3] or '', node[4] or '',
+            node[5] or '', node[6] or '' }
         else
           call('ZREM', deadlines_key, id)
         end
@@ -121,14 +133,21 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
   end
   return {
     'news', string.format('%.0f', now), tostring(looked), more_due and '1' or '0', more_entries and '1' or '0',
-    next_due, entries, silent,
+    next_due, entries, silent, bad,
   }
 end
 
 local answers = {}
 for n = 0, #KEYS / 4 - 1 do
   local k, a = 4 * n, 7 * n
-  answers[n + 1] = shard(KEYS[k + 1], KEYS[k + 2], KEYS[k + 3],
+  local ran, answer = pcall(shard, KEYS[k + 1], KEYS[k + 2], KEYS[k + 3],
     ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7])
+  if not ran then
+    -- The other shards go on. Anything but a key of another type is no matter of one shard.
+    local why = type(answer) == 'table' and answer.err or tostring(answer)
+    if not string.find(why, 'WRONGTYPE', 1, true) then error(answer) end
+    answer = { 'bad' }
+  end
+  answers[n + 1] = answer
 end
 return answers

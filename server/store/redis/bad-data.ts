@@ -1,0 +1,51 @@
+import type { Clock } from '../../clock.ts';
+import { LimitedLog } from '../../limited-log.ts';
+import type { StoreLogger } from './redis-link.ts';
+
+/** What was found under the fleet's keys that no hub wrote so. */
+export type BadKind =
+  /** A node's record of which some fields cannot be read: the rest counts. */
+  | 'fields'
+  /** A key that was put aside. */
+  | 'key'
+  /** An entry of a log: passed over. */
+  | 'entry'
+  /** The last stats of a node: passed over. */
+  | 'stats'
+  /** A hub's lease: passed over. */
+  | 'lease';
+
+/** Findings that are remembered, so that each is said and counted once. */
+const MOST_REMEMBERED = 5_000;
+
+const WORDS: Readonly<Record<BadKind, string>> = {
+  fields: 'A record in the store has fields that cannot be read; the others count',
+  key: 'A key in the store held what no hub wrote; it was put aside',
+  entry: 'An entry of the log in the store cannot be read; it was passed over',
+  stats: 'Stats in the store cannot be read; they were passed over',
+  lease: 'A lease in the store cannot be read; it was passed over',
+};
+
+/** Tells of bad data in the store: each counted once, and one line a kind a minute. */
+export class BadData {
+  readonly #logger: StoreLogger | undefined;
+  readonly #counted: ((kind: BadKind) => void) | undefined;
+  readonly #limited: LimitedLog;
+  readonly #seen = new Set<string>();
+
+  constructor(parts: { clock: Clock; logger?: StoreLogger; counted?: (kind: BadKind) => void }) {
+    this.#logger = parts.logger;
+    this.#counted = parts.counted;
+    this.#limited = new LimitedLog(parts.clock);
+  }
+
+  /** `key`: where it stands. Of an entry of a log, with its id. */
+  found(kind: BadKind, key: string): void {
+    const name = `${kind} ${key}`;
+    if (this.#seen.has(name)) return;
+    if (this.#seen.size >= MOST_REMEMBERED) this.#seen.clear();
+    this.#seen.add(name);
+    this.#counted?.(kind);
+    this.#limited.say(kind, (more) => this.#logger?.warn({ key: key.slice(0, 300), ...more }, WORDS[kind]));
+  }
+}
