@@ -9,7 +9,7 @@ import { createLogger } from './agent-log.ts';
 import { runGroup } from './hub-group/primary.ts';
 import { runWorker } from './hub-group/worker.ts';
 import { warnOfOpenFiles } from './secret-files.ts';
-import { untilSignal } from './signals.ts';
+import { forceTheEnd, untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Heartbeats of `--dev`: an unplugged node is seen in three seconds. */
@@ -154,10 +154,13 @@ async function runHub(settings: HubSettings, log: Log): Promise<void> {
   const ended = untilSignal();
   const { hubId, url } = hub;
   log.info({ hubId, url, store: settings.REDIS_URL ? 'redis' : 'memory' }, 'Hub listening');
-  const signal = await ended;
-  log.info({ hubId, signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
+  const end = await Promise.race([ended, hub.refused]);
+  const why = typeof end === 'string' ? { signal: end } : { why: end.message };
+  log.info({ hubId, ...why }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
+  if (typeof end !== 'string') forceTheEnd();
   await hub.stop();
   log.info({ hubId }, 'Hub stopped');
+  if (typeof end !== 'string') throw new UsageError(end.message);
 }
 
 /** `rollcall hub`: one hub, or several on one port. */

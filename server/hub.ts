@@ -19,7 +19,7 @@ import { isReady, reachableAt } from './peer-hubs.ts';
 import { Refusals } from './refusals.ts';
 import { notServed, serves } from './roles.ts';
 import { dialectTimingOf, type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
-import type { FleetStore } from './store/fleet-store.ts';
+import type { FleetStore, StoreRefusedError } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
 import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
@@ -53,6 +53,8 @@ export interface Hub {
   readonly agents: AgentGateway;
   readonly dashboards: DashboardGateway;
   readonly metrics: HubMetrics;
+  /** Resolves where the store must not be used any more by this hub: another fleet's keys stand there. It is to be stopped. */
+  readonly refused: Promise<StoreRefusedError>;
   /** Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is harmless. */
   stop(): Promise<void>;
 }
@@ -75,8 +77,13 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const hubId = `hub-${randomBytes(4).toString('hex')}`;
   const log = logWith(parts.log, { hubId });
   const metrics = new HubMetrics(clock);
+  let refuse: (error: StoreRefusedError) => void = () => {};
+  const refused = new Promise<StoreRefusedError>((resolve) => {
+    refuse = resolve;
+  });
   const store = meteredStore(
-    parts.store ?? createStore(settings, clock, log, (kind) => metrics.foundBad(kind)),
+    parts.store ??
+      createStore(settings, clock, log, { badData: (kind) => metrics.foundBad(kind), refused: refuse }),
     metrics,
   );
   await openStore(store);
@@ -173,7 +180,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   }
   const { port } = addressOf(app.server.address());
   const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
-  return { hubId, url, port, fleet, agents, dashboards, metrics, stop };
+  return { hubId, url, port, fleet, agents, dashboards, metrics, refused, stop };
 }
 
 /** The limit that lengthens the interval, where one is set. */
@@ -185,11 +192,11 @@ function createStore(
   settings: HubSettings,
   clock: Clock,
   log: Log,
-  badData: (kind: string) => void,
+  told: { badData: (kind: string) => void; refused: (error: StoreRefusedError) => void },
 ): FleetStore {
   if (settings.REDIS_URL === undefined) return new MemoryStore(new MemoryFleet(clock));
   const { REDIS_URL: url, KEY_PREFIX: keyPrefix, SHARDS: shards } = settings;
-  return new RedisStore({ url, keyPrefix, shards, clock, logger: log, badData });
+  return new RedisStore({ url, keyPrefix, shards, clock, logger: log, ...told });
 }
 
 /** Which other protocols this hub speaks; whoever may come without a token is said aloud. */

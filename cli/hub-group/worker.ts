@@ -22,11 +22,13 @@ export async function runWorker(settings: HubSettings, log: Log): Promise<void> 
   await primary.begins(hub);
   const { hubId } = hub;
   log.info({ hubId, pid: process.pid, url: hub.url, store: 'redis' }, 'Hub listening');
-  const signal = await told;
+  const end = await Promise.race([told, hub.refused]);
   forceTheEnd();
-  log.info({ hubId, signal }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
+  const why = typeof end === 'string' ? { signal: end } : { why: end.message };
+  log.info({ hubId, ...why }, 'Hub stopping: agents are told to reconnect, their nodes stay as they are');
   await hub.stop();
   log.info({ hubId }, 'Hub stopped');
+  if (typeof end !== 'string') await primary.send({ type: 'failed', exitCode: 2, message: end.message });
   if (process.connected) process.disconnect();
 }
 

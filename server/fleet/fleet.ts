@@ -1,5 +1,6 @@
 import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from '../../shared/index.ts';
 import { type Cancel, type Clock, instant } from '../clock.ts';
+import { LimitedLog } from '../limited-log.ts';
 import type { Log } from '../log.ts';
 import { Slices } from '../slices.ts';
 import { STALL_MS, StallWatch } from '../stall-watch.ts';
@@ -67,6 +68,7 @@ export class Fleet {
   /** The write of a shard's heartbeats that is under way. */
   readonly #flushing = new Map<number, Promise<void>>();
   readonly #ends: Cancel[] = [];
+  readonly #limited: LimitedLog;
   /** How far the store's clock is ahead of ours. */
   #storeAheadMs = 0;
   #beatAt: number;
@@ -83,6 +85,7 @@ export class Fleet {
     this.store = store;
     this.hubId = hubId;
     this.slices = new Slices(clock);
+    this.#limited = new LimitedLog(clock);
     this.stalls = new StallWatch(clock.now(), LOOK_INTERVAL_MS);
     this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
@@ -270,7 +273,9 @@ export class Fleet {
     } catch (error) {
       this.#followers[shard]?.doubt();
       if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
-        this.#context.log.error({ err: error, shard }, 'Could not write heartbeats');
+        this.#limited.say('heartbeats', (more) =>
+          this.#context.log.error({ err: error, shard, ...more }, 'Could not write heartbeats'),
+        );
       }
     }
   }
@@ -287,7 +292,15 @@ export class Fleet {
     const { store, clock, log, view, timing } = this.#context;
     return new Follower(
       shard,
-      { store, clock, log, view, slices: this.slices, shortestTimeoutMs: timing.timeoutMs },
+      {
+        store,
+        clock,
+        log,
+        view,
+        slices: this.slices,
+        limited: this.#limited,
+        shortestTimeoutMs: timing.timeoutMs,
+      },
       {
         lost: (of, { viewIsWhole, missedSome }) => {
           this.#heartbeats.doubt(this.sessions.ofShard(of));

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import type { LimitedLog } from '../limited-log.ts';
 import type { Log } from '../log.ts';
 import type { Slices } from '../slices.ts';
 import { STALL_MS } from '../stall-watch.ts';
@@ -90,6 +91,7 @@ export class Follower {
   readonly #view: FleetView;
   readonly #clock: Clock;
   readonly #log: Log;
+  readonly #limited: LimitedLog;
   readonly #slices: Slices;
   readonly #duties: FollowerDuties;
   /** The shortest timeout that any node of this hub has: before the store was seen for so long, nobody is due. */
@@ -102,6 +104,8 @@ export class Follower {
       view: FleetView;
       clock: Clock;
       log: Log;
+      /** What fails again and again, of all shards together. */
+      limited: LimitedLog;
       slices: Slices;
       shortestTimeoutMs: number;
     },
@@ -112,6 +116,7 @@ export class Follower {
     this.#view = parts.view;
     this.#clock = parts.clock;
     this.#log = parts.log;
+    this.#limited = parts.limited;
     this.#slices = parts.slices;
     this.#shortestTimeoutMs = parts.shortestTimeoutMs;
     this.#duties = duties;
@@ -187,7 +192,9 @@ export class Follower {
     this.storeSince = Number.POSITIVE_INFINITY;
     this.#nextLookAt = 0;
     if (!(error instanceof StoreAwayError)) {
-      this.#log.error({ err: error, shard: this.shard }, 'A look at the store failed');
+      this.#limited.say('look', (more) =>
+        this.#log.error({ err: error, shard: this.shard, ...more }, 'A look at the store failed'),
+      );
     }
     this.#reach(false);
   }

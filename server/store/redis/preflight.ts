@@ -1,8 +1,10 @@
 import { StoreRefusedError } from '../fleet-store.ts';
 import { SLOTS } from '../shards.ts';
 import type { FleetKeys } from './keys.ts';
-import type { RedisLink, StoreLogger } from './redis-link.ts';
+import { putKeyAside } from './leases.ts';
+import { type RedisLink, type StoreLogger, WrongTypeError } from './redis-link.ts';
 import { asList } from './replies.ts';
+import { readVersion } from './salvage.ts';
 
 /** The format of the keys. A hub refuses a fleet whose keys are of another. */
 const KEY_FORMAT = '1';
@@ -35,26 +37,63 @@ export function checkServer(info: string, asCluster: boolean): void {
     );
 }
 
+/** How a hub found the key prefix, or claimed it: the older claim stands. */
+export interface Claim {
+  /** When the prefix was claimed first, milliseconds since the epoch. */
+  claimedAt: number;
+}
+
 /**
- * Claims the key prefix for this key format and this many shards, or finds it claimed for them already.
- * Throws `StoreRefusedError` where it is another's.
+ * Claims the key prefix for this key format and this many shards, or finds it claimed for them already. A hub that
+ * holds an older claim than the one that it finds puts its own back: the store lost it, and somebody else came first.
+ * Throws `StoreRefusedError` where the prefix is another's.
  */
-export async function claimFormat(link: RedisLink, keys: FleetKeys): Promise<void> {
+export async function claimFormat(
+  link: RedisLink,
+  keys: FleetKeys,
+  { held, now, logger }: { held: Claim | undefined; now: number; logger: StoreLogger | undefined },
+): Promise<Claim> {
   const shards = String(keys.shards.length);
-  const replies = await link.pipeline('fleet', (pipeline) => {
-    pipeline.hsetnx(keys.meta, 'format', KEY_FORMAT);
-    pipeline.hsetnx(keys.meta, 'shards', shards);
-    pipeline.hmget(keys.meta, 'format', 'shards');
-  });
-  const [format, storedShards] = asList(replies[2]);
+  const [format, storedShards, stored] = await readClaim(link, keys, [
+    ['format', KEY_FORMAT],
+    ['shards', shards],
+    ['claimedAt', String(held?.claimedAt ?? now)],
+  ]);
+  const claimedAt = readVersion(stored);
+  if (format === KEY_FORMAT && storedShards === shards) return { claimedAt: claimedAt ?? now };
+  if (held && held.claimedAt < (claimedAt ?? Number.POSITIVE_INFINITY)) {
+    const claim = { format: KEY_FORMAT, shards, claimedAt: String(held.claimedAt) };
+    await link.run('fleet', (client) => client.hset(keys.meta, claim));
+    logger?.warn(
+      { key: keys.meta, shards: storedShards, format },
+      'Another hub claimed the keys of this fleet after they were lost; claimed them back',
+    );
+    return held;
+  }
   if (format !== KEY_FORMAT)
     throw new StoreRefusedError(
       `${keys.meta} has key format ${format}, this version of Rollcall uses ${KEY_FORMAT}`,
     );
-  if (storedShards !== shards)
-    throw new StoreRefusedError(
-      `SHARDS (${shards}) must be ${storedShards}, with which ${keys.meta} was made`,
-    );
+  throw new StoreRefusedError(`SHARDS (${shards}) must be ${storedShards}, with which ${keys.meta} was made`);
+}
+
+/** The fields that stand, each written first where it was absent. */
+async function readClaim(
+  link: RedisLink,
+  keys: FleetKeys,
+  fields: ReadonlyArray<readonly [name: string, value: string]>,
+): Promise<unknown[]> {
+  const claim = () =>
+    link.pipeline('fleet', (pipeline) => {
+      for (const [name, value] of fields) pipeline.hsetnx(keys.meta, name, value);
+      pipeline.hmget(keys.meta, ...fields.map(([name]) => name));
+    });
+  const replies = await claim().catch(async (error: unknown) => {
+    if (!(error instanceof WrongTypeError)) throw error;
+    await putKeyAside(link, keys, keys.meta);
+    return claim();
+  });
+  return asList(replies.at(-1));
 }
 
 /** Warns of settings under which Redis may drop heartbeats or forget the fleet. */

@@ -21,6 +21,7 @@ import {
   type RetimeAnswer,
   type Retiming,
   type Stored,
+  StoreRefusedError,
   type TickAnswer,
   type TickRequest,
   TOMBSTONE_MS,
@@ -36,7 +37,14 @@ import { lastBeats, type TimedNode } from './last-beats.ts';
 import { dropLease, readLeases, renewLease } from './leases.ts';
 import { mend } from './mend.ts';
 import { OwnChanges } from './own-changes.ts';
-import { checkKeyPrefix, checkServer, checkShards, claimFormat, warnOfSettings } from './preflight.ts';
+import {
+  type Claim,
+  checkKeyPrefix,
+  checkServer,
+  checkShards,
+  claimFormat,
+  warnOfSettings,
+} from './preflight.ts';
 import { isWrongType, RedisLink, type StoreLogger, WrongTypeError } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
 import { asList, asNumber, asText, type Context, type Rubbish, toStoredNode } from './replies.ts';
@@ -63,6 +71,8 @@ export interface RedisStoreOptions {
   openWithinMs?: number;
   /** About how many entries each shard's log keeps. */
   logEntries?: number;
+  /** Told where the keys are found to be another fleet's, after `open`: the hub must end. */
+  refused?: (error: StoreRefusedError) => void;
   /** Told of each piece of bad data that is found. */
   badData?: (kind: BadKind) => void;
 }
@@ -90,6 +100,8 @@ export class RedisStore implements FleetStore {
   readonly #commits: CommitQueue[];
   readonly #own = new OwnChanges();
   readonly #bad: BadData;
+  readonly #refused: ((error: StoreRefusedError) => void) | undefined;
+  #claimed: Claim | undefined;
   readonly #putAside = new Set<(id: string) => void>();
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
@@ -105,6 +117,7 @@ export class RedisStore implements FleetStore {
     this.#logger = logger;
     this.#clock = clock;
     const { badData } = options;
+    this.#refused = options.refused;
     this.#bad = new BadData({ clock, ...(logger && { logger }), ...(badData && { counted: badData }) });
     this.#logEntries = String(logEntries);
     this.#epochs = Array.from({ length: shards }, () => '');
@@ -145,7 +158,7 @@ export class RedisStore implements FleetStore {
     try {
       const infos = await this.#link.onEveryMaster((client) => client.info('server'));
       for (const info of infos) checkServer(info, this.#isCluster);
-      await claimFormat(this.#link, this.#keys);
+      await this.#claim();
       if (this.#logger) await warnOfSettings(this.#link, this.#logger);
     } catch (error) {
       await this.close();
@@ -164,7 +177,7 @@ export class RedisStore implements FleetStore {
   async #attach(shard: number): Promise<void> {
     const keys = this.#shard(shard);
     // An emptied Redis has also forgotten what the keys look like.
-    await claimFormat(this.#link, this.#keys);
+    await this.#claim();
     const candidate = randomBytes(6).toString('base64url');
     const epoch = await this.#link.run(shard, (client) =>
       client.fleetAttach(keys.epoch, keys.absent, candidate),
@@ -405,8 +418,10 @@ export class RedisStore implements FleetStore {
     return { unmerged, bad };
   }
 
-  renewLease(lease: HubLease, ttlMs: number): Promise<void> {
-    return renewLease(this.#link, this.#keys, lease, ttlMs);
+  async renewLease(lease: HubLease, ttlMs: number): Promise<void> {
+    // Another hub may have claimed the keys, or claimed them back.
+    await this.#claim();
+    await renewLease(this.#link, this.#keys, lease, ttlMs);
   }
 
   dropLease(hubId: string): Promise<void> {
@@ -415,6 +430,19 @@ export class RedisStore implements FleetStore {
 
   leases(): Promise<HubLease[]> {
     return readLeases(this.#link, this.#keys, this.#bad);
+  }
+
+  /** Claims the keys, or finds them claimed. Where they are another fleet's by now, this hub must end. */
+  async #claim(): Promise<void> {
+    try {
+      const now = this.#clock.now();
+      this.#claimed = await claimFormat(this.#link, this.#keys, {
+        ...{ held: this.#claimed, now, logger: this.#logger },
+      });
+    } catch (error) {
+      if (this.#claimed && error instanceof StoreRefusedError) this.#refused?.(error);
+      throw error;
+    }
   }
 
   onPutAside(listener: (id: string) => void): () => void {

@@ -92,9 +92,11 @@ export function readNode(
     const read = schema.safeParse(value[name]);
     if (read.success && read.data !== undefined) kept[name] = read.data;
   }
+  // A newer hub may know more statuses: its nodes are live until they fall silent. Without any it is no record.
+  if (kept.status === undefined && !isText(value.status)) return undefined;
   const known = [kept.registeredAt, kept.statusSince, kept.createdAt].find(isText) ?? now;
   const usual = {
-    ...{ hostname: id, status: 'unreachable', reason: 'store_restored', statusSince: known, conditions: [] },
+    ...{ hostname: id, status: 'online', reason: 'store_restored', statusSince: known, conditions: [] },
     ...{ evidence: {}, heartbeat: USUAL_TIMING, connection: null, createdAt: known, registeredAt: known },
   };
   const node = nodeSchema.safeParse({ ...usual, ...kept });

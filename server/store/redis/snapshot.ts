@@ -65,7 +65,8 @@ async function* pagesOf(
     for (const [index, id] of page.entries()) {
       const reply = replies[index];
       const fields = reply === undefined ? [''] : asList(reply);
-      if (fields.every((field) => field === null)) continue;
+      // Listed and not there: somebody deleted it, and whoever knows it is asked as well.
+      if (!context.isOfShard(id)) continue;
       const record = toRecord(id, fields, context);
       if (isRubbish(record)) rubbish.push(record);
       else records.push(record);

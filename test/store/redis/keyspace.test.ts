@@ -82,7 +82,9 @@ describe('the keys in Redis', () => {
     expect(left).toBeLessThanOrEqual(TOMBSTONE_MS);
     expect(await redis.cli('ZCARD', keyOf('a', 'deadlines'))).toBe('0');
     expect(await redis.cli('GET', keyOf('a', 'epoch'))).toMatch(/^[\w-]{8}$/);
-    expect(await hashOf(`${prefix}:meta`)).toEqual({ format: '1', shards: '16' });
+    expect(await hashOf(`${prefix}:meta`)).toEqual({
+      ...{ format: '1', shards: '16', claimedAt: expect.stringMatching(/^\d+$/) },
+    });
     await store.renewLease({ hubId: 'h', address: 'x:1', sessions: 2, version: '1' }, 5_000);
     expect(Number(await redis.cli('PTTL', `${prefix}:hub:h`))).toBeLessThanOrEqual(5_000);
     expect(await redis.cli('ZRANGE', `${prefix}:hubs`, '0', '-1')).toBe('h');

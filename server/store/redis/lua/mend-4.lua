@@ -61,6 +61,9 @@ for at = 6, #ARGV, 3 do
     put_aside(name, version)
     redis.call('ZREM', KEYS[2], id)
     if version then redis.call('SET', prefix .. gone_name, version, 'PX', lasts, 'NX') end
+  end
+  -- Also of one that is not there although it was listed. Who knows of its removal leaves it so.
+  if rubbish or found == 'none' then
     redis.pcall('PUBLISH', ARGV[4], 'mend ' .. ARGV[5] .. ' ' .. id)
   end
 end

@@ -42,14 +42,15 @@ local function restore_node(at)
   local key, gone_key = prefix .. 'node:' .. id, prefix .. 'gone:' .. id
   local stored = redis.call('HMGET', key, 'version', 'changeId', 'restored', 'session')
   if stored[1] then
+    -- The sorted set is also the list of all nodes, and may be what was lost: who read it meanwhile must hear of this one.
+    local is_listed = redis.call('ZSCORE', deadlines_key, id)
     if stored[2] == change_id then
-      -- The sorted set is also the list of all nodes, and may be what was lost.
-      if not redis.call('ZSCORE', deadlines_key, id) then look_at(id, ARGV[at + 8]) end
-      return false
+      if is_listed then return false end
+    else
+      if stored[3] ~= '1' then return true end
+      -- Versions of two registrations may be of two data sets, and say nothing of each other.
+      if tonumber(stored[1]) >= tonumber(version) then return stored[4] ~= ARGV[at + 4] end
     end
-    if stored[3] ~= '1' then return true end
-    -- Versions of two registrations may be of two data sets, and say nothing of each other.
-    if tonumber(stored[1]) >= tonumber(version) then return stored[4] ~= ARGV[at + 4] end
   else
     local gone = redis.call('GET', gone_key)
     if gone and tonumber(gone) >= tonumber(version) and not was_put_aside(id, version, gone) then return false end
