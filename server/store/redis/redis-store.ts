@@ -102,6 +102,7 @@ export class RedisStore implements FleetStore {
   readonly #bad: BadData;
   readonly #refused: ((error: StoreRefusedError) => void) | undefined;
   #claimed: Claim | undefined;
+  #claiming: Promise<void> | undefined;
   readonly #putAside = new Set<(id: string) => void>();
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
@@ -433,7 +434,15 @@ export class RedisStore implements FleetStore {
   }
 
   /** Claims the keys, or finds them claimed. Where they are another fleet's by now, this hub must end. */
-  async #claim(): Promise<void> {
+  #claim(): Promise<void> {
+    // All shards ask at once after a loss.
+    this.#claiming ??= this.#claimNow().finally(() => {
+      this.#claiming = undefined;
+    });
+    return this.#claiming;
+  }
+
+  async #claimNow(): Promise<void> {
     try {
       const now = this.#clock.now();
       this.#claimed = await claimFormat(this.#link, this.#keys, {
