@@ -61,6 +61,9 @@ const PENDING_MESSAGES = 8;
 /** What an agent may leave unread before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 
+/** Timeouts of its node for which a socket may be silent. */
+const SOCKET_TIMEOUTS = 2;
+
 /** What lies in the sockets after a stall has been read by then. */
 const READ_WITHIN_MS = 100;
 
@@ -109,8 +112,9 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     const state = this.#state;
     if (state.kind === 'awaiting registration') return state.since + LIMITS.registerWithinMs;
     if (state.kind !== 'live') return Number.POSITIVE_INFINITY;
-    const { timeoutMs, intervalMs } = state.session.timing;
-    return this.lastReceivedAt + timeoutMs + intervalMs;
+    // Longer than its heartbeat lasts: on a link that lost packets, the next one may come after several retransmissions,
+    // and brings the node back at once where the socket still stands.
+    return this.lastReceivedAt + SOCKET_TIMEOUTS * state.session.timing.timeoutMs;
   }
 
   /** Its deadline passed. */

@@ -195,12 +195,12 @@ describe('closes that the hub begins', () => {
     await expectUnharmed(watched);
   });
 
-  test('[CLOSE-11] a socket from which nothing came for timeout + interval is cut without a close code', async () => {
+  test('[CLOSE-11] a socket from which nothing came for two timeouts is cut without a close code', async () => {
     const clock = new FakeClock();
     const watched = await withBystander(await hubs.start({ clock }));
     const { hub, bystander } = watched;
     const silent = await hub.agent({ nodeId: 'n-1' });
-    for (let passed = 0; passed < 40_000; passed += 10_000) {
+    for (let passed = 0; passed < 60_000; passed += 10_000) {
       await bystander.ping();
       await clock.advance(10_000);
     }
