@@ -28,6 +28,11 @@ export interface FleetAgentOptions {
   /** Sent as `Authorization: Bearer …`; printable ASCII. */
   token?: string;
   node: AgentNode;
+  /**
+   * The node's address where `node` has none, asked at each registration and each beat: how this machine is reached,
+   * given the local address of the connection to the hub. Another answer is registered, at most every 30 s.
+   */
+  addressOf?: (localAddress: string | undefined) => string | undefined;
   /** The interval to ask for: it can be longer than the hub's own, up to 10 minutes, never shorter. */
   heartbeat?: Pick<HeartbeatTiming, 'intervalMs'>;
   /** A UUID of this start of the process; random by default. */
@@ -60,6 +65,7 @@ export interface AgentConfig {
   token?: string;
   node: NodeFacts;
   askedIntervalMs?: number;
+  addressOf?: (localAddress: string | undefined) => string | undefined;
   instanceId: string;
   stats?: StatsProvider;
   statsTimeoutMs: number;
@@ -93,9 +99,7 @@ export function checkOptions(options: FleetAgentOptions): AgentConfig {
   const { token, instanceId, heartbeat, stats, localAddress, clock = systemClock } = options;
   const urls = typeof options.hubUrl === 'string' ? [options.hubUrl] : options.hubUrl;
   if (urls.length === 0) throw invalid('hubUrl: give at least one hub');
-  if (token !== undefined && !bearer.test(token)) {
-    throw invalid('token: must be printable ASCII without spaces');
-  }
+  if (token !== undefined) checkToken(token);
   if (instanceId !== undefined && !uuid.test(instanceId)) throw invalid('instanceId: must be a UUID');
   if (localAddress !== undefined && isIP(localAddress) === 0)
     throw invalid('localAddress: must be an IP address');
@@ -105,6 +109,7 @@ export function checkOptions(options: FleetAgentOptions): AgentConfig {
     ...(token !== undefined && { token }),
     node: checkNode(options.node),
     ...(heartbeat && { askedIntervalMs: heartbeat.intervalMs }),
+    ...(options.addressOf && { addressOf: options.addressOf }),
     instanceId: instanceId ?? randomUUID(),
     ...(stats && { stats }),
     statsTimeoutMs: options.statsTimeoutMs ?? 5_000,
@@ -120,7 +125,11 @@ export function checkOptions(options: FleetAgentOptions): AgentConfig {
   };
 }
 
-function checkInterval(intervalMs: number): void {
+export function checkToken(token: string): void {
+  if (!bearer.test(token)) throw invalid('token: must be printable ASCII without spaces');
+}
+
+export function checkInterval(intervalMs: number): void {
   if (Number.isInteger(intervalMs) && intervalMs > 0 && intervalMs <= LIMITS.longestIntervalMs) return;
   throw invalid(
     `heartbeat.intervalMs: must be a whole number from 1 to ${LIMITS.longestIntervalMs} (${formatDuration(LIMITS.longestIntervalMs)})`,

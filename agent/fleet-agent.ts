@@ -12,8 +12,10 @@ import type { AgentState, FleetAgentEvents, SessionEnd } from './agent-events.ts
 import {
   type AgentConfig,
   type AgentNode,
+  checkInterval,
   checkNode,
   checkOptions,
+  checkToken,
   type FleetAgentOptions,
 } from './agent-options.ts';
 import { BACKOFF, Backoff } from './backoff.ts';
@@ -48,6 +50,9 @@ type Phase =
   | { name: 'connecting'; connection: HubConnection }
   | { name: 'live'; connection: HubConnection; heartbeat: Heartbeat; sinceMs: number; search?: Search };
 
+/** A changed address is registered at most so often. */
+const ADDRESS_EVERY_MS = 30_000;
+
 /** However short the node's timeout, a connection attempt gets this long: TCP, TLS and a busy hub. */
 const SHORTEST_HANDSHAKE_MS = 1_000;
 
@@ -70,6 +75,11 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   readonly #statsWriter: StatsWriter;
   readonly #first: Deferred<Registered> = deferred();
   #node: NodeFacts;
+  #token: string | undefined;
+  #askedIntervalMs: number | undefined;
+  /** The address that was found and registered, where none is set. */
+  #address: string | undefined;
+  #addressSaidMs = Number.NEGATIVE_INFINITY;
   #state: AgentState = 'not-started';
   #phase: Phase = { name: 'idle' };
   #hub = '';
@@ -86,6 +96,8 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     const config = checkOptions(options);
     this.#config = config;
     this.#node = config.node;
+    this.#token = config.token;
+    this.#askedIntervalMs = config.askedIntervalMs;
     this.#urls = new HubUrls(config.hubUrls, config.random);
     this.#backoff = new Backoff(config.random);
     this.#statsWriter = new StatsWriter(config.logger);
@@ -168,8 +180,25 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
    * same one: its id cannot change. Throws `invalid_options` like the constructor.
    */
   update(node: AgentNode): void {
-    this.#node = checkNode(node);
-    if (this.#phase.name === 'live') this.#registerHere();
+    this.reconfigure({ node });
+  }
+
+  /**
+   * Takes up other settings while the agent runs: the node as `update` does, the interval to ask for with a registration,
+   * the token from the next connection on. Throws `invalid_options`, and then changes nothing.
+   */
+  reconfigure({
+    node,
+    token,
+    heartbeat,
+  }: Pick<Partial<FleetAgentOptions>, 'node' | 'token' | 'heartbeat'>): void {
+    const checked = node && checkNode(node);
+    if (token !== undefined) checkToken(token);
+    if (heartbeat !== undefined) checkInterval(heartbeat.intervalMs);
+    if (checked) this.#node = checked;
+    if (token !== undefined) this.#token = token;
+    if (heartbeat !== undefined) this.#askedIntervalMs = heartbeat.intervalMs;
+    if ((checked || heartbeat) && this.#phase.name === 'live') this.#registerHere();
   }
 
   /** What names this agent in logs. */
@@ -198,7 +227,8 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   /** Begins an attempt at the next hub. */
   #dial(listener: HubConnectionListener): HubConnection {
     const { clock, handshakeTimeoutMs, registerTimeoutMs, stopTimeoutMs, logger } = this.#config;
-    const { token, localAddress } = this.#config;
+    const { localAddress } = this.#config;
+    const token = this.#token;
     const url = this.#urls.next();
     const fields = { ...this.#ids, hub: new URL(url).host, hostname: this.#node.hostname };
     logger.info(fields, 'Registering with the hub');
@@ -234,16 +264,41 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   }
 
   #sendRegister(connection: HubConnection): void {
-    const { instanceId, askedIntervalMs } = this.#config;
+    const { instanceId, clock } = this.#config;
+    const askedIntervalMs = this.#askedIntervalMs;
+    this.#address = this.#ownAddress(connection);
+    this.#addressSaidMs = clock.nowMs();
     const register: RegisterInput = {
       type: 'register',
       protocol: AGENT_PROTOCOL,
       instanceId,
       ...(askedIntervalMs !== undefined && { heartbeat: { intervalMs: askedIntervalMs } }),
       features: [MOVE_FEATURE],
-      node: this.#node,
+      node: this.#address === undefined ? this.#node : { ...this.#node, address: this.#address },
     };
     connection.send(JSON.stringify(register));
+  }
+
+  /** Nothing where the address is set, or cannot be told. */
+  #ownAddress(connection: HubConnection): string | undefined {
+    if (this.#node.address !== undefined) return undefined;
+    try {
+      return this.#config.addressOf?.(connection.localAddress);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#config.logger.warn({ ...this.#ids, reason }, "This machine's address cannot be read");
+      return this.#address;
+    }
+  }
+
+  /** The network may change under a connection that stays. */
+  #checkAddress(): void {
+    if (this.#phase.name !== 'live' || this.#config.addressOf === undefined) return;
+    if (this.#config.clock.nowMs() - this.#addressSaidMs < ADDRESS_EVERY_MS) return;
+    const address = this.#ownAddress(this.#phase.connection);
+    if (address === this.#address) return;
+    this.#config.logger.info({ ...this.#ids, address }, "This machine's address changed");
+    this.#registerHere();
   }
 
   #onMessage(message: HubMessage): void {
@@ -360,6 +415,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       this.#ping();
       this.#config.logger.debug(this.#ids, 'Heartbeat sent');
       this.#reporter?.collect();
+      this.#checkAddress();
     },
     missed: (misses) => {
       this.#ping();

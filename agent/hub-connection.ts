@@ -67,6 +67,8 @@ export class HubConnection {
   #listener: HubConnectionListener | undefined;
   #cancelDeadline: (() => void) | undefined;
   #failure: Ended | undefined;
+  /** Its own end, once the hub answered the upgrade. */
+  localAddress: string | undefined;
 
   constructor(options: HubConnectionOptions, listener: HubConnectionListener) {
     this.#options = options;
@@ -141,6 +143,9 @@ export class HubConnection {
       this.#failure ??= { kind: 'failed', message: error.message || error.code || 'connection failed' };
     });
     socket.on('unexpected-response', (_request, response) => this.#refused(response));
+    socket.once('upgrade', ({ socket: { localAddress } }) => {
+      this.localAddress = localAddress;
+    });
     socket.on('open', () => this.#opened());
     socket.on('message', (data, isBinary) => {
       if (this.#admits()) this.#message(data, isBinary);

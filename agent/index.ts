@@ -13,7 +13,7 @@ export { FleetAgent } from './fleet-agent.ts';
 export type { HubError, Registered } from './hub-messages.ts';
 export { toAgentUrl } from './hub-urls.ts';
 export { type AgentLogger, silentLogger } from './log.ts';
-export { createMachineAgent, type MachineAgentOptions } from './machine-agent.ts';
+export { createMachineAgent, type MachineAgentOptions, machineNode } from './machine-agent.ts';
 export type { NextStep } from './next-step.ts';
 export { type AgentSettings, readAgentSettings, SettingsError, type SettingsSources } from './settings.ts';
 export { createSimulatedAgent, type SimulatedAgentOptions } from './simulated-agent.ts';

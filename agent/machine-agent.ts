@@ -1,7 +1,9 @@
 import type { NodeStats } from '../shared/index.ts';
 import type { AgentNode, FleetAgentOptions } from './agent-options.ts';
 import { FleetAgent } from './fleet-agent.ts';
+import { managementAddress, parseDefaultInterface } from './telemetry/address.ts';
 import { type MachineFactsOptions, machineFacts } from './telemetry/facts.ts';
+import { type Machine, thisMachine } from './telemetry/machine.ts';
 import { MachineStats } from './telemetry/stats.ts';
 
 export interface MachineAgentOptions
@@ -15,8 +17,26 @@ export interface MachineAgentOptions
   answerTimeoutMs?: number;
   /** Pings in a row without an answer that mean that the hub is gone. */
   mostMisses?: number;
+  /** Where the disks that matter are mounted. */
+  diskPaths?: readonly string[];
   /** The version of this program, for the node's `agent` field. */
   version?: string;
+}
+
+/** What is said of this machine: what was found, and over it what is known better. The address is found later. */
+export async function machineNode(
+  options: Pick<MachineAgentOptions, 'clock' | 'machine' | 'node' | 'version'>,
+): Promise<AgentNode> {
+  const { clock, machine, node, version } = options;
+  const { address: _, ...facts } = await machineFacts({
+    ...(machine && { machine }),
+    ...(clock && { clock }),
+  });
+  return {
+    ...facts,
+    ...(version !== undefined && { agent: { name: 'rollcall-agent', version } }),
+    ...node,
+  };
 }
 
 /**
@@ -24,21 +44,13 @@ export interface MachineAgentOptions
  * to 8 s where a probe hangs. Throws a `FleetAgentError` `invalid_options`.
  */
 export async function createMachineAgent(options: MachineAgentOptions): Promise<FleetAgent> {
-  const { hubUrl, token, logger, clock, random, machine, port, node, intervalMs, version } = options;
-  const facts = await machineFacts({
-    ...(port !== undefined && { port }),
-    ...(machine && { machine }),
-    ...(clock && { clock }),
-  });
+  const { hubUrl, token, logger, clock, random, machine, port, intervalMs, diskPaths } = options;
   const { answerTimeoutMs, mostMisses } = options;
-  const stats = new MachineStats(machine, clock);
+  const stats = new MachineStats(machine, clock, diskPaths && { diskPaths });
   return new FleetAgent({
     hubUrl,
-    node: {
-      ...facts,
-      ...(version !== undefined && { agent: { name: 'rollcall-agent', version } }),
-      ...node,
-    },
+    node: await machineNode(options),
+    addressOf: addressFinder(machine, port),
     stats: (): Promise<NodeStats> => stats.read(),
     ...(token !== undefined && { token }),
     ...(logger && { logger }),
@@ -51,4 +63,22 @@ export async function createMachineAgent(options: MachineAgentOptions): Promise<
     }),
     ...(mostMisses !== undefined && { mostMisses }),
   });
+}
+
+/** How this machine is reached, as its interfaces are now and its default route was when it was asked last. */
+function addressFinder(machine: Machine = thisMachine, port?: number) {
+  let defaultInterface: string | undefined;
+  const readRoute = (): void => {
+    machine.readText('/proc/net/route').then(
+      (text) => {
+        defaultInterface = parseDefaultInterface(text);
+      },
+      () => {},
+    );
+  };
+  readRoute();
+  return (localAddress: string | undefined): string => {
+    readRoute();
+    return managementAddress(machine.addresses(), port, { localAddress, defaultInterface });
+  };
 }

@@ -51,6 +51,10 @@ const settingsSchema = z.object({
   address: nameSettingSchema.exactOptional(),
   /** Goes behind the detected address. */
   port: portSettingSchema.exactOptional(),
+  /** Where the disks that matter are mounted; without it every real one that can be written to. */
+  diskPaths: listSettingSchema
+    .refine((paths) => paths.every((path) => /^(?:\/|[A-Za-z]:\\)/.test(path)), 'must be absolute paths')
+    .exactOptional(),
   /** In milliseconds once read. The interval to ask the hub for. */
   heartbeatInterval: intervalSettingSchema.exactOptional(),
   /** In milliseconds once read. How long one answer of the hub may take, to a connection or a registration. */
@@ -81,6 +85,7 @@ const names: Record<Key, { env: string; alsoEnv?: string; flag?: string }> = {
   metadata: { env: 'NODE_METADATA' },
   address: { env: 'NODE_ADDRESS', flag: '--address' },
   port: { env: 'NODE_PORT', flag: '--port' },
+  diskPaths: { env: 'DISK_PATHS' },
   heartbeatInterval: { env: 'HEARTBEAT_INTERVAL', flag: '--interval' },
   answerTimeout: { env: 'HEARTBEAT_TIMEOUT' },
   maxHeartbeatFailures: { env: 'MAX_HEARTBEAT_FAILURES' },

@@ -1,10 +1,30 @@
-import { type Logger, pino } from 'pino';
+import { type Logger, type LoggerOptions, pino } from 'pino';
 import { printable, printableLines } from '../shared/index.ts';
 import { isBrokenPipe } from './lost-output.ts';
 
 /** JSON lines on stdout with ISO 8601 times, for machines; on a terminal the same lines for people. */
 export async function createLogger(level: string): Promise<Logger> {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const children = new Set<Logger>();
+  const options = {
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    onChild: (child: Logger) => void children.add(child),
+  };
+  const log = await makeLogger(options);
+  childrenOf.set(log, children);
+  return log;
+}
+
+/** The children of each logger: a hub has one. They keep a level of their own. */
+const childrenOf = new WeakMap<Logger, ReadonlySet<Logger>>();
+
+/** From now on a logger and its children say so much. */
+export function setLogLevel(log: Logger, level: string): void {
+  for (const one of [log, ...(childrenOf.get(log) ?? [])]) one.level = level;
+}
+
+async function makeLogger(options: LoggerOptions): Promise<Logger> {
   if (!process.stdout.isTTY) return pino(options, linesOfATurn());
   const { default: pretty } = await import('pino-pretty');
   // Written at once, so that the last lines before an exit are not lost.

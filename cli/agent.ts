@@ -1,16 +1,22 @@
+import { constants } from 'node:os';
 import { Command, Option } from 'commander';
 import {
+  type AgentNode,
   type AgentSettings,
   createMachineAgent,
   DOCUMENT_CONFIG,
   type FleetAgent,
   FleetAgentError,
   fromListenAddress,
+  machineNode,
   readAgentSettings,
   SettingsError,
   type SettingsSources,
 } from '../agent/index.ts';
-import { createLogger } from './agent-log.ts';
+import { createLogger, setLogLevel } from './agent-log.ts';
+import { agentReloader } from './agent-reload.ts';
+import { type Environment, takeEnvironment } from './secrets.ts';
+import { onSignals } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
 const more = `
@@ -20,12 +26,14 @@ Every flag has an environment variable, and a key in a YAML file; flags win over
 Only as variables or in the file:
   AGENT_TOKEN or AGENT_TOKEN_FILE          what the hub lets agents in with; never a flag, which others could see
   NODE_CAPABILITIES='{"gpuCount":2}'       JSON, or a comma list of words
+  DISK_PATHS=/,/var                        disks whose fullest is told (default: every real one that can be written)
   NODE_CAPACITY=maxServers=20              a JSON object or key=value pairs; NODE_METADATA likewise
 
 The file's keys are hubUrl, token, tokenFile, nodeId, hostname, labels, kind, location, roles, pools, capabilities,
-capacity, metadata, address, port, heartbeatInterval, deregisterOnExit and logLevel.
+capacity, metadata, address, port, diskPaths, heartbeatInterval, deregisterOnExit and logLevel.
 
-SIGTERM and SIGINT say goodbye to the hub, which then shows this node as offline; a second one ends at once.
+SIGTERM and SIGINT say goodbye to the hub, which then shows this node as offline; a second one ends at once. SIGHUP reads
+the file again: labels and other facts, the interval, the token and the log level change, the rest needs a restart.
 
 In the place of another node agent, with its unit file as it is: --control-plane (as --hub), --register, --listen
 0.0.0.0:9090 (its port goes behind the detected address), --http-listen, --dev; ORCHESTRATOR_URL, HEARTBEAT_INTERVAL=10
@@ -104,11 +112,12 @@ export function agentCommand(): Command {
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .addHelpText('after', more);
   return command.action(async (flags: Flags) => {
-    await runAgent(settingsOf(flags), command.parent?.version());
+    const environment = takeEnvironment();
+    await runAgent(() => settingsOf(flags, environment), command.parent?.version());
   });
 }
 
-function settingsOf(flags: Flags): AgentSettings {
+function settingsOf(flags: Flags, env: Environment): AgentSettings {
   const { hub, controlPlane, listen, httpListen: _, register: __, dev, ...own } = flags;
   const { label, role, pool, interval, ...same } = own;
   const given: NonNullable<SettingsSources['flags']> = {
@@ -122,37 +131,57 @@ function settingsOf(flags: Flags): AgentSettings {
     heartbeatInterval: interval,
   };
   try {
-    return readAgentSettings({ flags: given, env: process.env, defaultConfig: DOCUMENT_CONFIG });
+    return readAgentSettings({ flags: given, env, defaultConfig: DOCUMENT_CONFIG });
   } catch (error) {
     if (error instanceof SettingsError) throw new UsageError(error.message);
     throw error;
   }
 }
 
+/** The parts of an agent's settings that describe its node. */
+function nodeOf(settings: AgentSettings): Partial<AgentNode> {
+  const { hubUrl: _, token: __, port: ___, deregisterOnExit: ____, logLevel: _____, ...rest } = settings;
+  const { heartbeatInterval, answerTimeout, maxHeartbeatFailures, diskPaths, ...node } = rest;
+  return node;
+}
+
 /** Resolves when the agent has ended, by a signal or because its node was removed. */
-async function runAgent(settings: AgentSettings, version: string | undefined): Promise<void> {
-  const { hubUrl, token, port, deregisterOnExit, logLevel, ...rest } = settings;
-  const { heartbeatInterval, answerTimeout, maxHeartbeatFailures, ...node } = rest;
-  const logger = await createLogger(logLevel);
+async function runAgent(read: () => AgentSettings, version: string | undefined): Promise<void> {
+  let settings = read();
+  const { hubUrl, token, port, heartbeatInterval, answerTimeout, maxHeartbeatFailures, diskPaths } = settings;
+  const logger = await createLogger(settings.logLevel);
+  const own = { ...(version !== undefined && { version }) };
   const agent = await createMachineAgent({
     hubUrl,
-    node,
+    node: nodeOf(settings),
     logger,
     ...(token !== undefined && { token }),
     ...(port !== undefined && { port }),
+    ...(diskPaths !== undefined && { diskPaths }),
     ...(heartbeatInterval !== undefined && { intervalMs: heartbeatInterval }),
     ...(answerTimeout !== undefined && { answerTimeoutMs: answerTimeout }),
     ...(maxHeartbeatFailures !== undefined && { mostMisses: maxHeartbeatFailures }),
-    ...(version !== undefined && { version }),
+    ...own,
   }).catch((error: unknown) => {
     if (error instanceof FleetAgentError) throw new UsageError(error.message);
     throw error;
   });
+  const reload = agentReloader(settings, {
+    agent,
+    read,
+    describe: (changed) => machineNode({ node: nodeOf(changed), ...own }),
+    use: (changed) => {
+      settings = changed;
+      setLogLevel(logger, changed.logLevel);
+    },
+    log: logger,
+  });
   await new Promise<void>((resolve) => {
     const stopListening = onStopSignal((signal) => {
       logger.info({ signal }, 'Stopping');
-      void endAgent(agent, deregisterOnExit, (problem) => logger.warn({ problem }, 'Not deregistered'));
-    });
+      const complain = (problem: string): void => logger.warn({ problem }, 'Not deregistered');
+      void endAgent(agent, settings.deregisterOnExit, complain);
+    }, reload);
     agent.on('state', ({ to }) => {
       if (to !== 'stopped') return;
       stopListening();
@@ -175,18 +204,12 @@ async function endAgent(
   await agent.stop();
 }
 
-/** The first SIGTERM or SIGINT is handed on; a second one ends the process at once, with the shell's exit code. */
-function onStopSignal(stop: (signal: string) => void): () => void {
+/** The first signal that ends is handed on; a second one ends the process at once, with the shell's exit code. */
+function onStopSignal(stop: (signal: string) => void, reload: () => void): () => void {
   let stopping = false;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (stopping) process.exit(signal === 'SIGINT' ? 130 : 143);
+  return onSignals((signal) => {
+    if (stopping) process.exit(128 + (constants.signals[signal] ?? 1));
     stopping = true;
     stop(signal);
-  };
-  process.on('SIGTERM', onSignal);
-  process.on('SIGINT', onSignal);
-  return () => {
-    process.off('SIGTERM', onSignal);
-    process.off('SIGINT', onSignal);
-  };
+  }, reload);
 }

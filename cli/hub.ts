@@ -1,14 +1,17 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import type { Logger } from 'pino';
 import type { Hub } from '../server/hub.ts';
 import type { Log } from '../server/log.ts';
 import { type Environment, type HubSettings, readHubSettings, SettingsError } from '../server/settings.ts';
 import { StoreRefusedError } from '../server/store/fleet-store.ts';
-import { createLogger } from './agent-log.ts';
+import { createLogger, setLogLevel } from './agent-log.ts';
 import { runGroup } from './hub-group/primary.ts';
 import { runWorker } from './hub-group/worker.ts';
+import { reloader } from './hub-reload.ts';
 import { warnOfOpenFiles } from './secret-files.ts';
+import { secretsOf, takeEnvironment } from './secrets.ts';
 import { forceTheEnd, untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -148,10 +151,10 @@ export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hu
 }
 
 /** One hub in this process until it is told to stop. */
-async function runHub(settings: HubSettings, log: Log): Promise<void> {
+async function runHub(settings: HubSettings, log: Logger, read: () => HubSettings): Promise<void> {
   const hub = await startHubOrSay(settings, log);
   // Before it says that it is there, so that whoever waits for those words can stop it.
-  const ended = untilSignal();
+  const ended = untilSignal({ reload: reloader(settings, { read, use: takeUp(log, hub), log }) });
   const { hubId, url } = hub;
   log.info({ hubId, url, store: settings.REDIS_URL ? 'redis' : 'memory' }, 'Hub listening');
   const end = await Promise.race([ended, hub.refused]);
@@ -169,13 +172,33 @@ export function hubCommand(): Command {
     .description('run one hub, or several on one port; with Redis, any number of them share a fleet')
     .addHelpText('after', settingsHelp)
     .action(async (given: Flags) => {
-      const settings = hubSettings(given, process.env);
+      const environment = takeEnvironment();
+      const read = (): HubSettings => hubSettings(given, environment);
+      const settings = read();
       const log = await createLogger(settings.LOG_LEVEL);
-      if (settings.WORKERS === 1) await runHub(settings, log);
-      else if (cluster.isPrimary) await runGroup(settings.WORKERS, log);
-      else await runWorker(settings, log);
+      if (settings.WORKERS === 1) await runHub(settings, log, read);
+      else if (cluster.isPrimary) {
+        await runGroup(settings.WORKERS, log, {
+          secrets: secretsOf(environment),
+          reloader: (tellWorkers) => {
+            const use = (changed: HubSettings): void => {
+              setLogLevel(log, changed.LOG_LEVEL);
+              tellWorkers();
+            };
+            return reloader(settings, { read, use, log });
+          },
+        });
+      } else {
+        await runWorker(settings, log, (hub) => reloader(settings, { read, use: takeUp(log, hub), log }));
+      }
     });
 }
+
+/** What a running hub takes up of settings that were read again. */
+const takeUp = (log: Logger, hub?: Hub) => (settings: HubSettings) => {
+  setLogLevel(log, settings.LOG_LEVEL);
+  hub?.reload(settings);
+};
 
 /** What the flags do not show, for `--help`. */
 export const settingsHelp = `
@@ -184,6 +207,8 @@ Environment only (a token on a command line is seen by every user of the machine
   DASHBOARD_TOKENS, DASHBOARD_TOKENS_FILE  tokens of dashboards and readers of the API
   ADMIN_TOKENS, ADMIN_TOKENS_FILE          tokens that may remove nodes, and read
 The first two are required off loopback; without them the hub answers to localhost only.
+  LOG_LEVEL_FILE                           a file that holds the log level
+SIGHUP has a hub, with all its workers, read these files again. Other signals stop it.
 
 Environment only, how often agents of a dialect beat and when they are offline (docs/MIGRATING.md):
   DIALECT_000_INTERVAL, DIALECT_001_INTERVAL, DIALECT_003_INTERVAL, DIALECT_004_INTERVAL  30s, 10s, 1m, 1m

@@ -1,5 +1,11 @@
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
-export type StopSignal = (typeof SIGNALS)[number];
+import { closeSync, openSync } from 'node:fs';
+
+/**
+ * Signals that would end a process without a goodbye. SIGQUIT: Ctrl-\ and some supervisors; SIGUSR2: programs that
+ * restart others at a change; SIGBREAK: Ctrl-Break on Windows. SIGHUP is one where nothing is read again.
+ */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGBREAK'] as const;
+export type StopSignal = (typeof SIGNALS)[number] | 'SIGHUP';
 
 /** A hub must be gone by then, whatever its store does. */
 const FORCED_AFTER_MS = 7_500;
@@ -9,18 +15,57 @@ export function forceTheEnd(): void {
   setTimeout(() => process.exit(1), FORCED_AFTER_MS).unref();
 }
 
+export interface SignalOptions {
+  /** What another signal does after the first: it ends the process at once, or is passed over. */
+  again?: 'ends' | 'nothing';
+  /** At SIGHUP, unless the terminal is gone that this process was started from. Without it SIGHUP ends it too. */
+  reload?: () => void;
+}
+
+/** Calls `stop` at each signal that ends, and `reload` at SIGHUP. Returns what takes the listeners away. */
+export function onSignals(stop: (signal: StopSignal) => void, reload?: () => void): () => void {
+  const hangUp = (): void => {
+    if (reload && !terminalIsGone()) reload();
+    else stop('SIGHUP');
+  };
+  for (const signal of SIGNALS) process.on(signal, stop);
+  process.on('SIGHUP', hangUp);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, stop);
+    process.off('SIGHUP', hangUp);
+  };
+}
+
 /**
- * Resolves at the first SIGTERM or SIGINT. From then on the process has so long to end by itself; a second
- * signal ends it at once, or where `again` says so it is passed over.
+ * Resolves at the first signal that ends. From then on the process has so long to end by itself; a second signal ends
+ * it at once, or where `again` says so it is passed over.
  */
-export function untilSignal(again: 'ends' | 'nothing' = 'ends'): Promise<StopSignal> {
+export function untilSignal({ again = 'ends', reload }: SignalOptions = {}): Promise<StopSignal> {
   return new Promise((resolve) => {
-    for (const signal of SIGNALS) {
-      process.once(signal, () => {
-        for (const another of SIGNALS) process.on(another, () => again === 'ends' && process.exit(1));
-        forceTheEnd();
-        resolve(signal);
-      });
-    }
+    let stopping = false;
+    onSignals((signal) => {
+      if (stopping && again === 'ends') process.exit(1);
+      if (stopping) return;
+      stopping = true;
+      forceTheEnd();
+      resolve(signal);
+    }, reload);
   });
+}
+
+const startedFromTerminal = process.stdin.isTTY === true;
+
+/**
+ * SIGHUP means two things: a terminal that was closed, which a program must not outlive unseen, and an operator's word
+ * to a daemon. They are told apart by whether the terminal can still be opened. Windows sends it for a closed console.
+ */
+function terminalIsGone(): boolean {
+  if (process.platform === 'win32') return true;
+  if (!startedFromTerminal) return false;
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return false;
+  } catch {
+    return true;
+  }
 }

@@ -7,6 +7,7 @@ import { VERSION } from '../server/version.ts';
 import { formatDuration, printableLines } from '../shared/index.ts';
 import { createLogger } from './agent-log.ts';
 import { hubSettings, settingsHelp, startHubOrSay, withHubFlags } from './hub.ts';
+import { takeEnvironment } from './secrets.ts';
 import { untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -36,11 +37,13 @@ export function upCommand(): Command {
     .addHelpText('after', help)
     .action(async (given: { simulate: number; logLevel?: string; dev?: boolean }) => {
       const { simulate, ...flags } = given;
-      const settings = hubSettings(flags, process.env);
+      const environment = takeEnvironment();
+      const settings = hubSettings(flags, environment);
       if (settings.SERVE !== 'all' || settings.WORKERS !== 1)
         throw new UsageError('SERVE and WORKERS are for rollcall hub: up runs one hub, which serves all');
       // The few lines below are the picture; logs would bury it unless they were asked for.
-      const quiet = !given.dev && given.logLevel === undefined && !process.env.LOG_LEVEL;
+      const quiet =
+        !given.dev && given.logLevel === undefined && !environment.LOG_LEVEL && !environment.LOG_LEVEL_FILE;
       const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);
       const hub = await startHubOrSay(settings, log);
       // Before it says that it is there, so that whoever waits for those words can stop it.

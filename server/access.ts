@@ -15,6 +15,9 @@ export interface AccessRules {
   trustProxy: boolean | Networks;
 }
 
+/** The part of the rules that may change while a hub runs. */
+export type TokenRules = Pick<AccessRules, 'agentTokens' | 'dashboardTokens' | 'adminTokens'>;
+
 /** Why somebody is not let in: no token, a wrong one, or one that is for other things. */
 export type Verdict = 'missing' | 'wrong' | 'forbidden';
 
@@ -41,18 +44,23 @@ export function bearer(request: IncomingMessage): string | undefined {
 
 /** Who may talk to the hub. Without tokens it is a hub for this machine alone. */
 export class Access {
-  readonly #agents: Tokens;
-  readonly #dashboards: Tokens;
-  readonly #admins: Tokens;
+  #agents = new Tokens([]);
+  #dashboards = new Tokens([]);
+  #admins = new Tokens([]);
   readonly #origins: ReadonlySet<string | undefined>;
   readonly #addresses: ClientAddresses;
 
   constructor(rules: AccessRules) {
-    this.#agents = new Tokens(rules.agentTokens);
-    this.#dashboards = new Tokens(rules.dashboardTokens);
-    this.#admins = new Tokens(rules.adminTokens ?? [], (place) => `admin token ${place}`);
+    this.replaceTokens(rules);
     this.#origins = new Set(rules.allowedOrigins.map((origin) => originUrl(origin)?.origin));
     this.#addresses = new ClientAddresses(rules.trustProxy);
+  }
+
+  /** From now on these are the tokens; who is in already stays. */
+  replaceTokens({ agentTokens, dashboardTokens, adminTokens = [] }: TokenRules): void {
+    this.#agents = new Tokens(agentTokens);
+    this.#dashboards = new Tokens(dashboardTokens);
+    this.#admins = new Tokens(adminTokens, (place) => `admin token ${place}`);
   }
 
   /** Somebody may come in without a token. Such a hub listens on loopback only. */

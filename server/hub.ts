@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
-import { Access } from './access.ts';
+import { Access, type TokenRules } from './access.ts';
 import { lateMsOf } from './agents/admission.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
 import { Arrivals } from './arrivals.ts';
@@ -55,6 +55,8 @@ export interface Hub {
   readonly metrics: HubMetrics;
   /** Resolves where the store must not be used any more by this hub: another fleet's keys stand there. It is to be stopped. */
   readonly refused: Promise<StoreRefusedError>;
+  /** Takes up the tokens of these settings; sockets that are open stay. */
+  reload(settings: HubSettings): void;
   /** Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is harmless. */
   stop(): Promise<void>;
 }
@@ -105,9 +107,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     );
   }
   const access = new Access({
-    agentTokens: settings.AGENT_TOKENS,
-    dashboardTokens: settings.DASHBOARD_TOKENS,
-    adminTokens: settings.ADMIN_TOKENS,
+    ...tokensOf(settings),
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustProxy: settings.TRUST_PROXY,
   });
@@ -150,6 +150,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
       : refusesUpgrades(notServed(role)),
   });
 
+  const reload = (changed: HubSettings): void => access.replaceTokens(tokensOf(changed));
   let stopping: Promise<void> | undefined;
   const stopAll = async (): Promise<void> => {
     // Fastify and Socket.IO wait for upgraded sockets, so these go first; new ones are refused meanwhile.
@@ -180,8 +181,14 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   }
   const { port } = addressOf(app.server.address());
   const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
-  return { hubId, url, port, fleet, agents, dashboards, metrics, refused, stop };
+  return { hubId, url, port, fleet, agents, dashboards, metrics, refused, reload, stop };
 }
+
+const tokensOf = (settings: HubSettings): TokenRules => ({
+  agentTokens: settings.AGENT_TOKENS,
+  dashboardTokens: settings.DASHBOARD_TOKENS,
+  adminTokens: settings.ADMIN_TOKENS,
+});
 
 /** The limit that lengthens the interval, where one is set. */
 function paceOf({ MAX_HEARTBEATS_PER_SECOND: perSecond, HEARTBEAT_INTERVAL_MAX: longestMs }: HubSettings) {

@@ -182,7 +182,10 @@ export type HubSettingName = keyof HubSettings;
 export const HUB_SETTINGS = z.keyof(schema).options;
 
 /** Settings that may also come from a file named by `<NAME>_FILE`, so that a secret need not stand in the environment. */
-const fileSettings = ['AGENT_TOKENS', 'DASHBOARD_TOKENS', 'ADMIN_TOKENS'] as const;
+const fileSettings = ['AGENT_TOKENS', 'DASHBOARD_TOKENS', 'ADMIN_TOKENS', 'LOG_LEVEL'] as const;
+
+/** Settings that a running hub takes up again from their files. */
+export const RELOADED_SETTINGS = fileSettings;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -214,7 +217,7 @@ export function readHubSettings(environment: Environment, readFile: (path: strin
 
 function readSecret(name: string, path: string, readFile: (path: string) => string): string {
   try {
-    return readFile(path);
+    return readFile(path).trim();
   } catch (error) {
     throw new SettingsError(
       `${name}: cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,

@@ -1,6 +1,7 @@
 import type { AgentNode } from '../agent-options.ts';
 import { type AgentClock, systemClock } from '../clock.ts';
 import { managementAddress } from './address.ts';
+import { CgroupReader } from './cgroup.ts';
 import { cpuFacts } from './cpu.ts';
 import { within } from './deadline.ts';
 import { gpuCapabilities } from './gpu.ts';
@@ -10,6 +11,9 @@ import { memoryFacts } from './memory.ts';
 
 /** For each probe. They run at the same time, so this bounds a start too. */
 const PROBE_TIMEOUT_MS = 8_000;
+
+/** Its files are read at once or never. */
+const CGROUP_TIMEOUT_MS = 2_000;
 
 export interface MachineFactsOptions {
   /** Goes behind the detected management address. */
@@ -29,7 +33,10 @@ export async function machineFacts(options: MachineFactsOptions = {}): Promise<A
     within(clock, PROBE_TIMEOUT_MS, async () => managementAddress(machine.addresses(), port)),
     within(clock, PROBE_TIMEOUT_MS, () => hashedMachineId(machine)),
     within(clock, PROBE_TIMEOUT_MS, () => cpuFacts(machine)),
-    within(clock, PROBE_TIMEOUT_MS, async () => memoryFacts(machine)),
+    within(clock, PROBE_TIMEOUT_MS, async () => {
+      const cgroup = new CgroupReader((path) => machine.readText(path));
+      return memoryFacts(machine, await within(clock, CGROUP_TIMEOUT_MS, () => cgroup.confinement()));
+    }),
     within(clock, PROBE_TIMEOUT_MS, () => gpuCapabilities(machine)),
   ]);
   return {

@@ -6,6 +6,8 @@ import { promisify } from 'node:util';
 
 /** One network interface's address. */
 export interface InterfaceAddress {
+  /** The name of the interface, such as eth0. */
+  name?: string;
   family: string;
   address: string;
   internal: boolean;
@@ -65,21 +67,43 @@ const run = promisify(execFile);
 /** A child that is not done by then is killed. */
 const CHILD_TIMEOUT_MS = 5_000;
 
-/** Loaded only where it is needed: it is large, and a simulated fleet never needs it. */
-const systemInformation = () => import('systeminformation');
-
 /**
- * systeminformation runs nvidia-smi synchronously and without a deadline, and nvidia-smi hangs on a machine with
- * a broken driver: in a process of its own it can hold nobody up.
+ * All that a program gets that the agent starts. The agent's own environment may hold its token, and `/proc` shows it to
+ * whoever is the same user.
  */
-async function graphics(): Promise<GpuController[]> {
-  const library = createRequire(import.meta.url).resolve('systeminformation');
-  const script = `require(${JSON.stringify(library)}).graphics().then((g) => console.log(JSON.stringify(g.controllers)))`;
-  const { stdout } = await run(process.execPath, ['-e', script], {
+function childEnvironment(): NodeJS.ProcessEnv {
+  const { PATH, HOME, TMPDIR, TEMP, SystemRoot, ComSpec, PATHEXT, LD_LIBRARY_PATH } = process.env;
+  const given = { PATH, HOME, TMPDIR, TEMP, SystemRoot, ComSpec, PATHEXT, LD_LIBRARY_PATH };
+  return {
+    ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    LC_ALL: 'C',
+  };
+}
+
+async function runChild(program: string, args: string[]): Promise<string> {
+  const { stdout } = await run(program, args, {
     timeout: CHILD_TIMEOUT_MS,
     killSignal: 'SIGKILL',
+    env: childEnvironment(),
   });
-  const controllers: unknown = JSON.parse(stdout);
+  return stdout;
+}
+
+/**
+ * Asks systeminformation in a process of its own: it is large, it starts programs with the environment that it finds, and
+ * it runs nvidia-smi synchronously and without a deadline, which hangs on a machine with a broken driver.
+ */
+async function systemInformation(what: 'uuid' | 'cpu' | 'graphics'): Promise<Record<string, unknown>> {
+  const library = createRequire(import.meta.url).resolve('systeminformation');
+  const script = `require(${JSON.stringify(library)}).${what}().then((found) => console.log(JSON.stringify(found)))`;
+  const found: unknown = JSON.parse(await runChild(process.execPath, ['-e', script]));
+  return typeof found === 'object' && found !== null ? { ...found } : {};
+}
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+async function graphics(): Promise<GpuController[]> {
+  const { controllers } = await systemInformation('graphics');
   return Array.isArray(controllers) ? controllers : [];
 }
 
@@ -88,7 +112,10 @@ export const thisMachine: Machine = {
   platform: process.platform,
   hostname: () => os.hostname(),
   readText: (path) => readFile(path, 'utf8'),
-  addresses: () => Object.values(os.networkInterfaces()).flatMap((list) => list ?? []),
+  addresses: () =>
+    Object.entries(os.networkInterfaces()).flatMap(([name, list = []]) =>
+      list.map((one) => ({ ...one, name })),
+    ),
   totalMemoryBytes: () => os.totalmem(),
   availableMemoryBytes: () => os.freemem(),
   constrainedMemoryBytes: () => process.constrainedMemory(),
@@ -109,16 +136,18 @@ export const thisMachine: Machine = {
     return (100 * used) / (used + bavail);
   },
   async systemId() {
-    const { os: id, hardware } = await (await systemInformation()).uuid();
-    return id || hardware;
+    const { os: id, hardware } = await systemInformation('uuid');
+    return textOf(id) || textOf(hardware);
   },
   async cpuTopology() {
-    const { brand, processors, physicalCores, cores, flags } = await (await systemInformation()).cpu();
-    return { brand, sockets: processors, physicalCores, threads: cores, flags };
+    const { brand, processors, physicalCores, cores, flags } = await systemInformation('cpu');
+    const counts = {
+      sockets: Number(processors),
+      physicalCores: Number(physicalCores),
+      threads: Number(cores),
+    };
+    return { brand: textOf(brand), ...counts, flags: textOf(flags) };
   },
   graphics,
-  async nvidiaSmi() {
-    const { stdout } = await run('nvidia-smi', [], { timeout: CHILD_TIMEOUT_MS, killSignal: 'SIGKILL' });
-    return stdout;
-  },
+  nvidiaSmi: () => runChild('nvidia-smi', []),
 };

@@ -1,3 +1,4 @@
+import type { Confinement } from './cgroup.ts';
 import type { Machine } from './machine.ts';
 
 const MIB = 1024 * 1024;
@@ -11,8 +12,9 @@ export interface MemoryFacts {
   allocatableMib: number;
 }
 
-export function memoryFacts(machine: Machine): MemoryFacts {
-  const totalBytes = machine.totalMemoryBytes();
+export function memoryFacts(machine: Machine, { memory }: Confinement = {}): MemoryFacts {
+  const hostBytes = machine.totalMemoryBytes();
+  const totalBytes = memory ? Math.min(hostBytes, memory.limitBytes) : hostBytes;
   const limitBytes = machine.constrainedMemoryBytes();
   const usableBytes = limitBytes > 0 ? Math.min(totalBytes, limitBytes) : totalBytes;
   return {
@@ -30,13 +32,17 @@ export function parseMemInfo(text: string): { totalMib: number; availableMib: nu
   return { totalMib: total / 1024, availableMib: available / 1024 };
 }
 
-/** Memory now, in MiB: from /proc/meminfo, else from the operating system's own call. */
-export async function readMemory(machine: Machine): Promise<{ totalMib: number; availableMib: number }> {
+/** Memory now, in MiB: that of the container, else from /proc/meminfo, else from the operating system's own call. */
+export async function readMemory(
+  machine: Machine,
+  { memory }: Confinement = {},
+): Promise<{ totalMib: number; availableMib: number }> {
   const parsed = await machine.readText('/proc/meminfo').then(parseMemInfo, () => undefined);
-  return (
-    parsed ?? {
-      totalMib: machine.totalMemoryBytes() / MIB,
-      availableMib: machine.availableMemoryBytes() / MIB,
-    }
-  );
+  const host = parsed ?? {
+    totalMib: machine.totalMemoryBytes() / MIB,
+    availableMib: machine.availableMemoryBytes() / MIB,
+  };
+  if (!memory || memory.limitBytes / MIB >= host.totalMib) return host;
+  const { limitBytes, usedBytes } = memory;
+  return { totalMib: limitBytes / MIB, availableMib: Math.max(0, limitBytes - usedBytes) / MIB };
 }

@@ -25,6 +25,8 @@ export const primaryMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('group'), status: statusSchema }),
   z.object({ type: z.literal('collect'), id: z.number() }),
   z.object({ type: z.literal('scraped'), id: z.number(), text: z.string() }),
+  /** Read the settings again that may change. */
+  z.object({ type: z.literal('reload') }),
   z.object({ type: z.literal('stop') }),
 ]);
 export type PrimaryMessage = z.infer<typeof primaryMessageSchema>;

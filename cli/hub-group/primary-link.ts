@@ -13,6 +13,9 @@ export class PrimaryLink implements HubGroup {
   status: GroupStatus;
   readonly #scrapes = new Map<number, (text: string) => void>();
   #lastScrape = 0;
+  #reload: (() => void) | undefined;
+  /** It was told amid its start. */
+  #reloadWaits = false;
   #hub: Hub | undefined;
 
   constructor(wanted: number) {
@@ -31,8 +34,10 @@ export class PrimaryLink implements HubGroup {
   }
 
   /** The hub listens: from now on the primary hears of it. */
-  async begins(hub: Hub): Promise<void> {
+  async begins(hub: Hub, reload: () => void): Promise<void> {
     this.#hub = hub;
+    this.#reload = reload;
+    if (this.#reloadWaits) reload();
     let { ready } = hub.fleet;
     hub.fleet.presence.listen(() => {
       if (ready === hub.fleet.ready) return;
@@ -71,6 +76,10 @@ export class PrimaryLink implements HubGroup {
     switch (message.type) {
       case 'group':
         this.status = message.status;
+        break;
+      case 'reload':
+        this.#reloadWaits = true;
+        this.#reload?.();
         break;
       case 'collect':
         if (this.#hub) {

@@ -11,9 +11,9 @@ import { Scrapes } from './scrapes.ts';
  * `rollcall hub --workers N`: starts N workers on one port and starts again those that die, until it is told to
  * stop. Throws `CommandFailure` where the first of them cannot start: the others would fail likewise.
  */
-export async function runGroup(wanted: number, log: Log): Promise<void> {
-  const signal = untilSignal();
-  const group = new HubGroup(wanted, log);
+export async function runGroup(wanted: number, log: Log, { secrets, reloader }: GroupParts): Promise<void> {
+  const group = new HubGroup(wanted, log, secrets);
+  const signal = untilSignal({ reload: reloader(() => group.reload()) });
   // Whatever ends this process ends the group: a second signal, or workers that do not stop in time.
   process.once('exit', () => group.kill());
   try {
@@ -26,6 +26,13 @@ export async function runGroup(wanted: number, log: Log): Promise<void> {
   }
   log.info({}, 'Hub group stopped');
   process.exitCode = group.exitCode;
+}
+
+export interface GroupParts {
+  /** What workers need in their environment, and this process has no more in its own. */
+  secrets: Readonly<Record<string, string>>;
+  /** Makes what SIGHUP does here; workers are told where the settings are right. */
+  reloader: (tellWorkers: () => void) => () => void;
 }
 
 interface Member {
@@ -45,6 +52,7 @@ class HubGroup {
   readonly failed: Promise<never>;
   readonly #wanted: number;
   readonly #log: Log;
+  readonly #secrets: GroupParts['secrets'];
   readonly #roster: Roster;
   readonly #members = new Map<number, Member>();
   readonly #timers = new Set<NodeJS.Timeout>();
@@ -55,7 +63,8 @@ class HubGroup {
   #everListened = false;
   #stopping = false;
 
-  constructor(wanted: number, log: Log) {
+  constructor(wanted: number, log: Log, secrets: GroupParts['secrets']) {
+    this.#secrets = secrets;
     this.#wanted = wanted;
     this.#log = log;
     this.#roster = new Roster(wanted);
@@ -81,6 +90,11 @@ class HubGroup {
     ]);
   }
 
+  /** Has every worker read its settings again. */
+  reload(): void {
+    this.#tellAll({ type: 'reload' });
+  }
+
   /** Lets every worker take leave of its agents. Resolves when all are gone. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -103,7 +117,7 @@ class HubGroup {
   }
 
   #begin(restarts: Restarts): void {
-    const worker = cluster.fork();
+    const worker = cluster.fork(this.#secrets);
     const member: Member = {
       worker,
       startedAt: performance.now(),

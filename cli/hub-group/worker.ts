@@ -12,14 +12,18 @@ function exitCodeOf(error: unknown): number | undefined {
 }
 
 /** One hub of a group: as `rollcall hub`, on a port that it shares, until its primary tells it to stop or dies. */
-export async function runWorker(settings: HubSettings, log: Log): Promise<void> {
+export async function runWorker(
+  settings: HubSettings,
+  log: Log,
+  reloaderOf: (hub: Hub) => () => void,
+): Promise<void> {
   const primary = new PrimaryLink(settings.WORKERS);
-  // A terminal and some supervisors signal every process of a group: the primary's word is then another one.
-  const told = Promise.race([untilSignal('nothing'), primary.told]);
+  // A terminal and some supervisors signal every process of a group: the primary's word is then another one, also to reload.
+  const told = Promise.race([untilSignal({ again: 'nothing', reload: () => {} }), primary.told]);
   const hub = await Promise.race([startOrTell(settings, log, primary), told.then(() => undefined)]);
   // Told to end amid its start: there is nobody to take leave of.
   if (hub === undefined) process.exit(0);
-  await primary.begins(hub);
+  await primary.begins(hub, reloaderOf(hub));
   const { hubId } = hub;
   log.info({ hubId, pid: process.pid, url: hub.url, store: 'redis' }, 'Hub listening');
   const end = await Promise.race([told, hub.refused]);

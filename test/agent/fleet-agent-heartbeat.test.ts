@@ -86,6 +86,28 @@ describe('heartbeat', () => {
     expect(answers).toHaveLength(0);
   });
 
+  it('[FACT-3] registers another address when the network changes, and at each registration', async () => {
+    const hub = await startHub();
+    let address = '10.0.0.5';
+    const asked: unknown[] = [];
+    const addressOf = (local: string | undefined) => {
+      asked.push(local);
+      return address;
+    };
+    const { pass, register } = makeAgent(hub, { addressOf });
+    await register();
+    const said = () => JSON.stringify(hub.last.messages).match(/10\.0\.0\.\d/g);
+    expect(said()).toEqual(['10.0.0.5']);
+    expect(asked).toEqual([expect.stringMatching(/127\.0\.0\.1$/)]);
+    address = '10.0.0.6';
+    await pass(20_000);
+    expect(said()).toEqual(['10.0.0.5']);
+    await pass(12_000);
+    expect(said()).toEqual(['10.0.0.5', '10.0.0.6']);
+    await pass(40_000);
+    expect(said()).toHaveLength(2);
+  });
+
   it('follows the hub when it changes the timing', async () => {
     const hub = await startHub({ timing: { intervalMs: 60_000, timeoutMs: 180_000 } });
     const { agent, pass, register } = makeAgent(hub);
