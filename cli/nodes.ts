@@ -79,21 +79,27 @@ export function nodesCommand(io: Io = processIo): Command {
       if (selecting === ids.length > 0)
         throw new CommandFailure(EXIT.usage, 'name nodes, or select them: one of the two');
       const chosen = selecting ? (await selectNodes(api, flags)).map(({ id }) => id) : ids;
+      if (chosen.length === 0) {
+        io.out('nothing to remove\n');
+        return;
+      }
       if (selecting && !flags.yes) {
         throw new CommandFailure(EXIT.usage, `${chosen.length} nodes would be removed; say --yes to do so`);
       }
-      let removed = 0;
+      // Since they were selected some may have come back: the hub removes what still matches.
+      const still = queryOf(flags).toString();
+      let left = 0;
       for (const id of chosen) {
         try {
-          await api.delete(nodePath(id), z.unknown());
-          removed += 1;
+          await api.delete(`${nodePath(id)}${still && `?${still}`}`, z.unknown());
           io.out(`${printable(id)} removed\n`);
         } catch (error) {
           if (!(error instanceof CommandFailure) || error.exitCode !== EXIT.none) throw error;
+          left += 1;
           io.err(`rollcall: ${printable(error.message)}\n`);
         }
       }
-      io.exit(removed > 0 && removed === chosen.length ? EXIT.ok : EXIT.none);
+      io.exit(selecting || left === 0 ? EXIT.ok : EXIT.none);
     });
 
   withFormat(sub('summary', 'counts by status, kind, location and labels'))

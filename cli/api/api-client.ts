@@ -101,7 +101,7 @@ function failureOf(status: number, body: unknown): CommandFailure {
     return new CommandFailure(EXIT.refused, `${detail} (set ROLLCALL_TOKEN)`);
   }
   if (status === 421) return new CommandFailure(EXIT.unreachable, `${detail} (set ROLLCALL_URL to another)`);
-  if (status === 404 || status === 410) return new CommandFailure(EXIT.none, detail);
+  if (status === 404 || status === 410 || status === 412) return new CommandFailure(EXIT.none, detail);
   if (status < 500) return new CommandFailure(EXIT.usage, detail);
   return new CommandFailure(EXIT.unreachable, detail);
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   agreeTiming,
   type Connection,
+  type FleetNode,
   type HeartbeatTiming,
   type NodeStats,
   type Register,
@@ -45,6 +46,7 @@ export type UpdateOutcome =
   | { kind: 'identity-changed' }
   | { kind: Unwritten };
 export type RemovalOutcome = 'removed' | 'nothing' | Unwritten;
+export type OperatorsAsk = Extract<RemovalAsk, { reason: 'removed_by_operator' }>;
 
 /** What agents ask of the fleet: to be registered, updated, noted as gone, and removed. */
 export class Registrar {
@@ -316,7 +318,25 @@ export class Registrar {
 
   /** Removes a node: its record goes, and whoever holds its socket closes it. */
   async remove(id: string, ask: RemovalAsk): Promise<RemovalOutcome> {
-    const settled = await this.#settle(id, (stored, stamp) => decideRemoval(stored, ask, stamp));
+    return this.#removed(
+      id,
+      ask,
+      await this.#settle(id, (stored, stamp) => decideRemoval(stored, ask, stamp)),
+    );
+  }
+
+  /** Removes a node if it is still what the operator wants removed; else tells what it is now. */
+  async removeOnly(id: string, ask: OperatorsAsk): Promise<RemovalOutcome | { left: FleetNode }> {
+    const decide: Decide = (stored, stamp) => decideRemoval(stored, ask, stamp);
+    let settled = await this.#settle(id, decide);
+    // What this hub knows may be a moment old: only the store itself refuses.
+    if (settled?.kind === 'nothing') settled = await this.#settle(id, decide, () => undefined);
+    if (settled?.kind === 'nothing' && settled.stored.kind === 'node')
+      return { left: settled.stored.record.node };
+    return this.#removed(id, ask, settled);
+  }
+
+  async #removed(id: string, ask: RemovalAsk, settled: Settled | undefined): Promise<RemovalOutcome> {
     if (settled?.kind === 'nothing') return 'nothing';
     if (settled?.kind !== 'done') return unwritten(settled);
     const { event } = settled.change;

@@ -23,6 +23,7 @@ import {
   nodeParamsSchema,
   nodesAnswerSchema,
   nodesQuerySchema,
+  removalQuerySchema,
   removedAnswerSchema,
   sortSchema,
 } from './schemas.ts';
@@ -142,7 +143,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
     async (request, reply) => {
       const node = await findNode(fleet, request.params.id);
       const stats = await liveStats(fleet, node);
-      return reply.send({ ...node, ...(stats && { stats }) });
+      return reply.header('ETag', `"${node.seq}"`).send({ ...node, ...(stats && { stats }) });
     },
   );
 
@@ -152,7 +153,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
       id: 'removeNode',
       summary: 'Remove a node',
       description:
-        "An operator's removal: its agent's socket is closed with 4404 and does not come back by itself, dashboards hear `removed` with `removed_by_operator`. Needs one of ADMIN_TOKENS where tokens are set.",
+        "An operator's removal: its agent's socket is closed with 4404 and does not come back by itself, dashboards hear `removed` with `removed_by_operator`. With `If-Match` or a filter it is removed only if it still is that version, or still matches: this is decided in the same step as the removal. Needs one of ADMIN_TOKENS where tokens are set.",
       tag: 'Nodes',
       door: 'admin',
       params: nodeParamsSchema,
@@ -163,20 +164,46 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
           example: { nodeId: exampleNode.id, removed: true },
         },
       },
-      problems: ['not_found', 'contended', 'store_away'],
+      query: removalQuerySchema,
+      headers: z.object({
+        'if-match': z
+          .string()
+          .exactOptional()
+          .describe('The `ETag` of the single read, or several; `*` for any'),
+      }),
+      problems: ['not_found', 'precondition_failed', 'contended', 'store_away'],
     }),
     async (request, reply) => {
+      const seqs = seqsOf(request.headers['if-match']);
+      const filter = readFilter(queryOf(request.url));
       const { id } = await findNode(fleet, request.params.id);
       const { remoteAddress, principal } = callerOf(request, access);
       const by = principal?.name ?? `anyone at ${remoteAddress}`;
-      const ask = { reason: 'removed_by_operator', by, remoteAddress } as const;
-      const outcome = await fleet.registrar.remove(id, ask);
+      const only = { filter, ...(seqs && { seqs }) };
+      const ask = { reason: 'removed_by_operator', by, remoteAddress, only } as const;
+      const outcome = await fleet.registrar.removeOnly(id, ask);
+      if (typeof outcome === 'object') throw leftAsItIs(outcome.left);
       if (outcome === 'busy' || outcome === 'contended') throw unwrittenProblem(outcome);
       if (outcome === 'nothing') throw noSuchNode(id);
       return reply.send({ nodeId: id, removed: true });
     },
   );
 }
+
+/** The versions in an `If-Match`; undefined where any will do. A weak tag is never a match (RFC 9110, 13.1.1). */
+function seqsOf(header: string | undefined): number[] | undefined {
+  if (header === undefined || header.trim() === '*') return undefined;
+  const tags = header.split(',').map((tag) => tag.trim());
+  if (!tags.every((tag) => /^(W\/)?"[^"]*"$/.test(tag)))
+    throw new Problem('invalid', 'If-Match: is not the ETag of a node, such as "12"', 'If-Match');
+  return tags.filter((tag) => /^"\d+"$/.test(tag)).map((tag) => Number(tag.slice(1, -1)));
+}
+
+const leftAsItIs = ({ id, hostname, status, statusSince, seq }: FleetNode): Problem =>
+  new Problem(
+    'precondition_failed',
+    `${hostname} (${id}) was left: it is ${status} since ${statusSince}, version ${seq}, and not what was asked for`,
+  );
 
 const noSuchNode = (id: string): Problem => new Problem('not_found', `there is no node ${id.slice(0, 253)}`);
 

@@ -22,6 +22,8 @@ export const problemCodeSchema = z.enum([
   'not_http',
   /** The agent that speaks for this node showed more than this request: a token, where this one has none. */
   'not_your_node',
+  /** The node is not any more what the request asks it to be; nothing was done. */
+  'precondition_failed',
   /** Others change this node at the same moment, again and again: try again. */
   'contended',
   /** The log does not reach back to the cursor: read the nodes afresh. */
@@ -50,6 +52,7 @@ const kinds: Record<ProblemCode, { status: number; title: string }> = {
   superseded: { status: 409, title: 'A newer session speaks for this node' },
   not_your_node: { status: 403, title: 'Not your node' },
   not_http: { status: 409, title: 'This node beats over its socket' },
+  precondition_failed: { status: 412, title: 'Not as it was asked for' },
   contended: { status: 429, title: 'Too many changes of this node' },
   gap: { status: 410, title: 'The log does not reach back that far' },
   not_served: { status: 421, title: 'Not served by this hub' },

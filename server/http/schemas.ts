@@ -33,8 +33,8 @@ export const nodeParamsSchema = z.object({ id: z.string().describe("The node's i
 
 const listOf = <T extends z.ZodType>(item: T) => z.array(item).exactOptional();
 
-/** The query of `GET /nodes`, as it is documented; `filterFromQuery` reads it. */
-export const nodesQuerySchema = z.object({
+/** A filter in a query, as it is documented; `filterFromQuery` reads it. */
+const filterQueryShape = {
   status: listOf(statusSchema).describe('Any of these; repeated or a comma list'),
   kind: listOf(z.string()).describe('Any of these; repeated or a comma list'),
   location: z.string().exactOptional(),
@@ -42,6 +42,13 @@ export const nodesQuerySchema = z.object({
   pool: z.string().exactOptional(),
   q: z.string().exactOptional().describe('Part of the hostname, id or address; case does not matter'),
   ids: listOf(idSchema).describe('Any of these; repeated or a comma list'),
+};
+
+/** The query of `DELETE /nodes/:id`: what the node must still match. */
+export const removalQuerySchema = z.object(filterQueryShape);
+
+export const nodesQuerySchema = z.object({
+  ...filterQueryShape,
   sort: sortSchema.default('hostname').describe('- before the name for descending'),
   fields: z.enum(['full', 'summary']).default('full'),
   limit: z.number().int().min(1).max(PAGE_LIMIT.most).default(PAGE_LIMIT.default),

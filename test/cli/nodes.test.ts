@@ -1,5 +1,5 @@
 import { Command, CommanderError } from 'commander';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { CommandFailure } from '../../cli/api/failure.ts';
 import { hubsCommand } from '../../cli/hubs.ts';
@@ -117,7 +117,30 @@ describe('rollcall nodes and hubs', () => {
     expect((await run('nodes rm', 'admin-token')).code).toBe(2);
     expect(await run('nodes rm --kind late --yes', 'admin-token')).toMatchObject({ code: 0 });
     expect((await run('nodes rm n-0 nobody', 'admin-token')).code).toBe(1);
+    expect(await run('nodes rm --kind late', 'admin-token')).toMatchObject({
+      code: 0,
+      out: 'nothing to remove\n',
+    });
     expect((await run('nodes ls --json')).out).not.toContain('n-0');
+  });
+
+  it('[NODES-57] rm leaves a node that no longer matches when its turn comes, and says why', async () => {
+    const agent = { authorization: 'Bearer agent-token' };
+    const register = (nodeId: string, kind: string) =>
+      api.call('POST', '/api/v1/nodes', { node: { nodeId, hostname: nodeId, kind } }, agent);
+    for (const id of ['old-1', 'old-2']) await register(id, 'old');
+    const { fetch } = globalThis;
+    const meanwhile = vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {
+      if (init?.method === 'DELETE') {
+        meanwhile.mockRestore();
+        await register('old-2', 'new');
+      }
+      return fetch(input, init);
+    });
+    const { out, err, code } = await run('nodes rm --kind old --yes', 'admin-token');
+    expect([out, code]).toEqual(['old-1 removed\n', 0]);
+    expect(err).toMatch(/old-2 \(old-2\) was left: it is online since .+ not what was asked for/);
+    expect((await run('nodes get old-2')).code).toBe(0);
   });
 
   it('[NODES-56] --help shows examples and the exit codes', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../server/clock.ts';
+import type { RemovalPrecondition } from '../../server/fleet/decide-removal.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import { NoView } from '../../server/fleet/no-view.ts';
 import { RedisStore } from '../../server/store/redis/redis-store.ts';
@@ -79,6 +80,25 @@ describe('removals and a Redis that comes back with an older dump', () => {
     expect(again.reply).toMatchObject({ reregistered: false });
     expect(again.reply.node.seq).toBeGreaterThan(2);
     expect(again.reply.createdAt > left.reply.createdAt).toBe(true);
+  });
+
+  it('[API-68] a removal of what is offline is decided on what is stored, though this hub has not heard of it yet', async () => {
+    fresh();
+    const one = await start('hub-a');
+    const other = await start('hub-b');
+    const { session } = await register(one, 'n');
+    await until('both see it', () => other.view.get('n') !== undefined);
+    const only: RemovalPrecondition = { filter: { status: ['offline'] } };
+    const ask = { reason: 'removed_by_operator', only } as const;
+    expect(await other.registrar.removeOnly('n', ask)).toMatchObject({ left: { status: 'online' } });
+    await one.registrar.closed(session, { goodbye: true, code: 1000 });
+    // Its view may still say online.
+    const back = register(one, 'n');
+    const removal = await other.registrar.removeOnly('n', ask);
+    await back;
+    if (removal !== 'removed') expect(removal).toMatchObject({ left: { status: 'online' } });
+    const now = await stored(one, 'n');
+    expect(now).toMatchObject({ kind: 'node', record: { node: { status: 'online' } } });
   });
 
   it('[LOSS-6] nor where only hubs without a view saw its removal', async () => {

@@ -208,6 +208,38 @@ describe('the API', () => {
     expect((await api.call('DELETE', '/api/v1/nodes/ws-1')).status).toBe(404);
   });
 
+  it('[API-68] DELETE with If-Match or a filter removes only what still is so, and says what it left', async () => {
+    const api = await start();
+    const path = '/api/v1/nodes/ws-1';
+    const { session } = await registerAgent(api.fleet, registerMessage({ nodeId: 'ws-1', kind: 'a,b' }));
+    const tag = (await api.call('GET', path)).headers.get('etag');
+    expect(tag).toBe('"1"');
+    for (const [query, headers] of [
+      ['?status=offline,unreachable', {}],
+      ['?kind=other', {}],
+      ['', { 'if-match': '"7"' }],
+      ['', { 'if-match': `W/${tag}` }],
+      ['?status=offline', { 'if-match': '*' }],
+    ] as const) {
+      const left = await api.call('DELETE', `${path}${query}`, undefined, headers);
+      expect([left.status, left.body.code]).toEqual([412, 'precondition_failed']);
+      expect(left.body.detail).toMatch(/\(ws-1\) was left: it is online since .+, version 1/);
+    }
+    for (const [query, headers] of [
+      ['?staus=offline', {}],
+      ['?status=offlin', {}],
+      ['', { 'if-match': 'seven' }],
+    ] as const) {
+      const wrong = await api.call('DELETE', `${path}${query}`, undefined, headers);
+      expect([wrong.status, wrong.body.code]).toEqual([400, 'invalid']);
+    }
+    expect((await api.call('GET', path)).status).toBe(200);
+    await api.fleet.registrar.closed(session, { goodbye: true, code: 1000 });
+    expect((await api.call('DELETE', path, undefined, { 'if-match': `${tag}` })).status).toBe(412);
+    const gone = await api.call('DELETE', `${path}?status=offline`, undefined, { 'if-match': '"9", "2"' });
+    expect(gone.status).toBe(200);
+  });
+
   it('[API-60] lists: each filter, their combination, and a summary of fields', async () => {
     const api = await start();
     for (let n = 0; n < 12; n += 1) {

@@ -65,6 +65,7 @@ const errorCodes: Record<ProblemCode, string> = {
   superseded: 'aborted',
   not_http: 'aborted',
   not_your_node: 'permission_denied',
+  precondition_failed: 'failed_precondition',
   contended: 'resource_exhausted',
   gap: 'out_of_range',
   too_large: 'resource_exhausted',
