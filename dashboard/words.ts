@@ -9,6 +9,7 @@ import {
   saidByDetail,
   silences,
 } from '../shared/index.ts';
+import { pageClock } from './page-clock.ts';
 
 /** A status as a word at the beginning of a sentence. */
 export const statusWord: Readonly<Record<Status, string>> = {
@@ -41,7 +42,7 @@ export function clockTime(at: string | number): string {
 const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
 
 /** The time of today, or the day and the time: `12:02:50`, `3 Mar 12:02`. */
-export function shortTime(at: string | number, now: number = Date.now()): string {
+export function shortTime(at: string | number, now: number = pageClock.now()): string {
   const date = new Date(at);
   if (date.toDateString() === new Date(now).toDateString()) return clockTime(at);
   return `${dayFormat.format(date)} ${clockTime(at).slice(0, 5)}`;

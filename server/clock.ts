@@ -6,24 +6,34 @@ export type Cancel = () => void;
  * be run under a fake clock.
  */
 export interface Clock {
-  /** Milliseconds since the epoch. It may jump forwards (a machine that slept), never backwards. */
+  /**
+   * Milliseconds that only go forward, whatever becomes of the machine's wall clock: for every interval and deadline.
+   * It begins as the wall clock stood when the process started, and is no date: those are `wall()`, or the store's.
+   */
   now(): number;
+  /** The machine's wall clock, milliseconds since the epoch. Anybody may set it: for dates only. */
+  wall(): number;
   after(delayMs: number, run: () => void): Cancel;
   every(intervalMs: number, run: () => void): Cancel;
 }
 
-/** A wall clock that went further ahead than this (the machine slept, or NTP stepped) is followed. */
-const JUMP_MS = 1_000;
+/** By so much the two clocks may differ before `wall()` follows. */
+const WALL_STEP_MS = 20;
 
 class SystemClock implements Clock {
-  #startedAt = Date.now() - performance.now();
+  readonly #startedAt = Date.now() - performance.now();
+  /** How far the wall clock is ahead of `now()`; followed in steps, so that equal moments have equal dates. */
+  #aheadMs = 0;
 
   now(): number {
-    const steady = this.#startedAt + performance.now();
-    const ahead = Date.now() - steady;
-    if (ahead < JUMP_MS) return Math.floor(steady);
-    this.#startedAt += ahead;
-    return Math.floor(steady + ahead);
+    return Math.floor(this.#startedAt + performance.now());
+  }
+
+  wall(): number {
+    const now = this.now();
+    const aheadMs = Date.now() - now;
+    if (Math.abs(aheadMs - this.#aheadMs) > WALL_STEP_MS) this.#aheadMs = aheadMs;
+    return now + this.#aheadMs;
   }
 
   after(delayMs: number, run: () => void): Cancel {

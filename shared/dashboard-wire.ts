@@ -32,11 +32,15 @@ export const historyRequestSchema = z.object({
   limit: z.number().int().positive().max(LIMITS.historyEvents).default(100),
 });
 
-/** Whether the hub sees its store (`live`) or has lost sight of it (`stale`), since when, and how many hubs hold a lease. */
+/**
+ * Whether the hub sees its store (`live`) or has lost sight of it (`stale`), since when, how many hubs hold a lease, and
+ * the hub's time when it said so, which hubs of version 0.1.0 do not tell.
+ */
 export const hubStateSchema = z.object({
   state: z.enum(['live', 'stale']),
   since: instantSchema,
   hubs: z.number().int().nonnegative(),
+  now: instantSchema.exactOptional(),
 });
 export type HubState = z.output<typeof hubStateSchema>;
 

@@ -8,6 +8,7 @@ export * from './event.ts';
 export * from './filter.ts';
 export * from './heartbeat.ts';
 export * from './hostname.ts';
+export * from './hub-clock.ts';
 export * from './json.ts';
 export * from './limits.ts';
 export * from './node.ts';

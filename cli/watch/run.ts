@@ -1,3 +1,4 @@
+import { HubClock } from '../../shared/index.ts';
 import { FleetFollower } from './fleet-follower.ts';
 import { jsonReport } from './json-report.ts';
 import type { Output, Report } from './report.ts';
@@ -22,10 +23,14 @@ export async function runWatch(
 ): Promise<number> {
   const { hubUrl, token, filter, json, once } = settings;
   const follower = new FleetFollower({ hubUrl, filter, ...(token !== undefined && { token }) });
-  const report = json ? jsonReport(output) : new TextReport(output);
+  const clock = new HubClock();
+  const report = json
+    ? jsonReport(output)
+    : new TextReport(output, () => new Date(clock.now()).toISOString());
   let deadline: NodeJS.Timeout | undefined;
   try {
     return await new Promise<number>((resolve) => {
+      follower.on('hub', ({ now }) => now !== undefined && clock.heard(now));
       tell(follower, report);
       follower.on('refused', (code, message) => {
         complain(refusal(hubUrl, code, message));

@@ -10,6 +10,7 @@ import {
   refusalSchema,
   summarize,
 } from '../../shared/index.ts';
+import { pageClock } from '../page-clock.ts';
 import { ChangeFeed } from './change-feed.ts';
 import { Following } from './following.ts';
 import { FrameQueue, type ScheduleFrame } from './frames.ts';
@@ -24,7 +25,7 @@ import type { RowEvent } from './wire-rows.ts';
 export interface Standing {
   link: LinkState;
   hub: HubState | undefined;
-  /** When the hub was last heard of, in milliseconds. */
+  /** When the hub was last heard of, milliseconds since the epoch by its clock. */
   heardAt: number | undefined;
   /** Whether there was ever a whole picture. */
   pictured: boolean;
@@ -69,7 +70,7 @@ export class FleetStore {
   readonly #dirty = new Set<Topic>();
   #link: HubLink | undefined;
   #standing: Standing = {
-    link: { kind: 'connecting', since: Date.now(), why: undefined },
+    link: { kind: 'connecting', since: pageClock.now(), why: undefined },
     hub: undefined,
     heardAt: undefined,
     pictured: false,
@@ -88,7 +89,7 @@ export class FleetStore {
       progress: (received, total) => {
         if (!this.#standing.pictured) this.#stand({ link: { kind: 'loading', received, total } });
       },
-      hub: (hub) => this.#stand({ hub }),
+      hub: (hub) => this.#hub(hub),
       startOver: (reason) => this.#link?.startOver(reason),
     });
     this.rows = new RowView(this.#following.picture);
@@ -129,7 +130,7 @@ export class FleetStore {
       heard: (heardAt) => this.#stand({ heardAt }),
       hub: (message) => {
         const read = hubStateSchema.safeParse(message);
-        if (read.success) this.#stand({ hub: read.data });
+        if (read.success) this.#hub(read.data);
       },
       subscribed: () => this.#subscribed(),
       stats: (message) => {
@@ -203,6 +204,11 @@ export class FleetStore {
     this.#changes.push(change);
     this.#events.push(event);
     this.#mark('fleet');
+  }
+
+  #hub(hub: HubState): void {
+    if (hub.now !== undefined) pageClock.heard(hub.now);
+    this.#stand({ hub, heardAt: pageClock.now() });
   }
 
   #stand(part: Partial<Standing>): void {

@@ -1,8 +1,9 @@
 import { io, type Socket } from 'socket.io-client';
 import { connectErrorSchema, DASHBOARD_PATH, resyncSchema } from '../../shared/index.ts';
+import { pageClock } from '../page-clock.ts';
 import type { Following } from './following.ts';
 
-/** How the page stands to its hub. Times are milliseconds of this machine's clock. */
+/** How the page stands to its hub. Times are milliseconds since the epoch, by the hub's clock. */
 export type LinkState =
   /** No picture yet. `why`: the last attempt failed. */
   | { kind: 'connecting'; since: number; why: string | undefined }
@@ -71,7 +72,7 @@ export class HubLink {
       // Spread: everyone who looks at this hub lost it at the same moment.
       randomizationFactor: 1,
     });
-    listener.state({ kind: 'connecting', since: Date.now(), why: undefined });
+    listener.state({ kind: 'connecting', since: pageClock.now(), why: undefined });
     this.#listen();
   }
 
@@ -127,7 +128,7 @@ export class HubLink {
 
   /** A new picture is needed: it is asked for a little later, spread, because others were told the same. */
   startOver(reason: string): void {
-    this.#listener.state({ kind: 'resyncing', since: this.#heardAt ?? Date.now(), reason });
+    this.#listener.state({ kind: 'resyncing', since: this.#heardAt ?? pageClock.now(), reason });
     this.#askLater();
   }
 
@@ -138,7 +139,7 @@ export class HubLink {
   }
 
   #heard(): void {
-    this.#heardAt = Date.now();
+    this.#heardAt = pageClock.now();
     this.#listener.heard(this.#heardAt);
   }
 
@@ -157,7 +158,7 @@ export class HubLink {
     this.#listener.state(
       this.#hadPicture && since !== undefined
         ? { kind: 'away', since, why }
-        : { kind: 'connecting', since: since ?? Date.now(), why },
+        : { kind: 'connecting', since: since ?? pageClock.now(), why },
     );
   }
 
@@ -200,7 +201,7 @@ export class HubLink {
       if (outcome === 'resumed') this.pictured();
       else if (this.#hadPicture) {
         const reason = 'too much happened meanwhile';
-        this.#listener.state({ kind: 'resyncing', since: this.#heardAt ?? Date.now(), reason });
+        this.#listener.state({ kind: 'resyncing', since: this.#heardAt ?? pageClock.now(), reason });
       }
       this.#listener.subscribed();
     }

@@ -95,7 +95,7 @@ export class DashboardGateway {
     io.use((socket, next) => next(this.#refusal(socket)));
     io.on('connection', (socket) => this.#admitted(socket));
     this.#ends = [
-      fleet.presence.listen((state) => void io.emit('hub', state)),
+      fleet.presence.listen(() => void io.emit('hub', fleet.datedState())),
       fleet.view.listen({ changed: () => {}, reloaded: (reason) => this.#reloaded(reason) }),
       clock.every(LOOK_EVERY_MS, () => {
         for (const connection of this.#connections.values()) connection.look();

@@ -96,7 +96,7 @@ export class Subscription implements GroupMember {
       cursor: this.#codec.encode(from),
       resumed: since !== undefined,
       total: nodes.length,
-      hub: fleet.state,
+      hub: fleet.datedState(),
     });
     if (!since && !(await this.#sendSnapshot(nodes))) return;
     await this.#catchUp(from);

@@ -28,8 +28,8 @@ export interface FleetContext {
   /** Whether agents need a token, but for those of an open dialect. */
   readonly agentsNeedTokens: boolean;
   readonly writes: NodeWrites;
-  /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
-  readonly storeNow: () => number;
+  /** The time of the store where this node lies, as far as this hub can tell: milliseconds since the epoch. */
+  readonly storeNow: (nodeId: string) => number;
   /** Whether the node's shard can be written to now. */
   readonly usable: (nodeId: string) => boolean;
   /** A write to the node's shard failed: look at it at once. */

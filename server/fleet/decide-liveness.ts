@@ -9,6 +9,9 @@ import { instant, msOf } from '../clock.ts';
 import type { Change, NodeRecord, SilentNode, Stored } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp, statusChange } from './transition.ts';
 
+/** The clocks of two hubs, and what they know of the store's, agree to less than this. */
+const LATER_MS = 1_000;
+
 /** A socket that closed, and by whom. */
 export interface Closing {
   session: string;
@@ -16,19 +19,24 @@ export interface Closing {
   goodbye: boolean;
   code: number;
   detail?: string;
-  /** Milliseconds since the epoch. */
-  lastHeartbeatAt: number;
-  /** When the last heartbeat, which may not be written yet, ends. */
-  heartbeatEndsAt: number;
+  /** Hub time of the last heartbeat, which may not be written yet, and how long it counts. */
+  lastBeatAt: number;
+  timeoutMs: number;
 }
 
 /** A goodbye makes the node `offline` at once; any other close makes it `unreachable`, and its heartbeat runs on. */
-export function decideClose(stored: Stored, closing: Closing, stamp: Stamp): Change | undefined {
+export function decideClose(
+  stored: Stored,
+  closing: Closing,
+  hubNow: number,
+  stamp: Stamp,
+): Change | undefined {
   if (stored.kind !== 'node' || stored.record.session !== closing.session) return undefined;
   const { record } = stored;
   const { status, connection } = record.node;
+  const agoMs = Math.max(0, hubNow - closing.lastBeatAt);
   const evidence: Evidence = {
-    lastHeartbeatAt: instant(closing.lastHeartbeatAt),
+    lastHeartbeatAt: instant(stamp.now - agoMs),
     ...(connection && { hubId: connection.hubId }),
     closeCode: closing.code,
     ...(closing.detail && { detail: closing.detail }),
@@ -39,7 +47,7 @@ export function decideClose(stored: Stored, closing: Closing, stamp: Stamp): Cha
   }
   if (status !== 'online' && status !== 'degraded') return undefined;
   const lost = { to: 'unreachable', reason: 'connection_lost', evidence } as const;
-  const lastsMs = closing.heartbeatEndsAt - stamp.now;
+  const lastsMs = closing.timeoutMs - agoMs;
   const heartbeat = lastsMs > 0 ? { lastsMs } : 'keep';
   return statusChange(disconnected(record), lost, { heartbeat, look: 'keep' }, stamp);
 }
@@ -56,7 +64,10 @@ export function decideReturn(
   if (stored.kind !== 'node' || stored.record.session !== beat.session) return undefined;
   const { record } = stored;
   const { status, statusSince, conditions, heartbeat } = record.node;
-  if (inContact(status) || beat.at < msOf(statusSince)) return undefined;
+  // A status from the future was dated by a clock that has been put right since: then the store's word counts, which
+  // took the heartbeat.
+  const since = msOf(statusSince);
+  if (inContact(status) || (beat.at < since && since <= stamp.now + LATER_MS)) return undefined;
   const evidence = { lastHeartbeatAt: instant(beat.at), hubId: beat.connection.hubId };
   return statusChange(
     { ...record, node: { ...record.node, connection: beat.connection } },
@@ -71,13 +82,13 @@ export function decideReturn(
  * hub's: such a node is `unreachable` for one more timeout, to come back elsewhere.
  */
 export function decideSilence(
-  { record, dueAt }: SilentNode,
+  { record, overdueMs }: SilentNode,
   hubIsGone: boolean,
   stamp: Stamp,
 ): Change | undefined {
   const { status, connection, heartbeat } = record.node;
   const evidence: Evidence = {
-    lastHeartbeatAt: instant(dueAt - heartbeat.timeoutMs),
+    lastHeartbeatAt: instant(stamp.now - overdueMs - heartbeat.timeoutMs),
     ...(connection && { hubId: connection.hubId }),
   };
   switch (status) {

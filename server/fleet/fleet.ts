@@ -64,13 +64,13 @@ export class Fleet {
   readonly #context: FleetContext;
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
-  readonly #followers: Follower[];
+  #followers: readonly Follower[] = [];
   /** The write of a shard's heartbeats that is under way. */
   readonly #flushing = new Map<number, Promise<void>>();
   readonly #ends: Cancel[] = [];
   readonly #limited: LimitedLog;
-  /** How far the store's clock is ahead of ours. */
-  #storeAheadMs = 0;
+  /** The newest step of the store's clock that was told of. */
+  #stepTold = { ms: 0, at: Number.NEGATIVE_INFINITY };
   #beatAt: number;
   /** When any part of the store answered last. */
   #heardAt: number;
@@ -95,8 +95,12 @@ export class Fleet {
       sessions: this.sessions.size,
       version: options.version,
     });
-    this.presence = new Presence({ store, clock, log, leaseMs: Math.floor(timing.timeoutMs / 2), lease });
-    const storeNow = () => clock.now() + this.#storeAheadMs;
+    this.presence = new Presence({
+      ...{ store, clock, log, lease },
+      leaseMs: Math.floor(timing.timeoutMs / 2),
+      storeNow: () => this.#followers[0]?.storeNow() ?? clock.wall(),
+    });
+    const storeNow = (nodeId: string) => this.#follower(nodeId)?.storeNow() ?? clock.wall();
     const context = {
       hubId,
       timing,
@@ -162,11 +166,16 @@ export class Fleet {
 
   /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
   now(): number {
-    return this.#context.storeNow();
+    return this.#followers[0]?.storeNow() ?? this.#context.clock.wall();
   }
 
   get state(): HubState {
     return this.presence.state;
+  }
+
+  /** The state, with the time at which it is told: a dashboard's own clock may be wrong. */
+  datedState(): HubState {
+    return { ...this.state, now: instant(this.now()) };
   }
 
   /** A ping of a live session, at a hub time that the caller may have read already. */
@@ -199,7 +208,9 @@ export class Fleet {
     return new Map(
       nodes.map((node): [string, LiveStats] => {
         const beat = found.get(node.id);
-        if (beat) return [node.id, { ...beat.stats, lastHeartbeatAt: instant(beat.at) }];
+        // Right after a step of the store's clock it may last too long.
+        if (beat)
+          return [node.id, { ...beat.stats, lastHeartbeatAt: instant(beat.at + Math.min(0, beat.agoMs)) }];
         return [node.id, { lastHeartbeatAt: node.evidence.lastHeartbeatAt ?? null }];
       }),
     );
@@ -288,6 +299,27 @@ export class Fleet {
     await this.#guardian.answered(shard, answer);
   }
 
+  /**
+   * The store's clock was set: TTLs, which are moments of that clock, last longer or shorter than they should. Every
+   * heartbeat that this hub knows of is written again, with what is left of it.
+   */
+  async #clockStepped(shard: number, steppedMs: number): Promise<void> {
+    const { store, clock, log, timing } = this.#context;
+    if (steppedMs !== 0) {
+      const now = clock.now();
+      if (now - this.#stepTold.at > STALL_MS || Math.abs(steppedMs - this.#stepTold.ms) > STALL_MS) {
+        this.#stepTold = { ms: steppedMs, at: now };
+        log.warn({ steppedMs }, 'The clock of the store was set; this is not taken for silence');
+        this.presence.clockStepped();
+      }
+      this.#heartbeats.writeAgain(this.sessions.ofShard(shard));
+      // What is under way was begun without them.
+      await this.#flushing.get(shard);
+      await this.#writeHeartbeats(shard);
+    }
+    await store.settleClock(shard, { steppedMs, defaultTimeoutMs: timing.timeoutMs });
+  }
+
   #newFollower(shard: number): Follower {
     const { store, clock, log, view, timing } = this.#context;
     return new Follower(
@@ -299,6 +331,7 @@ export class Fleet {
         view,
         slices: this.slices,
         limited: this.#limited,
+        stalls: this.stalls,
         shortestTimeoutMs: timing.timeoutMs,
       },
       {
@@ -325,11 +358,11 @@ export class Fleet {
           await this.registrar.writeWaitingCloses(of);
         },
         followed: (entry) => this.#guardian.followed(entry),
-        judge: (silent, storeSince) => this.#guardian.judge(silent, storeSince),
-        time: (storeNow) => {
+        judge: (silent, storeSince, slowestMs) => this.#guardian.judge(silent, storeSince, slowestMs),
+        heard: () => {
           this.#heardAt = clock.now();
-          this.#storeAheadMs = storeNow - clock.now();
         },
+        clockStepped: (of, steppedMs) => this.#clockStepped(of, steppedMs),
         reach: (of, reachable) => this.presence.reach(of, reachable),
       },
     );

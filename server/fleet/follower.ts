@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { LimitedLog } from '../limited-log.ts';
 import type { Log } from '../log.ts';
 import type { Slices } from '../slices.ts';
-import { STALL_MS } from '../stall-watch.ts';
+import { STALL_MS, type StallWatch } from '../stall-watch.ts';
 import {
   type FleetStore,
   type LogEntry,
@@ -14,6 +14,7 @@ import {
   type TickAnswer,
 } from '../store/fleet-store.ts';
 import type { FleetView } from './fleet-view.ts';
+import { StoreClock, type TimeAnswer } from './store-clock.ts';
 
 /** Log entries that one look takes at most: reading them is about 5 ms of work that cannot be cut. */
 const ENTRIES_PER_TICK = 250;
@@ -45,10 +46,15 @@ export interface FollowerDuties {
   recovered: (shard: number) => Promise<void>;
   /** An event was applied to the view. */
   followed: (entry: LogEntry) => void;
-  /** Judges silent nodes and returns how many it left as they were. */
-  judge: (silent: SilentNode[], storeSince: number) => Promise<number>;
-  /** The store's time was seen: milliseconds since the epoch. */
-  time: (storeNow: number) => void;
+  /**
+   * Judges silent nodes and returns how many it left as they were. The slowest answer lately shows how late the store
+   * may be with the heartbeats of those who live.
+   */
+  judge: (silent: SilentNode[], storeSince: number, slowestMs: number) => Promise<number>;
+  /** The store answered. */
+  heard: () => void;
+  /** The store's clock was set; 0: it may have been while no hub ran. What stands by it is put right. */
+  clockStepped: (shard: number, steppedMs: number) => Promise<void>;
   /** The shard came within reach, or went out of it. */
   reach: (shard: number, reachable: boolean) => void;
 }
@@ -84,6 +90,14 @@ export class Follower {
   #nextLookAt = 0;
   /** When the newest look began. */
   #lookedAt = Number.NEGATIVE_INFINITY;
+  /** The store's clock, where it has one of its own. */
+  readonly #storeClock = new StoreClock();
+  /** By how much the store's clock was set, where what stands by it has not been put right yet. */
+  #unsettledMs: number | undefined = 0;
+  /** The slowest answer lately. */
+  #slowest = { ms: 0, at: Number.NEGATIVE_INFINITY };
+  /** Stalls of this hub that are accounted for. */
+  #stalls = 0;
   /** When the newest look began that read the log to its end. */
   #heardAt = Number.NEGATIVE_INFINITY;
 
@@ -93,6 +107,7 @@ export class Follower {
   readonly #log: Log;
   readonly #limited: LimitedLog;
   readonly #slices: Slices;
+  readonly #stallWatch: StallWatch;
   readonly #duties: FollowerDuties;
   /** The shortest timeout that any node of this hub has: before the store was seen for so long, nobody is due. */
   readonly #shortestTimeoutMs: number;
@@ -107,6 +122,7 @@ export class Follower {
       /** What fails again and again, of all shards together. */
       limited: LimitedLog;
       slices: Slices;
+      stalls: StallWatch;
       shortestTimeoutMs: number;
     },
     duties: FollowerDuties,
@@ -118,6 +134,7 @@ export class Follower {
     this.#log = parts.log;
     this.#limited = parts.limited;
     this.#slices = parts.slices;
+    this.#stallWatch = parts.stalls;
     this.#shortestTimeoutMs = parts.shortestTimeoutMs;
     this.#duties = duties;
   }
@@ -134,6 +151,11 @@ export class Follower {
 
   get reachable(): boolean {
     return this.#reachable;
+  }
+
+  /** The store's time: milliseconds since the epoch. Where it keeps none, the hub's wall clock. */
+  storeNow(): number {
+    return this.#storeClock.at(this.#clock.now()) ?? this.#clock.wall();
   }
 
   /** Whether it is time to look without being rung for. */
@@ -165,9 +187,8 @@ export class Follower {
     if (this.storeSince !== Number.POSITIVE_INFINITY) this.storeSince = this.#clock.now();
   }
 
-  /** A write failed or found another data set: look at once. */
+  /** A write failed or found another data set: the look that follows shows whether the store is there. */
   doubt(): void {
-    this.stalled();
     this.#doubted = true;
     void this.wake();
   }
@@ -257,8 +278,7 @@ export class Follower {
 
   async #follow(phase: Extract<Phase, { kind: 'following' }>): Promise<void> {
     const startedAt = this.#clock.now();
-    // A process that was stopped may look (a bell, a socket's end) before its timers tell that it was.
-    if (startedAt - this.#lookedAt > STALL_MS) this.stalled();
+    this.#noticeStall(startedAt);
     this.#lookedAt = startedAt;
     this.#nextLookAt = startedAt;
     const mayJudge = phase.caughtUp && startedAt - this.storeSince >= this.#shortestTimeoutMs;
@@ -267,7 +287,9 @@ export class Follower {
       limit: ENTRIES_PER_TICK,
       look: { skip: this.#skip, limit: mayJudge ? OVERDUE_PER_TICK : 0 },
     });
-    if (this.#clock.now() - startedAt > STALL_MS) this.stalled();
+    const answeredAt = this.#clock.now();
+    this.#noticeStall(answeredAt);
+    this.#timed(answeredAt - startedAt, answeredAt);
     switch (answer.kind) {
       case 'epoch':
         this.#loses('its data set was replaced');
@@ -277,6 +299,10 @@ export class Follower {
         else this.#reload('the log was trimmed before it was read');
         break;
       case 'news':
+        this.#duties.heard();
+        if (answer.now !== undefined)
+          this.#clockSeen({ askedAt: startedAt, answeredAt, storeNow: answer.now });
+        if (this.#unsettledMs !== undefined) await this.#settleClock(this.#unsettledMs);
         await this.#take(phase, answer);
         break;
       default:
@@ -284,8 +310,34 @@ export class Follower {
     }
   }
 
+  /** A process that was stopped may look (a bell, a socket's end) before its timers tell that it was. */
+  #noticeStall(now: number): void {
+    const stalls = this.#stallWatch.count(now);
+    if (stalls === this.#stalls) return;
+    this.#stalls = stalls;
+    this.stalled();
+  }
+
+  /** An answer that took long means that heartbeats may be as late, for as long as a timeout lasts. */
+  #timed(tookMs: number, now: number): void {
+    if (tookMs >= this.#slowest.ms || now - this.#slowest.at > this.#shortestTimeoutMs)
+      this.#slowest = { ms: tookMs, at: now };
+  }
+
+  #clockSeen(answer: TimeAnswer): void {
+    const steppedMs = this.#storeClock.take(answer);
+    if (steppedMs === 0) return;
+    // Heartbeats were cut short by a step forwards: who is silent shows a timeout later.
+    if (steppedMs > 0) this.stalled();
+    this.#unsettledMs = steppedMs + (this.#unsettledMs ?? 0);
+  }
+
+  async #settleClock(steppedMs: number): Promise<void> {
+    await this.#duties.clockStepped(this.shard, steppedMs);
+    this.#unsettledMs = undefined;
+  }
+
   async #take(phase: Extract<Phase, { kind: 'following' }>, news: Extract<TickAnswer, { kind: 'news' }>) {
-    this.#duties.time(news.now);
     if (!this.#reachable || this.#doubted) await this.#becomeReachable();
     for (const [index, entry] of news.entries.entries()) {
       if (index % ENTRIES_PER_TURN === 0 && this.#slices.over()) await this.#slices.next();
@@ -314,13 +366,13 @@ export class Follower {
   }
 
   /** Nothing is overdue: the next look waits until somebody is, or for a bell. */
-  #rest({ now, nextDueAt = Number.POSITIVE_INFINITY }: Extract<TickAnswer, { kind: 'news' }>): void {
-    const dueInMs = Math.max(0, nextDueAt - now);
-    this.#nextLookAt = this.#clock.now() + Math.min(IDLE_MS, dueInMs);
+  #rest({ nextDueInMs = Number.POSITIVE_INFINITY }: Extract<TickAnswer, { kind: 'news' }>): void {
+    this.#nextLookAt = this.#clock.now() + Math.min(IDLE_MS, Math.max(0, nextDueInMs));
   }
 
   async #judge(news: Extract<TickAnswer, { kind: 'news' }>): Promise<void> {
-    const left = news.silent.length > 0 ? await this.#duties.judge(news.silent, this.storeSince) : 0;
+    const { silent } = news;
+    const left = silent.length > 0 ? await this.#duties.judge(silent, this.storeSince, this.#slowest.ms) : 0;
     const more = news.moreDue;
     // Those that may not be judged yet stay at the front: step over them, or they would hide the others.
     this.#skip = more ? this.#skip + left : 0;

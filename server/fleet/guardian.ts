@@ -21,6 +21,15 @@ import type { Decide } from './settle.ts';
 /** Sessions whose nodes are read again at a time. */
 const RECHECK_PAGE = 100;
 
+/**
+ * How long somebody may be overdue who is alive, where the store's answers took so long: a heartbeat waits for the one
+ * before it and then travels itself. A node beats three times a timeout; half of one is left to that, the rest to its
+ * own way here.
+ */
+export function patienceMs(timeoutMs: number, slowestMs: number): number {
+  return Math.max(0, 2 * slowestMs - timeoutMs / 2);
+}
+
 /** Guards the fleet's liveness: who is silent, who came back, whose session is over, and what the store lost. */
 export class Guardian {
   readonly #context: FleetContext;
@@ -54,7 +63,7 @@ export class Guardian {
       { nodeId: refused.id },
       'The store lost the session of a connected node; putting it back',
     );
-    return lostNode(withTiming(session.record, session.timing), this.#context.storeNow());
+    return lostNode(withTiming(session.record, session.timing), this.#context.storeNow(refused.id));
   }
 
   #end(session: LiveSession, code: CloseCode): undefined {
@@ -72,7 +81,7 @@ export class Guardian {
     const { sessions, writes, storeNow, clock, log } = this.#context;
     const session = sessions.get(id);
     if (!session || session.ended) return;
-    const at = session.lastBeatAt + (storeNow() - clock.now());
+    const at = storeNow(id) - (clock.now() - session.lastBeatAt);
     const beat = { session: session.session, at, connection: session.connection };
     const settled = await writes.settle(id, (stored, stamp) => decideReturn(stored, beat, stamp));
     if (settled.kind !== 'done') return;
@@ -136,11 +145,12 @@ export class Guardian {
   }
 
   /** Judges silent nodes, and returns how many may not be judged yet. */
-  async judge(silent: readonly SilentNode[], storeSince: number): Promise<number> {
+  async judge(silent: readonly SilentNode[], storeSince: number, slowestMs: number): Promise<number> {
     const { clock, pacing } = this.#context;
     const seenMs = clock.now() - storeSince;
     const due = silent.filter(
       (node) =>
+        node.overdueMs >= patienceMs(node.record.node.heartbeat.timeoutMs, slowestMs) &&
         seenMs >= Math.max(node.record.node.heartbeat.timeoutMs, pacing.likelyTimeoutMs) &&
         !this.#beatWaits(node),
     );
@@ -151,11 +161,11 @@ export class Guardian {
   }
 
   /** A heartbeat of this node came in time but waits to be written, here or on the hub that holds its socket. */
-  #beatWaits({ record, dueAt }: SilentNode): boolean {
-    const { clock, hubId, sessions, storeNow } = this.#context;
+  #beatWaits({ record, overdueMs }: SilentNode): boolean {
+    const { clock, hubId, sessions } = this.#context;
     const { id, connection } = record.node;
     if (connection?.transport !== 'websocket') return false;
-    if (connection.hubId !== hubId) return storeNow() - dueAt < LONGEST_FLUSH_MS;
+    if (connection.hubId !== hubId) return overdueMs < LONGEST_FLUSH_MS;
     const session = sessions.get(id);
     if (session === undefined || session.ended) return false;
     return clock.now() - session.lastBeatAt < session.timing.timeoutMs;
@@ -166,7 +176,7 @@ export class Guardian {
     const { store, storeNow, log } = this.#context;
     const { id, connection } = node.record.node;
     const hubIsGone = connection !== null && !hubs.has(connection.hubId);
-    const change = decideSilence(node, hubIsGone, { now: storeNow(), changeId: store.newChangeId() });
+    const change = decideSilence(node, hubIsGone, { now: storeNow(id), changeId: store.newChangeId() });
     if (!change) return false;
     const outcome = await store.commit(change);
     if (outcome !== 'done') return outcome === 'conflict';
@@ -183,7 +193,7 @@ export class Guardian {
     const record = newerRecord(session && withTiming(session.record, session.timing), view.get(id));
     if (!record) return;
     const shard = store.shardOf(id);
-    const lost = lostNode(record, storeNow(), view.tombstones.removalOf(shard, id));
+    const lost = lostNode(record, storeNow(id), view.tombstones.removalOf(shard, id));
     await this.merge(await store.restore(shard, [lost]));
   }
 
@@ -208,7 +218,6 @@ export class Guardian {
       const newest = !seen || record.node.seq > seen.node.seq ? record : seen;
       records.set(nodeId, newest.session === record.session ? withTiming(newest, timing) : newest);
     }
-    const now = storeNow();
     const lost: LostNode[] = [];
     // However old it is: what registered after the removal stands all the same.
     for (const tombstone of view.tombstones.ofShard(shard)) {
@@ -217,7 +226,7 @@ export class Guardian {
       if (record && record.node.seq < tombstone.version) records.delete(tombstone.id);
     }
     for (const record of records.values())
-      lost.push(lostNode(record, now, view.tombstones.removalOf(shard, record.node.id)));
+      lost.push(lostNode(record, storeNow(record.node.id), view.tombstones.removalOf(shard, record.node.id)));
     return lost;
   }
 

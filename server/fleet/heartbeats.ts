@@ -40,6 +40,11 @@ export class Heartbeats {
     this.#waiting[session.shard]?.push(session);
   }
 
+  /** What was written does not last as long as it should: the newest heartbeats are written once more. */
+  writeAgain(sessions: Iterable<LiveSession>): void {
+    for (const session of sessions) if (!session.ended) this.note(session, session.lastBeatAt);
+  }
+
   /** Whether there may be something to write of a shard. */
   someWait(shard: number): boolean {
     return (this.#waiting[shard]?.length ?? 0) > 0;

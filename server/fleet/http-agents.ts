@@ -129,7 +129,7 @@ export class HttpAgents {
 
   /** Whether a socket's session beat for this node within one interval. Throws `StoreAwayError`. */
   async heldBySocket(id: string): Promise<boolean> {
-    const { store, storeNow } = this.#context;
+    const { store } = this.#context;
     const known = bestKnown(this.#context, id);
     if (known?.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return false;
     // From the store: the hub that holds the socket may have changed its timing without an event.
@@ -137,7 +137,7 @@ export class HttpAgents {
     if (record?.node.connection?.transport !== 'websocket') return false;
     const { intervalMs, timeoutMs } = record.node.heartbeat;
     const beat = (await store.stats([{ id, timeoutMs }])).get(id);
-    return beat !== undefined && storeNow() - beat.at <= intervalMs;
+    return beat !== undefined && beat.agoMs <= intervalMs;
   }
 
   #grants(verb: Verb, record: NodeRecord, { by }: Principal): boolean {
@@ -174,7 +174,7 @@ export class HttpAgents {
   async #restore(record: NodeRecord): Promise<void> {
     const { store, storeNow, log } = this.#context;
     log.warn({ nodeId: record.node.id }, 'The store lost the session of a node that beats; putting it back');
-    const lost = lostNode(record, storeNow());
+    const lost = lostNode(record, storeNow(record.node.id));
     await this.#merge(await store.restore(store.shardOf(record.node.id), [lost]));
   }
 
@@ -192,7 +192,7 @@ export class HttpAgents {
       hubId,
       transport: 'http',
       remoteAddress: heartbeat.remoteAddress(),
-      since: instant(storeNow()),
+      since: instant(storeNow(id)),
     };
     const settled = await writes.settle(id, (stored, stamp) => {
       const since = stored.kind === 'node' ? msOf(stored.record.node.statusSince) : 0;

@@ -16,21 +16,34 @@ export class Presence {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #lease: () => HubLease;
+  readonly #storeNow: () => number;
   readonly #listeners = new Set<(state: HubState) => void>();
   readonly #away = new Set<number>();
+  /** Hubs that hold a lease, as they were last seen, and when it ends by hub time if it is not renewed. */
+  readonly #seen = new Map<string, { lease: HubLease; until: number }>();
+  #hubs = 0;
+  #steppedAt = Number.NEGATIVE_INFINITY;
   #state: HubState;
   #sessionsElsewhere = 0;
   #addressesElsewhere: string[] = [];
   #cancel: Cancel = () => {};
 
-  constructor(parts: { store: FleetStore; clock: Clock; log: Log; leaseMs: number; lease: () => HubLease }) {
+  constructor(parts: {
+    store: FleetStore;
+    clock: Clock;
+    log: Log;
+    leaseMs: number;
+    lease: () => HubLease;
+    storeNow: () => number;
+  }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.leaseMs = parts.leaseMs;
     this.#lease = parts.lease;
+    this.#storeNow = parts.storeNow;
     for (let shard = 0; shard < parts.store.shards; shard += 1) this.#away.add(shard);
-    this.#state = { state: 'stale', since: instant(parts.clock.now()), hubs: 0 };
+    this.#state = { state: 'stale', since: instant(parts.storeNow()), hubs: 0 };
   }
 
   get state(): HubState {
@@ -44,6 +57,8 @@ export class Presence {
   }
 
   async start(): Promise<void> {
+    // The store's clock may have been set back while no hub ran.
+    await this.#settle();
     await this.#renew();
     this.#cancel = this.#clock.every(Math.ceil(this.leaseMs / RENEWALS), () => this.renewNow());
   }
@@ -63,6 +78,25 @@ export class Presence {
     if (this.#away.size < this.#store.shards) void this.#renew();
   }
 
+  /**
+   * The store's clock was set: a step forwards ends all leases at once, and one back makes those of hubs that died last.
+   * This hub's is renewed now, and the others get the time to renew theirs.
+   */
+  clockStepped(): void {
+    this.#steppedAt = this.#clock.now();
+    this.renewNow();
+    // Whoever listens has the time from here.
+    void this.#settle().then(() => this.#change(this.#state));
+  }
+
+  async #settle(): Promise<void> {
+    try {
+      await this.#store.settleLeases(this.leaseMs);
+    } catch (error) {
+      this.#log.debug({ err: error }, 'Could not put the leases right');
+    }
+  }
+
   /** A shard came within reach, or went out of it. */
   reach(shard: number, reachable: boolean): void {
     if (reachable) this.#away.delete(shard);
@@ -71,7 +105,7 @@ export class Presence {
     if (state === this.#state.state) return;
     if (state === 'stale') this.#log.warn({}, 'The store is out of reach; heartbeats wait, nobody is judged');
     else this.#log.info({}, 'The store is within reach');
-    this.#change({ ...this.#state, state, since: instant(this.#clock.now()) });
+    this.#change({ ...this.#state, state, since: instant(this.#storeNow()) });
     if (state === 'live') void this.#renew();
   }
 
@@ -85,23 +119,32 @@ export class Presence {
     return this.#addressesElsewhere;
   }
 
-  /** The ids of the hubs that hold a lease, this one among them. */
+  /**
+   * The ids of the hubs that hold a lease, this one among them. By hub time a lease lasts as long as it said when it
+   * was seen: one that is gone before was dropped, or cut short by a step of the store's clock.
+   */
   async holders(): Promise<Set<string>> {
-    const leases = await this.#store.leases();
+    const askedAt = this.#clock.now();
+    const held = await this.#store.leases();
+    const now = this.#clock.now();
+    for (const [hubId, { until }] of this.#seen) if (until <= now) this.#seen.delete(hubId);
+    for (const { lease, leftMs } of held)
+      this.#seen.set(lease.hubId, { lease, until: askedAt + Math.min(leftMs, this.leaseMs) });
     const { hubId: own, address: here } = this.#lease();
-    this.#addressesElsewhere = [...new Set(leases.map(({ address }) => address))].filter((a) => a !== here);
-    this.#sessionsElsewhere = leases.reduce(
-      (sum, { hubId, sessions }) => (hubId === own ? sum : sum + sessions),
-      0,
-    );
-    return new Set([...leases.map(({ hubId }) => hubId), own]);
+    const stepped = now - this.#steppedAt < this.leaseMs;
+    const others = (stepped ? [...this.#seen.values()] : held).filter(({ lease }) => lease.hubId !== own);
+    this.#hubs = others.length + 1;
+    const addresses = others.map(({ lease }) => lease.address);
+    this.#addressesElsewhere = [...new Set(addresses)].filter((address) => address !== here);
+    this.#sessionsElsewhere = others.reduce((sum, { lease }) => sum + lease.sessions, 0);
+    return new Set(this.#seen.keys()).add(own);
   }
 
   async #renew(): Promise<void> {
     try {
       await this.#store.renewLease(this.#lease(), this.leaseMs);
-      const { size } = await this.holders();
-      if (size !== this.#state.hubs) this.#change({ ...this.#state, hubs: size });
+      await this.holders();
+      if (this.#hubs !== this.#state.hubs) this.#change({ ...this.#state, hubs: this.#hubs });
     } catch (error) {
       this.#log.debug({ err: error }, 'Could not renew the lease');
     }

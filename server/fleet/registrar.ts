@@ -78,7 +78,7 @@ export class Registrar {
     const identity = await this.#identify(message);
     if (!identity) return { kind: 'busy' };
     const heardMeanwhile = sessions.expect(identity.id);
-    const connection = this.#connect('websocket', link.remoteAddress);
+    const connection = this.#connect(identity.id, 'websocket', link.remoteAddress);
     const claimed = await this.#claim(identity, message, connection, link.principal, paced).catch(
       (error: unknown) => {
         heardMeanwhile();
@@ -141,7 +141,7 @@ export class Registrar {
     const claimed = await this.#claim(
       identity,
       message,
-      this.#connect('http', remoteAddress),
+      this.#connect(identity.id, 'http', remoteAddress),
       principal,
       timing,
     );
@@ -152,9 +152,9 @@ export class Registrar {
     return this.#reply(change, change.event.type === 'reregistered');
   }
 
-  #connect(transport: Connection['transport'], remoteAddress: string): Connection {
+  #connect(id: string, transport: Connection['transport'], remoteAddress: string): Connection {
     const { hubId, storeNow } = this.#context;
-    return { hubId, transport, remoteAddress, since: instant(storeNow()) };
+    return { hubId, transport, remoteAddress, since: instant(storeNow(id)) };
   }
 
   /** Writes a registration under a new session. */
@@ -279,11 +279,11 @@ export class Registrar {
    */
   async closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void> {
     this.forget(session);
-    const { clock, stalls, storeNow } = this.#context;
-    const lastHeartbeatAt = session.lastBeatAt + (storeNow() - clock.now());
-    const heartbeatEndsAt = lastHeartbeatAt + session.timing.timeoutMs;
-    const closing = { ...how, session: session.session, lastHeartbeatAt, heartbeatEndsAt };
-    const heldMs = stalls.graceLeftMs(session.timing.timeoutMs * RETURN_PART, clock.now());
+    const { clock, stalls } = this.#context;
+    const { lastBeatAt, timing } = session;
+    const { timeoutMs } = timing;
+    const closing = { ...how, session: session.session, lastBeatAt, timeoutMs };
+    const heldMs = stalls.graceLeftMs(timeoutMs * RETURN_PART, clock.now());
     if (heldMs > 0 && !how.goodbye) this.#held.hold(session.nodeId, closing, heldMs);
     else await this.#writeClose(session.nodeId, closing, session);
   }
@@ -362,10 +362,10 @@ export class Registrar {
   }
 
   async #commitClose(id: string, closing: Closing, session?: LiveSession): Promise<void> {
-    const { writes, log, view } = this.#context;
+    const { writes, log, view, clock } = this.#context;
     const settled = await writes.settle(
       id,
-      (stored, stamp) => decideClose(stored, closing, stamp),
+      (stored, stamp) => decideClose(stored, closing, clock.now(), stamp),
       () => {
         const record = newerRecord(session?.record, view.get(id));
         return record && { kind: 'node', record, restored: false };
@@ -431,7 +431,7 @@ export class Registrar {
       session,
       reregistered,
       createdAt: node.createdAt,
-      hubTime: instant(this.#context.storeNow()),
+      hubTime: instant(this.#context.storeNow(node.id)),
       heartbeat: timing,
       node,
     };

@@ -43,13 +43,13 @@ interface Waiting {
 export class NodeWrites {
   readonly #store: FleetStore;
   readonly #clock: Clock;
-  /** The store's time: milliseconds since the epoch. */
-  readonly #now: () => number;
+  /** The time of the store where a node lies: milliseconds since the epoch. */
+  readonly #now: (id: string) => number;
   /** By node, what waits for the write that is under way. */
   readonly #waiting = new Map<string, Waiting[]>();
   #waitingInAll = 0;
 
-  constructor(parts: { store: FleetStore; clock: Clock; now: () => number }) {
+  constructor(parts: { store: FleetStore; clock: Clock; now: (id: string) => number }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
     this.#now = parts.now;
@@ -100,7 +100,7 @@ export class NodeWrites {
     const store = this.#store;
     let stored = known ?? (await store.read(id));
     for (let attempt = 0; attempt === 0 || this.#clock.now() - since < WITHIN_MS; attempt += 1) {
-      const change = decide(stored, { now: this.#now(), changeId: store.newChangeId() });
+      const change = decide(stored, { now: this.#now(id), changeId: store.newChangeId() });
       if (!change) return { kind: 'nothing', stored };
       const outcome = await store.commit(change);
       switch (outcome) {

@@ -54,7 +54,7 @@ export function summaryRoute(app: FastifyInstance, fleet: Fleet): void {
         kind: Object.fromEntries(index.counts('kind')),
         location: Object.fromEntries(index.counts('location')),
         labels: Object.fromEntries(by.map((label) => [label, Object.fromEntries(index.counts({ label }))])),
-        hubs: await fleet.store.leases(),
+        hubs: (await fleet.store.leases()).map(({ lease }) => lease),
         hub: { hubId: fleet.hubId, state, since },
       };
       return reply.send(answer);

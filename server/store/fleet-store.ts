@@ -86,11 +86,19 @@ export interface FleetStore {
    */
   restore(shard: number, lost: ReadonlyArray<LostNode>): Promise<NotRestored[]>;
 
+  /**
+   * The store's clock was set by about so many milliseconds (0: nobody knows whether it was): no heartbeat of the shard
+   * lasts longer than its node's timeout from now on, and each node is looked at in time. Any hub may do it, also twice.
+   */
+  settleClock(shard: number, step: { steppedMs: number; defaultTimeoutMs: number }): Promise<void>;
+  /** The same of the leases: none lasts longer than this. */
+  settleLeases(longestMs: number): Promise<void>;
+
   /** Holds or renews this hub's lease for so long. */
   renewLease(lease: HubLease, ttlMs: number): Promise<void>;
   dropLease(hubId: string): Promise<void>;
   /** Every hub that holds a lease. */
-  leases(): Promise<HubLease[]>;
+  leases(): Promise<HeldLease[]>;
 }
 
 /** What the store holds of a node. `node.seq` is its version. */
@@ -195,8 +203,10 @@ export interface Retiming {
 export type RetimeAnswer = 'epoch' | { refused: string[] };
 
 export interface LastBeat {
-  /** Milliseconds since the epoch, by the store's clock. */
+  /** Milliseconds since the epoch, by the store's clock; where it has none, by the hub's. */
   at: number;
+  /** How long ago, milliseconds; negative where the heartbeat lasts longer than the timeout. */
+  agoMs: number;
   stats: NodeStats;
 }
 
@@ -260,17 +270,17 @@ export type TickAnswer =
       looked: number;
       putOff: number;
       moreDue: boolean;
-      /** When the next node is due, by the store's clock, or earlier than that; nothing where none was looked at. */
-      nextDueAt: number | undefined;
-      /** The store's time, milliseconds since the epoch. */
-      now: number;
+      /** In how long the next node is due, or earlier than that; nothing where none was looked at. */
+      nextDueInMs: number | undefined;
+      /** The store's own clock, milliseconds since the epoch; nothing where it has none but the hub's. */
+      now: number | undefined;
     };
 
 /** A node whose deadline passed and whose heartbeat is gone. */
 export interface SilentNode {
   record: NodeRecord;
-  /** When it was due, milliseconds since the epoch by the store's clock. */
-  dueAt: number;
+  /** For how long it has been due, milliseconds. */
+  overdueMs: number;
 }
 
 export type LostNode =
@@ -289,6 +299,12 @@ export interface HubLease {
   address: string;
   sessions: number;
   version: string;
+}
+
+/** A lease that stands, and for how long if it is not renewed. */
+export interface HeldLease {
+  lease: HubLease;
+  leftMs: number;
 }
 
 /** The store cannot be reached, or did not answer in time: the outcome is unknown. */

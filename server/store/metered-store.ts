@@ -12,7 +12,8 @@ export type StoreVerb =
   | 'replay'
   | 'history'
   | 'restore'
-  | 'lease';
+  | 'lease'
+  | 'settle-clock';
 
 /** Who is told what goes through a store. Called on the hot path: it only counts. */
 export interface StoreObserver {
@@ -91,6 +92,8 @@ export function meteredStore(
       timed('replay', () => store.replay(shard, after, upTo, limit)),
     history: (request) => timed('history', () => store.history(request)),
     restore: (shard, lost) => timed('restore', () => store.restore(shard, lost)),
+    settleClock: (shard, step) => timed('settle-clock', () => store.settleClock(shard, step)),
+    settleLeases: (longestMs) => timed('lease', () => store.settleLeases(longestMs)),
     renewLease: (lease, ttlMs) => timed('lease', () => store.renewLease(lease, ttlMs)),
     dropLease: (hubId) => timed('lease', () => store.dropLease(hubId)),
     leases: () => timed('lease', () => store.leases()),

@@ -200,7 +200,7 @@ class Model {
         this.faults.push(`${agent.id} knows ${timeoutMs} ms, the store ${node.heartbeat.timeoutMs} ms`);
       }
       const beat = (await store.stats([{ id: agent.id, timeoutMs: node.heartbeat.timeoutMs }])).get(agent.id);
-      const until = beat && beat.at + node.heartbeat.timeoutMs;
+      const until = beat && this.#world.clock.now() - beat.agoMs + node.heartbeat.timeoutMs;
       const short = agent.beatStandsUntil - (until ?? Number.POSITIVE_INFINITY);
       if (short > BUSY_MS) this.faults.push(`${agent.id}: its heartbeat ends ${short} ms too early`);
     }

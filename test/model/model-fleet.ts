@@ -26,6 +26,7 @@ class StoppableClock implements Clock {
   }
 
   now = (): number => this.#clock.now();
+  wall = (): number => this.#clock.wall();
   after = (ms: number, run: () => void): Cancel => this.#clock.after(ms, () => this.#run(run));
   every = (ms: number, run: () => void): Cancel => this.#clock.every(ms, () => this.#run(run));
 

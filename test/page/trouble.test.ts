@@ -57,6 +57,29 @@ describe('the page while things break', () => {
     shown.expectQuiet(hub.url, FAILED_ATTEMPTS);
   });
 
+  it("[CLK-5] tells the hub's times where the browser's clock is two hours wrong", async ({
+    fleet,
+    open,
+  }) => {
+    const hub = await fleet.hub({});
+    await fleet.agent('steady', hub.agentUrl);
+    const shown = await open('about:blank');
+    await shown.page.addInitScript({
+      content: `Date = class extends Date {
+        constructor(...given) { given.length === 0 ? super(Date.now()) : super(...given); }
+        static now() { return super.now() + 7_200_000; }
+      };`,
+    });
+    await shown.page.goto(hub.url);
+    await shown.row('steady.test', 'Online').waitFor();
+    await hub.kill();
+    const notice = shown.page.getByText(/^No contact with the hub since \d\d:\d\d:\d\d/);
+    const [, hours = '', minutes = ''] = /(\d\d):(\d\d):\d\d/.exec((await notice.textContent()) ?? '') ?? [];
+    const now = new Date();
+    const apart = Math.abs(Number(hours) * 60 + Number(minutes) - now.getHours() * 60 - now.getMinutes());
+    expect(Math.min(apart, 24 * 60 - apart)).toBeLessThan(60);
+  });
+
   it('notices within seconds that a line is dead without a word, and comes back by itself', async ({
     fleet,
     open,

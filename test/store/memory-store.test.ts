@@ -8,7 +8,11 @@ import { fleetStoreContract } from './fleet-store-contract.ts';
 async function create(options: { logEntries?: number }): Promise<ContractFleet> {
   let now = Date.UTC(2026, 2, 1, 12);
   const noTimer = () => () => {};
-  const fleet = new MemoryFleet({ now: () => now, after: noTimer, every: noTimer }, 16, options.logEntries);
+  const fleet = new MemoryFleet(
+    { now: () => now, wall: () => now, after: noTimer, every: noTimer },
+    16,
+    options.logEntries,
+  );
   const stores: FleetStore[] = [];
   return {
     async join() {

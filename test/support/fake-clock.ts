@@ -7,9 +7,19 @@ export const FAKE_START = Date.parse('2026-01-01T00:00:00.000Z');
 /** A clock that stands still until it is told to go on. */
 export class FakeClock implements Clock {
   readonly #clock = createClock(FAKE_START);
+  #steppedMs = 0;
 
   now(): number {
     return this.#clock.now;
+  }
+
+  wall(): number {
+    return this.#clock.now + this.#steppedMs;
+  }
+
+  /** The wall clock alone is set. */
+  step(ms: number): void {
+    this.#steppedMs += ms;
   }
 
   after(delayMs: number, run: () => void): Cancel {

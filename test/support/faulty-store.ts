@@ -47,6 +47,10 @@ export class FaultyStore implements FleetStore {
   history: FleetStore['history'] = (request) => this.#pass('history', () => this.#inner.history(request));
   restore: FleetStore['restore'] = (shard, lost) =>
     this.#pass('restore', () => this.#inner.restore(shard, lost));
+  settleClock: FleetStore['settleClock'] = (...asked) =>
+    this.#pass('settleClock', () => this.#inner.settleClock(...asked));
+  settleLeases: FleetStore['settleLeases'] = (longestMs) =>
+    this.#pass('settleLeases', () => this.#inner.settleLeases(longestMs));
   renewLease: FleetStore['renewLease'] = (...asked) =>
     this.#pass('renewLease', () => this.#inner.renewLease(...asked));
   dropLease: FleetStore['dropLease'] = (hubId) => this.#pass('dropLease', () => this.#inner.dropLease(hubId));

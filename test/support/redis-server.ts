@@ -24,6 +24,8 @@ export interface RedisServerOptions {
   sentinelConfig?: string;
   /** More settings of redis-server, such as `--requirepass secret`. */
   args?: string[];
+  /** More of its environment. */
+  env?: Readonly<Record<string, string>>;
 }
 
 /** A real redis-server on 127.0.0.1, which ends with this process at the latest. */
@@ -68,10 +70,18 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-async function launch(port: number, dir: string, args: string[]): Promise<ChildProcess> {
+async function launch(
+  port: number,
+  dir: string,
+  args: string[],
+  env: RedisServerOptions['env'] = {},
+): Promise<ChildProcess> {
   const listen = ['--bind', '127.0.0.1', '--port', String(port), '--dir', dir, '--logfile', join(dir, 'log')];
   // A config file, which a Sentinel has, must come first.
-  const child = spawn('redis-server', [...args, ...listen, '--daemonize', 'no'], { stdio: 'ignore' });
+  const child = spawn('redis-server', [...args, ...listen, '--daemonize', 'no'], {
+    env: { ...process.env, ...env },
+    stdio: 'ignore',
+  });
   leash(child);
   running.add(child);
   child.once('exit', () => running.delete(child));
@@ -119,14 +129,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   let child: ChildProcess | undefined;
   for (let tries = 0; child === undefined; tries += 1) {
     try {
-      child = await launch(port, dir, argv);
+      child = await launch(port, dir, argv, options.env);
     } catch (error) {
       // Somebody else may have taken the port since.
       if (options.port !== undefined || tries === 4) throw error;
       port = await freePort();
     }
   }
-  const server = new StartedRedis(child, port, dir, argv, options.dir === undefined);
+  const server = new StartedRedis(child, port, dir, argv, options);
   if (options.replicaOf) await untilCopied(server);
   return server;
 }
@@ -157,7 +167,7 @@ class StartedRedis implements RedisServer {
     readonly port: number,
     readonly dir: string,
     private readonly args: string[],
-    private readonly ownsDir: boolean,
+    private readonly options: RedisServerOptions,
   ) {
     this.#child = child;
     this.url = `redis://127.0.0.1:${port}`;
@@ -173,7 +183,7 @@ class StartedRedis implements RedisServer {
 
   async stop(): Promise<void> {
     await end(this.#child);
-    if (this.ownsDir) await rm(this.dir, { recursive: true, force: true });
+    if (this.options.dir === undefined) await rm(this.dir, { recursive: true, force: true });
   }
 
   kill(): Promise<void> {
@@ -194,6 +204,6 @@ class StartedRedis implements RedisServer {
       await rm(join(this.dir, 'dump.rdb'), { force: true });
       await rm(join(this.dir, 'appendonlydir'), { recursive: true, force: true });
     }
-    this.#child = await launch(this.port, this.dir, this.args);
+    this.#child = await launch(this.port, this.dir, this.args, this.options.env);
   }
 }

@@ -1,10 +1,11 @@
-import { type HeartbeatTiming, inContact, type NodeStats } from '../../../shared/index.ts';
+import { type HeartbeatTiming, inContact } from '../../../shared/index.ts';
 import {
   type Beat,
   type BeatAnswer,
   type Change,
   type CommitOutcome,
   isPosition,
+  type LastBeat,
   LOG_ENTRIES_PER_SHARD,
   type LogEntry,
   type LostNode,
@@ -61,6 +62,7 @@ export class MemoryShard {
   constructor(
     readonly epoch: string,
     private readonly now: () => number,
+    private readonly wall: () => number,
     private readonly logEntries: number = LOG_ENTRIES_PER_SHARD,
   ) {}
 
@@ -154,11 +156,12 @@ export class MemoryShard {
     if (held.dueAt !== NEVER && held.dueAt > held.beatsUntil) this.#lookAt(held, held.beatsUntil);
   }
 
-  lastBeat(id: string, timeoutMs: number): { at: number; stats: NodeStats } | undefined {
+  lastBeat(id: string, timeoutMs: number): LastBeat | undefined {
     const held = this.#nodes.get(id);
     if (!held || !this.#isBeating(held)) return undefined;
     const countsMs = held.timing?.timeoutMs ?? timeoutMs;
-    return { at: held.beatsUntil - countsMs, stats: held.stats === undefined ? {} : JSON.parse(held.stats) };
+    const agoMs = countsMs - (held.beatsUntil - this.now());
+    return { at: this.wall() - agoMs, agoMs, stats: held.stats === undefined ? {} : JSON.parse(held.stats) };
   }
 
   position(): Position {
@@ -174,18 +177,19 @@ export class MemoryShard {
     if (!Array.isArray(entries)) return { kind: 'gap', cause: entries };
     const looks = look.limit > 0;
     const { silent, putOff } = looks ? this.#overdue() : { silent: [], putOff: 0 };
+    const now = this.now();
     const told = silent.slice(look.skip, look.skip + look.limit);
     for (const held of told) this.#still(held);
     return {
       kind: 'news',
       entries,
-      silent: told.map(({ record, dueAt }): SilentNode => ({ record, dueAt })),
+      silent: told.map(({ record, dueAt }): SilentNode => ({ record, overdueMs: now - dueAt })),
       moreLogged: entries.length >= limit,
       looked: told.length + putOff,
       putOff,
       moreDue: looks && told.length >= look.limit,
-      nextDueAt: looks ? this.#earliestDue : undefined,
-      now: this.now(),
+      nextDueInMs: looks ? this.#earliestDue - now : undefined,
+      now: undefined,
     };
   }
 

@@ -9,6 +9,7 @@ import {
   type CommitOutcome,
   comparePositions,
   type FleetStore,
+  type HeldLease,
   type HubLease,
   type LastBeat,
   LOG_ENTRIES_PER_SHARD,
@@ -53,7 +54,13 @@ export class MemoryFleet {
 
   #emptyShard(): MemoryShard {
     const epoch = randomBytes(6).toString('base64url');
-    return new MemoryShard(epoch, () => this.clock.now(), this.logEntries);
+    const { clock } = this;
+    return new MemoryShard(
+      epoch,
+      () => clock.now(),
+      () => clock.wall(),
+      this.logEntries,
+    );
   }
 }
 
@@ -176,6 +183,11 @@ export class MemoryStore implements FleetStore {
     return unmerged;
   }
 
+  /** Its clock is the hub's steady one, which nobody can set. */
+  async settleClock(): Promise<void> {}
+
+  async settleLeases(): Promise<void> {}
+
   async renewLease(lease: HubLease, ttlMs: number): Promise<void> {
     this.#fleet.leases.set(lease.hubId, { lease, until: this.#fleet.clock.now() + ttlMs });
   }
@@ -184,10 +196,10 @@ export class MemoryStore implements FleetStore {
     this.#fleet.leases.delete(hubId);
   }
 
-  async leases(): Promise<HubLease[]> {
+  async leases(): Promise<HeldLease[]> {
     const now = this.#fleet.clock.now();
     for (const [hubId, { until }] of this.#fleet.leases) if (until <= now) this.#fleet.leases.delete(hubId);
-    return [...this.#fleet.leases.values()].map(({ lease }) => lease);
+    return [...this.#fleet.leases.values()].map(({ lease, until }) => ({ lease, leftMs: until - now }));
   }
 
   #shard(shard: number): MemoryShard {

@@ -33,7 +33,8 @@ export async function lastBeats(
     const read = toStats(asText(stats));
     if (!read) bad.found('stats', keys.beat(id));
     const countsMs = toTiming(timing, session)?.timeoutMs ?? timeoutMs;
-    found.push([id, { at: asNumber(now) - (countsMs - leftMs), stats: read ?? {} }]);
+    const agoMs = countsMs - leftMs;
+    found.push([id, { at: asNumber(now) - agoMs, agoMs, stats: read ?? {} }]);
   }
   return found;
 }

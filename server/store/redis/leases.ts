@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import type { HubLease } from '../fleet-store.ts';
+import type { Clock } from '../../clock.ts';
+import type { HeldLease, HubLease } from '../fleet-store.ts';
 import type { BadData } from './bad-data.ts';
 import { type FleetKeys, quarantineOf } from './keys.ts';
 import { QUARANTINE_MS } from './mend.ts';
@@ -11,49 +12,99 @@ import { parsedJson } from './salvage.ts';
 const leaseSchema = z.object({
   hubId: z.string(),
   address: z.string(),
-  sessions: z.number().nonnegative(),
+  sessions: z.number(),
   version: z.string(),
 });
 
-/** How long the list remembers a hub whose lease ended: its key alone says whether the lease stands. */
+/** How long the list remembers a hub whose lease ended, by this hub's clock: its key alone says whether it stands. */
 const FORGET_AFTER_MS = 3_600_000;
 /** Hubs that are listed at most: more are no hubs. */
 const MOST_HUBS = 10_000;
 
-/** Writes a lease's key, and its hub into the list of hubs, which lies on another node of a Cluster. */
-export async function renewLease(
-  link: RedisLink,
-  keys: FleetKeys,
-  lease: HubLease,
-  ttlMs: number,
-): Promise<void> {
-  await link.run('fleet', (client) =>
-    client.set(keys.hub(lease.hubId), JSON.stringify(lease), 'PX', Math.max(1, Math.ceil(ttlMs))),
-  );
-  const now = await storeTime(link);
-  await withList(link, keys, (client) => client.zadd(keys.hubs, now + ttlMs, lease.hubId));
-  await link.run('fleet', (client) => client.zremrangebyscore(keys.hubs, '-inf', now - FORGET_AFTER_MS));
-}
+/**
+ * The leases of all hubs: a key each, whose TTL ends it, and a list of them, which lies on another node of a Cluster.
+ * Of the times in the list nothing follows: the store's clock may have been set since.
+ */
+export class Leases {
+  readonly #link: RedisLink;
+  readonly #keys: FleetKeys;
+  readonly #clock: Clock;
+  readonly #bad: BadData;
+  /** Since when the hubs in the list that hold no lease have been without, hub time. */
+  readonly #missingSince = new Map<string, number>();
 
-export async function dropLease(link: RedisLink, keys: FleetKeys, hubId: string): Promise<void> {
-  await link.run('fleet', (client) => client.del(keys.hub(hubId)));
-  await link.run('fleet', (client) => client.zrem(keys.hubs, hubId));
-}
+  constructor(link: RedisLink, keys: FleetKeys, { clock, bad }: { clock: Clock; bad: BadData }) {
+    this.#link = link;
+    this.#keys = keys;
+    this.#clock = clock;
+    this.#bad = bad;
+  }
 
-/** Every lease that stands. What is no lease is passed over. */
-export async function readLeases(link: RedisLink, keys: FleetKeys, bad: BadData): Promise<HubLease[]> {
-  const hubIds = await withList(link, keys, (client) => client.zrange(keys.hubs, '0', String(MOST_HUBS - 1)));
-  const leases = await Promise.all(
-    hubIds.map(async (hubId) => {
-      const text = await link.run('fleet', (client) => client.get(keys.hub(hubId))).catch(notOfType);
-      if (text === null) return undefined;
-      const lease = leaseSchema.safeParse(parsedJson(text)).data;
-      if (lease?.hubId === hubId) return lease;
-      bad.found('lease', keys.hub(hubId));
-      return undefined;
-    }),
-  );
-  return leases.filter((lease) => lease !== undefined);
+  async renew(lease: HubLease, ttlMs: number): Promise<void> {
+    const { hubId } = lease;
+    await this.#link.run('fleet', (client) =>
+      client.set(this.#keys.hub(hubId), JSON.stringify(lease), 'PX', Math.max(1, Math.ceil(ttlMs))),
+    );
+    const [seconds] = await this.#link.run('fleet', (client) => client.time());
+    const endsAt = asNumber(seconds) * 1_000 + ttlMs;
+    await withList(this.#link, this.#keys, (client) => client.zadd(this.#keys.hubs, endsAt, hubId));
+    await this.#forget();
+  }
+
+  async drop(hubId: string): Promise<void> {
+    await this.#link.run('fleet', (client) => client.del(this.#keys.hub(hubId)));
+    await this.#link.run('fleet', (client) => client.zrem(this.#keys.hubs, hubId));
+  }
+
+  /** Every lease that stands. What is no lease is passed over. */
+  async read(): Promise<HeldLease[]> {
+    const hubIds = await this.#listed();
+    const found = await Promise.all(hubIds.map((hubId) => this.#read(hubId)));
+    const now = this.#clock.now();
+    for (const [index, hubId] of hubIds.entries()) {
+      if (found[index]) this.#missingSince.delete(hubId);
+      else if (!this.#missingSince.has(hubId)) this.#missingSince.set(hubId, now);
+    }
+    return found.filter((lease) => lease !== undefined);
+  }
+
+  /** No lease lasts longer than this: after the store's clock was set back they would. */
+  async settle(longestMs: number): Promise<void> {
+    const ttlMs = Math.max(1, Math.ceil(longestMs));
+    await Promise.all(
+      (await this.#listed()).map((hubId) =>
+        this.#link.run('fleet', (client) => client.pexpire(this.#keys.hub(hubId), ttlMs, 'LT')),
+      ),
+    );
+  }
+
+  #listed(): Promise<string[]> {
+    return withList(this.#link, this.#keys, (client) =>
+      client.zrange(this.#keys.hubs, '0', String(MOST_HUBS - 1)),
+    );
+  }
+
+  async #read(hubId: string): Promise<HeldLease | undefined> {
+    const key = this.#keys.hub(hubId);
+    const [text, leftMs] = await Promise.all([
+      this.#link.run('fleet', (client) => client.get(key)).catch(notOfType),
+      this.#link.run('fleet', (client) => client.pttl(key)),
+    ]);
+    if (text === null) return undefined;
+    const lease = leaseSchema.safeParse(parsedJson(text)).data;
+    if (lease?.hubId === hubId) return { lease, leftMs: Math.max(0, leftMs) };
+    this.#bad.found('lease', key);
+    return undefined;
+  }
+
+  async #forget(): Promise<void> {
+    const before = this.#clock.now() - FORGET_AFTER_MS;
+    for (const [hubId, since] of this.#missingSince) {
+      if (since > before) continue;
+      this.#missingSince.delete(hubId);
+      await this.#link.run('fleet', (client) => client.zrem(this.#keys.hubs, hubId));
+    }
+  }
 }
 
 /** A key of another type is no lease; anything else is thrown on. */
@@ -82,10 +133,4 @@ export async function putKeyAside(link: RedisLink, { keyPrefix }: FleetKeys, key
   const aside = quarantineOf(keyPrefix, key);
   await link.run('fleet', (client) => client.rename(key, aside)).catch(() => {});
   await link.run('fleet', (client) => client.pexpire(aside, QUARANTINE_MS));
-}
-
-/** The store's clock, milliseconds since the epoch. */
-async function storeTime(link: RedisLink): Promise<number> {
-  const [seconds, micros] = await link.run('fleet', (client) => client.time());
-  return asNumber(seconds) * 1_000 + Math.floor(asNumber(micros) / 1_000);
 }

@@ -8,6 +8,7 @@ import {
   type CommitOutcome,
   comparePositions,
   type FleetStore,
+  type HeldLease,
   type HubLease,
   isPosition,
   type LastBeat,
@@ -34,7 +35,7 @@ import { GatheredCalls } from './gathered-calls.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
-import { dropLease, readLeases, renewLease } from './leases.ts';
+import { Leases } from './leases.ts';
 import { mend } from './mend.ts';
 import { OwnChanges } from './own-changes.ts';
 import {
@@ -52,6 +53,9 @@ import { isId, readVersion } from './salvage.ts';
 import { lostArguments, retimingArguments, toOutcomes, toRetimeAnswer, toTickReply } from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { writeBeats } from './write-beats.ts';
+
+/** Nodes whose heartbeats one call puts right after a step of the store's clock. */
+const NODES_PER_SETTLING = 200;
 
 /** The arguments of a look at one shard, about. */
 const TICK_BYTES = 200;
@@ -104,6 +108,7 @@ export class RedisStore implements FleetStore {
   #claimed: Claim | undefined;
   #claiming: Promise<void> | undefined;
   readonly #putAside = new Set<(id: string) => void>();
+  readonly #leases: Leases;
 
   /** Throws `RedisUrlError` or `StoreRefusedError` on wrong options; connects with `open`. */
   constructor(options: RedisStoreOptions) {
@@ -139,6 +144,7 @@ export class RedisStore implements FleetStore {
       commandTimeoutMs,
       openWithinMs,
     });
+    this.#leases = new Leases(this.#link, this.#keys, { clock, bad: this.#bad });
     const shardsGoTogether = !this.#isCluster;
     this.#ticks = new GatheredCalls(this.#link, {
       shardsGoTogether,
@@ -419,18 +425,44 @@ export class RedisStore implements FleetStore {
     return { unmerged, bad };
   }
 
+  settleClock(
+    shard: number,
+    { steppedMs, defaultTimeoutMs }: { steppedMs: number; defaultTimeoutMs: number },
+  ): Promise<void> {
+    const { epoch, deadlines, absent, prefix } = this.#shard(shard);
+    return this.#mending(shard, async () => {
+      let cursor = '0';
+      do {
+        const [kind, next] = asList(
+          await this.#link.run(shard, (client) =>
+            client.fleetSettleClock(
+              ...[epoch, deadlines, absent, this.#epoch(shard), prefix],
+              ...[cursor, NODES_PER_SETTLING, Math.round(steppedMs), Math.ceil(defaultTimeoutMs)],
+            ),
+          ),
+        );
+        if (kind === 'epoch') throw this.#lost(shard);
+        cursor = asText(next);
+      } while (cursor !== '0');
+    });
+  }
+
+  settleLeases(longestMs: number): Promise<void> {
+    return this.#leases.settle(longestMs);
+  }
+
   async renewLease(lease: HubLease, ttlMs: number): Promise<void> {
     // Another hub may have claimed the keys, or claimed them back.
     await this.#claim();
-    await renewLease(this.#link, this.#keys, lease, ttlMs);
+    await this.#leases.renew(lease, ttlMs);
   }
 
   dropLease(hubId: string): Promise<void> {
-    return dropLease(this.#link, this.#keys, hubId);
+    return this.#leases.drop(hubId);
   }
 
-  leases(): Promise<HubLease[]> {
-    return readLeases(this.#link, this.#keys, this.#bad);
+  leases(): Promise<HeldLease[]> {
+    return this.#leases.read();
   }
 
   /** Claims the keys, or finds them claimed. Where they are another fleet's by now, this hub must end. */
@@ -487,7 +519,7 @@ export class RedisStore implements FleetStore {
     return {
       bad: this.#bad,
       isOfShard: (id) => isId(id) && (shard === undefined || this.shardOf(id) === shard),
-      now: () => new Date(this.#clock.now()).toISOString(),
+      now: () => new Date(this.#clock.wall()).toISOString(),
     };
   }
 

@@ -168,14 +168,16 @@ export function toTickReply(
     if (entry === 'unreadable') unreadable = true;
     else if (entry !== 'foreign') logged.push(entry);
   }
+  const storeNow = asNumber(now);
   const silentNodes: SilentNode[] = [];
   const rubbish = asList(bad).map((id): Rubbish => ({ id: asText(id), version: '', changeId: '' }));
   for (const answer of asList(silent)) {
     const [dueAt, id, ...stored] = asList(answer);
     const record = toRecord(asText(id), stored, context);
     if (isRubbish(record)) rubbish.push(record);
-    else silentNodes.push({ record, dueAt: finite(dueAt) ?? asNumber(now) });
+    else silentNodes.push({ record, overdueMs: Math.max(0, storeNow - (finite(dueAt) ?? storeNow)) });
   }
+  const nextDueAt = finite(nextDue);
   const last = told.at(-1);
   return {
     answer: {
@@ -187,9 +189,9 @@ export function toTickReply(
       looked: asNumber(looked),
       moreDue: moreDue === '1',
       moreLogged: moreLogged === '1',
-      nextDueAt: finite(nextDue),
+      nextDueInMs: nextDueAt === undefined ? undefined : nextDueAt - storeNow,
       putOff: asNumber(looked) - silentNodes.length,
-      now: asNumber(now),
+      now: storeNow,
     },
     rubbish,
   };

@@ -16,6 +16,7 @@ const files = {
   fleetRestore: 'restore-4',
   fleetSnapshot: 'snapshot-4',
   fleetMend: 'mend-4',
+  fleetSettleClock: 'settle-clock-3',
 };
 
 /** The scripts as ioredis takes them, read from beside this module. */
@@ -48,5 +49,6 @@ declare module 'ioredis' {
     fleetRestore(...args: Arguments): Result<unknown, Context>;
     fleetSnapshot(...args: Arguments): Result<unknown, Context>;
     fleetMend(...args: Arguments): Result<unknown, Context>;
+    fleetSettleClock(...args: Arguments): Result<unknown, Context>;
   }
 }

@@ -34,15 +34,14 @@ export function beatContract(create: CreateFleet): void {
       const { store, fleet } = setting();
       const { session } = await done(store, registration({ id: 'a' }));
       const shard = store.shardOf('a');
-      const before = (await news(store, shard)).now;
       await store.beat(shard, [{ id: 'a', session, ttlMs: 30_000 }]);
-      const fresh = (await lastBeat(store, 'a'))?.at ?? 0;
-      expect(fresh).toBeGreaterThanOrEqual(before - 5);
+      const fresh = (await lastBeat(store, 'a'))?.agoMs ?? -1;
+      expect(fresh).toBeGreaterThanOrEqual(0);
+      expect(fresh).toBeLessThan(10_000);
       await fleet.elapse(20);
-      expect((await lastBeat(store, 'a'))?.at).toBeLessThanOrEqual(fresh + 5);
+      expect((await lastBeat(store, 'a'))?.agoMs).toBeGreaterThanOrEqual(fresh + 15);
       await store.beat(shard, [{ id: 'a', session, ttlMs: 20_000 }]);
-      const aged = (await lastBeat(store, 'a'))?.at ?? 0;
-      expect((await news(store, shard)).now - aged).toBeGreaterThanOrEqual(10_000);
+      expect((await lastBeat(store, 'a'))?.agoMs).toBeGreaterThanOrEqual(10_000);
     });
 
     it('keeps the last stats over pings, until the heartbeat ends', async () => {
@@ -140,9 +139,7 @@ export function beatContract(create: CreateFleet): void {
       expect(await store.beat(shard, vouched('{"cpuPercent":7}'), followed)).toEqual(nothingSpecial);
       expect(await store.beat(shard, vouched(), followed)).toEqual(nothingSpecial);
       expect(await lastBeat(store, b)).toMatchObject({ stats: { cpuPercent: 7 } });
-      expect((await news(store, shard)).now - ((await lastBeat(store, a))?.at ?? 0)).toBeGreaterThanOrEqual(
-        10_000,
-      );
+      expect((await lastBeat(store, a))?.agoMs).toBeGreaterThanOrEqual(10_000);
     });
 
     it('looks at vouched beats of nodes that were logged since, and at those without a heartbeat', async () => {
