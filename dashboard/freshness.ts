@@ -1,5 +1,5 @@
 import type { Standing } from './store/fleet-store.ts';
-import { clockTime } from './words.ts';
+import { shortTime } from './words.ts';
 
 /** How fresh the picture is, in words. */
 export interface Freshness {
@@ -25,7 +25,7 @@ export function freshness({ link, hub, heardAt }: Standing): Freshness {
       return {
         tone: 'stale',
         word: 'Store lost',
-        sentence: `The hub lost sight of its store at ${clockTime(since)}. What you see is from then; nobody is judged until the store is back. Check that Redis runs and that the hub can reach it.`,
+        sentence: `The hub lost sight of its store at ${shortTime(since)}. What you see is from then; nobody is judged until the store is back. Check that Redis runs and that the hub can reach it.`,
         asOf: since,
         retry: false,
       };
@@ -34,7 +34,7 @@ export function freshness({ link, hub, heardAt }: Standing): Freshness {
       return {
         tone: 'busy',
         word: 'Resyncing',
-        sentence: `A new picture is on its way (${link.reason}). Until it is here you see the one from ${clockTime(link.since)}.`,
+        sentence: `A new picture is on its way (${link.reason}). Until it is here you see the one from ${shortTime(link.since)}.`,
         asOf: link.since,
         retry: false,
       };
@@ -42,7 +42,7 @@ export function freshness({ link, hub, heardAt }: Standing): Freshness {
       return {
         tone: 'away',
         word: 'Reconnecting',
-        sentence: `No contact with the hub since ${clockTime(link.since)}: ${link.why}. What you see is from then. It is tried again by itself.`,
+        sentence: `No contact with the hub since ${shortTime(link.since)}: ${link.why}. What you see is from then. It is tried again by itself.`,
         asOf: link.since,
         retry: true,
       };

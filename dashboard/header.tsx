@@ -3,7 +3,7 @@ import { freshness } from './freshness.ts';
 import { StatusGlyph } from './status-glyph.tsx';
 import type { ChangeUrl } from './use-page-url.ts';
 import { useTopic } from './use-store.ts';
-import { clockTime, count, statusMeaning, statusWord } from './words.ts';
+import { count, shortTime, statusMeaning, statusWord, wholeTime } from './words.ts';
 
 /** The counts, which filter when clicked, and how fresh all of it is. */
 export function Header({ filter, change }: { filter: Filter; change: ChangeUrl }) {
@@ -75,7 +75,9 @@ function Fresh() {
         {word}
       </span>
       <span className="fresh-more">
-        {asOf !== undefined && <span>as of {clockTime(asOf)}</span>}
+        {asOf !== undefined && (
+          <span title={`When the hub was last heard of: ${wholeTime(asOf)}`}>as of {shortTime(asOf)}</span>
+        )}
         {hubs > 0 && (
           <span>
             {count(hubs)} {hubs === 1 ? 'hub' : 'hubs'}

@@ -2,7 +2,7 @@ import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { freshness } from './freshness.ts';
 import type { LinkState } from './store/hub-link.ts';
 import { useTopic } from './use-store.ts';
-import { clockTime, count } from './words.ts';
+import { count, shortTime } from './words.ts';
 
 /** A line across the page while what is shown is not what is. */
 export function StaleNotice() {
@@ -21,6 +21,18 @@ export function StaleNotice() {
   );
 }
 
+/** The same words beside one node, which may cover that line. It was read out already. */
+export function StaleWords() {
+  const [store] = useTopic('standing');
+  const { tone, word, sentence } = freshness(store.standing);
+  if (sentence === undefined) return null;
+  return (
+    <p className={`notice is-${tone}`}>
+      <strong>{word}.</strong> <span>{sentence}</span>
+    </p>
+  );
+}
+
 /** Before the first picture. */
 export function FirstPicture({ link }: { link: LinkState }) {
   const [store] = useTopic('standing');
@@ -29,7 +41,7 @@ export function FirstPicture({ link }: { link: LinkState }) {
       <section className="big-notice is-away" role="alert">
         <h2>The hub cannot be reached</h2>
         <p>
-          {window.location.host} has not answered since {clockTime(link.since)}: {link.why}. It is tried again
+          {window.location.host} has not answered since {shortTime(link.since)}: {link.why}. It is tried again
           by itself.
         </p>
         <p>Check that the hub runs, and that this machine can reach it.</p>

@@ -32,17 +32,34 @@ function readFacet(text: string | null): PageUrl['group'] {
   return oneOf(['none', 'kind', 'location', 'pool'] as const, text);
 }
 
+/** The parts of a filter that can be read, and what is wrong with the first that cannot. */
+function readFilter(asked: Readonly<Record<string, unknown>>): Pick<PageUrl, 'filter' | 'problem'> {
+  const left = { ...asked };
+  let problem: string | undefined;
+  // Each turn takes at least one part out, or all of them.
+  for (let parts = Object.keys(left).length; parts >= 0; parts -= 1) {
+    const read = filterSchema.safeParse(left);
+    if (read.success) return { filter: read.data, problem };
+    const [issue] = read.error.issues;
+    problem ??= issue && `${issue.path.join('.') || 'filter'}: ${issue.message}`;
+    const wrong = read.error.issues.flatMap(({ path, code, ...rest }) =>
+      code === 'unrecognized_keys' && path.length === 0 && 'keys' in rest ? rest.keys : path.slice(0, 1),
+    );
+    for (const key of wrong) delete left[String(key)];
+  }
+  return { filter: {}, problem };
+}
+
 /** Reads the query of an address. What cannot be read is passed over, but for the filter, where it is said. */
 export function readPageUrl(search: string): PageUrl {
   const query = new URLSearchParams(search);
   const asked = filterFromQuery([...query].filter(([key]) => !ownKeys.has(key)));
-  const filter = filterSchema.safeParse(asked);
-  const issue = filter.error?.issues[0];
+  const { filter, problem } = readFilter(asked);
   const sort = query.get('sort');
   const key = oneOf(SORT_KEYS, sort?.replace(/^-/, '') ?? null);
   return {
-    filter: filter.data ?? {},
-    problem: issue && `${issue.path.join('.') || 'filter'}: ${issue.message}`,
+    filter,
+    problem,
     sort: key ? { key, descending: sort?.startsWith('-') ?? false } : DEFAULT_SORT,
     group: readFacet(query.get('group')),
     view: oneOf(VIEWS, query.get('view')) ?? 'overview',

@@ -41,11 +41,34 @@ export function clockTime(at: string | number): string {
 
 const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
 
-/** The time of today, or the day and the time: `12:02:50`, `3 Mar 12:02`. */
+const dayOfYearFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/** The time of today, or the day and the time: `12:02:50`, `3 Mar 12:02`, `3 Mar 2025 12:02`. */
 export function shortTime(at: string | number, now: number = pageClock.now()): string {
   const date = new Date(at);
-  if (date.toDateString() === new Date(now).toDateString()) return clockTime(at);
-  return `${dayFormat.format(date)} ${clockTime(at).slice(0, 5)}`;
+  if (Number.isNaN(date.getTime())) return clockTime(at);
+  const today = new Date(now);
+  if (date.toDateString() === today.toDateString()) return clockTime(at);
+  const format = date.getFullYear() === today.getFullYear() ? dayFormat : dayOfYearFormat;
+  return `${format.format(date)} ${clockTime(at).slice(0, 5)}`;
+}
+
+const wholeFormat = new Intl.DateTimeFormat('en-GB', {
+  ...{
+    day: 'numeric',
+    month: 'short',
+    year: 'numeric',
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+  },
+  timeZoneName: 'longOffset',
+});
+
+/** The whole of a time for a hint, with the zone that this browser shows times in: `3 Mar 2026, 12:02:50 GMT+01:00`. */
+export function wholeTime(at: string | number): string {
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? '' : wholeFormat.format(date);
 }
 
 /** `30s` as `30 s`. */
@@ -66,10 +89,27 @@ export function reasonWithEvidence(reason: Reason, evidence: Evidence): string {
 
 /** `Offline since 12:03:20: no heartbeat for 30 s; last one 12:02:50 over hub-2.` */
 export function statusSentence(
-  node: Pick<FleetNode, 'status' | 'statusSince' | 'reason' | 'evidence'>,
+  node: Pick<FleetNode, 'status' | 'statusSince' | 'reason' | 'evidence' | 'registeredAt'>,
 ): string {
-  const { status, statusSince, reason, evidence } = node;
-  return `${statusWord[status]} since ${shortTime(statusSince)}: ${reasonWithEvidence(reason, evidence)}.`;
+  const { status, statusSince, reason, evidence, registeredAt } = node;
+  const since = `${statusWord[status]} since ${shortTime(statusSince)}`;
+  const why = reasonWithEvidence(reason, evidence);
+  if (isReasonOfStatus(node)) return `${since}: ${why}.`;
+  const at = registrations.has(reason) ? ` ${shortTime(registeredAt)}` : '';
+  return `${since}. Last change${at}: ${why}.`;
+}
+
+/** Reasons that a registration gives, which may come while the status stays. */
+const registrations: ReadonlySet<Reason> = new Set(['registered', 'reconnected', 'superseded']);
+
+/** Whether the reason of the last change is also why the status began: a later registration changes no status. */
+function isReasonOfStatus({
+  reason,
+  statusSince,
+  registeredAt,
+}: Pick<FleetNode, 'reason' | 'statusSince' | 'registeredAt'>): boolean {
+  if (reason === 'store_restored') return false;
+  return !registrations.has(reason) || registeredAt <= statusSince;
 }
 
 export interface Happening {

@@ -1,8 +1,8 @@
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import type { LiveStats } from '../../shared/index.ts';
 import { useMedia } from '../use-store.ts';
-import { clockTime, duration, mebibytes } from '../words.ts';
+import { clockTime, duration, mebibytes, shortTime } from '../words.ts';
 
 const HEIGHT = 128;
 /** Points that a line keeps: half an hour at one a second. */
@@ -30,12 +30,13 @@ function addPoint(points: Points, stats: LiveStats): void {
   });
 }
 
-/** Lines of CPU, memory and disk, from when the drawer was opened on. */
-export function LiveLines({ stats }: { stats: LiveStats | undefined }) {
+/** Lines of CPU, memory and disk, from when the drawer was opened on. `live`: the node beats, as far as is known now. */
+export function LiveLines({ stats, live }: { stats: LiveStats | undefined; live: boolean }) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const points = useRef<Points>([[], [], [], []]);
   const dark = useMedia('(prefers-color-scheme: dark)');
+  const [drawn, setDrawn] = useState(false);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another theme has other colours
   useEffect(() => {
@@ -92,20 +93,29 @@ export function LiveLines({ stats }: { stats: LiveStats | undefined }) {
   }, [dark]);
 
   useEffect(() => {
-    if (!stats) return;
+    // The last figures of a node that is gone are no point of a live line.
+    if (!stats || !live) return;
     addPoint(points.current, stats);
+    setDrawn(true);
     const times = points.current[0];
     const last = times.at(-1) ?? 0;
     plot.current?.setData(points.current, false);
     // Some seconds wide from the first, so that the first points do not leap about.
     const first = times[0] ?? last;
     plot.current?.setScale('x', { min: first, max: Math.max(last, first + NARROWEST_SECONDS) });
-  }, [stats]);
+  }, [stats, live]);
 
   const now = (value: number | null | undefined): string =>
     value === null || value === undefined ? '–' : `${Math.round(value)}%`;
   return (
-    <section className="lines" aria-label="Live figures">
+    <section className="lines" data-live={live} aria-label={live ? 'Live figures' : 'Last figures'}>
+      {!live && (
+        <p className="quiet">
+          {stats?.lastHeartbeatAt
+            ? `Not live: as of ${shortTime(stats.lastHeartbeatAt)}, its last heartbeat.`
+            : 'Not live: no figures are known.'}
+        </p>
+      )}
       <dl className="figures">
         {LINES.map(({ name, field, colour }) => (
           <div key={field}>
@@ -128,10 +138,11 @@ export function LiveLines({ stats }: { stats: LiveStats | undefined }) {
         </div>
         <div>
           <dt>Last heartbeat</dt>
-          <dd>{stats?.lastHeartbeatAt ? clockTime(stats.lastHeartbeatAt) : '–'}</dd>
+          <dd>{stats?.lastHeartbeatAt ? shortTime(stats.lastHeartbeatAt) : '–'}</dd>
         </div>
       </dl>
-      <div className="plot" ref={box} aria-hidden="true" />
+      {/* Without a point there is no time that its axis could show. */}
+      <div className="plot" ref={box} aria-hidden="true" hidden={!drawn} />
     </section>
   );
 }

@@ -1,8 +1,10 @@
 import { useEffect, useRef } from 'react';
 import { CopyButton } from '../copy-button.tsx';
+import { freshness } from '../freshness.ts';
+import { StaleWords } from '../notices.tsx';
 import { StatusGlyph } from '../status-glyph.tsx';
 import { useTopic } from '../use-store.ts';
-import { statusSentence, statusWord } from '../words.ts';
+import { shortTime, statusSentence, statusWord } from '../words.ts';
 import { Conditions, Facts } from './facts.tsx';
 import { LiveLines } from './live-lines.tsx';
 import { Timeline } from './timeline.tsx';
@@ -33,6 +35,11 @@ export function NodeDrawer({ id, onClose }: { id: string; onClose: () => void })
   // The row hears of a change first; the record with its evidence follows at once.
   const status = row?.status ?? node?.status;
   const stats = store.figures.get(id) ?? (look.kind === 'found' ? look.stats : undefined);
+  useTopic('standing');
+  const { tone, asOf } = freshness(store.standing);
+  const isKnownNow = tone === 'live' || tone === 'busy';
+  const isGone = row === undefined && look.kind === 'found' && look.gone;
+  const beats = status === 'online' || status === 'degraded';
   return (
     <aside
       className="drawer"
@@ -45,17 +52,23 @@ export function NodeDrawer({ id, onClose }: { id: string; onClose: () => void })
       <header className="drawer-head">
         <div>
           <h2>{name}</h2>
-          {status && (
-            <span className={`status is-${status}`}>
-              <StatusGlyph status={status} />
-              {statusWord[status]}
-            </span>
+          {isGone ? (
+            <span className="status quiet">Removed</span>
+          ) : (
+            status && (
+              <span className={`status is-${status}`}>
+                <StatusGlyph status={status} />
+                {statusWord[status]}
+                {!isKnownNow && asOf !== undefined && <span className="quiet">as of {shortTime(asOf)}</span>}
+              </span>
+            )
           )}
         </div>
         <button type="button" className="button icon-button" onClick={onClose} aria-label="Close (Esc)">
           ×
         </button>
       </header>
+      <StaleWords />
       <div className="drawer-body">
         {look.kind === 'loading' && <p className="quiet">Loading…</p>}
         {look.kind === 'failed' && <p>The record could not be read: {look.why}.</p>}
@@ -65,10 +78,10 @@ export function NodeDrawer({ id, onClose }: { id: string; onClose: () => void })
         {node && (
           <>
             <p className={`sentence is-${node.status}`} aria-live="polite">
-              {row === undefined ? 'This node was removed. The last that is known: ' : ''}
+              {isGone ? 'This node was removed. The last that is known: ' : ''}
               {statusSentence(node)}
             </p>
-            <LiveLines key={id} stats={stats} />
+            <LiveLines key={id} stats={stats} live={beats && isKnownNow && !isGone} />
             <Conditions node={node} />
             <Timeline events={events} />
             <Facts node={node} />

@@ -1,6 +1,6 @@
 import type { FleetEvent } from '../../shared/index.ts';
 import { StatusGlyph } from '../status-glyph.tsx';
-import { happened, reasonWithEvidence, shortTime } from '../words.ts';
+import { happened, reasonWithEvidence, shortTime, wholeTime } from '../words.ts';
 
 /** The changes of one node, newest first. */
 export function Timeline({ events }: { events: readonly FleetEvent[] | undefined }) {
@@ -11,7 +11,9 @@ export function Timeline({ events }: { events: readonly FleetEvent[] | undefined
       <ol className="timeline">
         {events?.map((event) => (
           <li key={event.seq}>
-            <time dateTime={event.at}>{shortTime(event.at)}</time>
+            <time dateTime={event.at} title={wholeTime(event.at)}>
+              {shortTime(event.at)}
+            </time>
             {event.to !== null && event.type !== 'removed' ? (
               <StatusGlyph status={event.to} />
             ) : (

@@ -6,7 +6,8 @@ export type NodeLook =
   | { kind: 'loading' }
   | { kind: 'failed'; why: string }
   | { kind: 'none' }
-  | { kind: 'found'; node: FleetNode; stats: LiveStats };
+  /** `gone`: it was removed since; this is the last that was known of it. */
+  | { kind: 'found'; node: FleetNode; stats: LiveStats; gone: boolean };
 
 const TIMELINE_EVENTS = 100;
 
@@ -30,10 +31,13 @@ export function useNode(id: string): { look: NodeLook; events: FleetEvent[] | un
       setLook((before) => (before.kind === 'found' ? before : { kind: 'failed', why }));
     };
     store.node(id).then((found) => {
-      if (!over) setLook(found ? { kind: 'found', ...found } : { kind: 'none' });
+      if (over) return;
+      if (found) setLook({ kind: 'found', ...found, gone: false });
+      else setLook((before) => (before.kind === 'found' ? { ...before, gone: true } : { kind: 'none' }));
     }, failed);
     store.history({ nodeId: id, limit: TIMELINE_EVENTS }).then((found) => {
-      if (!over) setEvents(found);
+      // The log may have lost what was read of it before.
+      if (!over) setEvents((before) => (found.length === 0 && before !== undefined ? before : found));
     }, failed);
     return () => {
       over = true;

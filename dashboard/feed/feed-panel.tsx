@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { type Filter, matcher, reasonWords } from '../../shared/index.ts';
 import { StatusGlyph } from '../status-glyph.tsx';
 import {
+  type ChangeFeed,
   FEED_KINDS,
   type FeedGroup,
   type FeedItem,
@@ -11,7 +12,7 @@ import {
 import { type Facet, facetWords } from '../store/facets.ts';
 import type { ChangeUrl } from '../use-page-url.ts';
 import { useTopic } from '../use-store.ts';
-import { count, happened, happenedToMany, shortTime } from '../words.ts';
+import { count, happened, happenedToMany, shortTime, wholeTime } from '../words.ts';
 
 const SHOWN_GROUPS = 80;
 
@@ -36,14 +37,14 @@ function linesOf(groups: readonly FeedGroup[]): Line[] {
 /** The newest changes of the nodes that match. */
 export function FeedPanel({ filter, kind, change }: { filter: Filter; kind: FeedKind; change: ChangeUrl }) {
   const [store] = useTopic('fleet');
-  const [paused, setPaused] = useState<{ lines: Line[]; total: number }>();
+  const [paused, setPaused] = useState<ChangeFeed>();
   // The status of a node is what changes: a feed of what is offline now would never say that something came back.
   const { status: _, ...wherever } = filter;
   const matches = matcher(wherever);
   // What all nodes have in common says nothing of a few of them.
   const { facets } = store.picture;
   const tells = (facet: Facet): boolean => facets.values(facet).size > 1;
-  const lines = paused?.lines ?? linesOf(store.feed.groups(kind, matches, SHOWN_GROUPS, tells));
+  const lines = linesOf((paused ?? store.feed).groups(kind, matches, SHOWN_GROUPS, tells));
   const missed = paused ? store.feed.total - paused.total : 0;
   const open = (node: string): void => change({ node }, { push: true });
   return (
@@ -55,10 +56,9 @@ export function FeedPanel({ filter, kind, change }: { filter: Filter; kind: Feed
           <span className="off-screen">Show</span>
           <select
             value={kind}
-            onChange={({ target }) => {
-              setPaused(undefined);
-              change({ feed: FEED_KINDS.find((one) => one === target.value) ?? 'all' });
-            }}
+            onChange={({ target }) =>
+              change({ feed: FEED_KINDS.find((one) => one === target.value) ?? 'all' })
+            }
           >
             {FEED_KINDS.map((one) => (
               <option key={one} value={one}>
@@ -71,7 +71,7 @@ export function FeedPanel({ filter, kind, change }: { filter: Filter; kind: Feed
           type="button"
           className="button"
           aria-pressed={paused !== undefined}
-          onClick={() => setPaused(paused ? undefined : { lines, total: store.feed.total })}
+          onClick={() => setPaused(paused ? undefined : store.feed.still())}
         >
           {paused ? (missed > 0 ? `Resume (${count(missed)} new)` : 'Resume') : 'Pause'}
         </button>
@@ -106,7 +106,9 @@ function SingleChange({ item, onOpen }: { item: FeedItem; onOpen: (id: string) =
   const why = because(item);
   return (
     <li className="feed-item">
-      <time dateTime={item.at}>{shortTime(item.at)}</time>
+      <time dateTime={item.at} title={wholeTime(item.at)}>
+        {shortTime(item.at)}
+      </time>
       <Mark item={item} />
       <span className="feed-words">
         <button type="button" className="link" onClick={() => onOpen(item.nodeId)}>
@@ -126,7 +128,9 @@ function ManyChanges({ group, onOpen }: { group: FeedGroup; onOpen: (id: string)
   const why = because(newest);
   return (
     <li className="feed-item is-many">
-      <time dateTime={newest.at}>{shortTime(newest.at)}</time>
+      <time dateTime={newest.at} title={wholeTime(newest.at)}>
+        {shortTime(newest.at)}
+      </time>
       <Mark item={newest} />
       <span className="feed-words">
         <button

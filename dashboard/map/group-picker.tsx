@@ -21,8 +21,10 @@ export function bestFacet(store: Pick<FleetStore, 'picture'>): Facet | undefined
 /** Chooses what the map is grouped by. */
 export function GroupPicker({ change }: { change: ChangeUrl; version: number }) {
   const store = useStore();
-  const facets = facetsToGroupBy(store);
   const current = store.grouping.facet;
+  // What groups is offered, also where no node has it, as a link may ask for.
+  const usable = facetsToGroupBy(store);
+  const facets = current === undefined || usable.includes(current) ? usable : [current, ...usable];
   return (
     <label className="picker">
       <span>Group by</span>

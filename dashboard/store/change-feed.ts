@@ -36,8 +36,14 @@ export const FEED_KINDS = ['all', 'trouble', 'recovered', 'membership'] as const
 /** What the feed shows: everything, what went wrong, what came back, or who came and went. */
 export type FeedKind = (typeof FEED_KINDS)[number];
 
-/** Changes that are remembered. */
-const REMEMBERED = 2_000;
+/** What a change is to the people who look after the fleet. Each has a budget of its own in the feed. */
+const SEVERITIES = ['offline', 'unreachable', 'degraded', 'recovered', 'membership', 'other'] as const;
+type Severity = (typeof SEVERITIES)[number];
+
+/** Changes of one severity that are remembered: a storm of one kind pushes none of another out. */
+const REMEMBERED = 1_000;
+/** How far back a change may be put that came later than others of its time. */
+const REORDERED = 500;
 /** Nodes of a group that are named. */
 const NAMED = 100;
 /** From how many on changes of one cause are told as one. */
@@ -45,15 +51,28 @@ export const GROUPED_FROM = 4;
 
 const troubled: ReadonlySet<Status | null> = new Set(['degraded', 'unreachable', 'offline']);
 
-export function isOfKind(
-  { type, from, to }: Pick<FeedItem, 'type' | 'from' | 'to'>,
-  kind: FeedKind,
-): boolean {
-  if (kind === 'all') return true;
-  if (kind === 'membership') return type === 'registered' || type === 'removed';
-  if (kind === 'trouble') return from !== to && troubled.has(to);
-  return troubled.has(from) && to === 'online';
+type Change = Pick<FeedItem, 'type' | 'from' | 'to'>;
+
+function severityOf({ type, from, to }: Change): Severity {
+  if (type === 'registered' || type === 'removed') return 'membership';
+  if (from === to || to === null) return 'other';
+  if (to !== 'online') return to;
+  return troubled.has(from) ? 'recovered' : 'other';
 }
+
+const severitiesOf: Readonly<Record<FeedKind, readonly Severity[]>> = {
+  all: SEVERITIES,
+  trouble: ['offline', 'unreachable', 'degraded'],
+  recovered: ['recovered'],
+  membership: ['membership'],
+};
+
+export const isOfKind = (change: Change, kind: FeedKind): boolean =>
+  severitiesOf[kind].includes(severityOf(change));
+
+/** One change of one node: a later life of the same id may count its versions from 1 again. */
+const identityOf = ({ nodeId, seq, at }: Pick<FeedItem, 'nodeId' | 'seq' | 'at'>): string =>
+  `${nodeId} ${seq} ${at}`;
 
 /** The facets by which people name a part of a fleet, the best first; other labels come between. */
 const wellKnown: readonly Facet[] = ['label:rack', 'label:zone', 'location', 'label:region', 'kind', 'pool'];
@@ -63,9 +82,47 @@ function rank(facet: Facet): number {
   return place < 0 ? 2.5 : place;
 }
 
+/** The changes of one severity, in order: by time, those of one node by their versions. */
+class Remembered {
+  items: FeedItem[] = [];
+  /** Some were forgotten. */
+  cut = false;
+  readonly #known = new Set<string>();
+
+  /** Takes a change in, unless it is known. */
+  add(item: FeedItem): boolean {
+    const identity = identityOf(item);
+    if (this.#known.has(identity)) return false;
+    this.#known.add(identity);
+    let index = this.items.length;
+    const least = Math.max(0, index - REORDERED);
+    for (let before = this.items[index - 1]; before && index > least; before = this.items[index - 1]) {
+      if (before.at <= item.at || (before.nodeId === item.nodeId && before.seq < item.seq)) break;
+      index -= 1;
+    }
+    this.items.splice(index, 0, item);
+    // Now and then only, so that a change costs the same whether it is full or not.
+    if (this.items.length > 2 * REMEMBERED) this.#forget();
+    return true;
+  }
+
+  copy(): Remembered {
+    const copy = new Remembered();
+    copy.items = [...this.items];
+    copy.cut = this.cut;
+    return copy;
+  }
+
+  #forget(): void {
+    this.cut = true;
+    for (const item of this.items.splice(0, this.items.length - REMEMBERED))
+      this.#known.delete(identityOf(item));
+  }
+}
+
 /** The newest changes, newest first, with those of one cause in a second as one. */
 export class ChangeFeed {
-  #items: FeedItem[] = [];
+  #of = new Map<Severity, Remembered>(SEVERITIES.map((severity) => [severity, new Remembered()]));
   #key = 0;
   #total = 0;
 
@@ -74,21 +131,22 @@ export class ChangeFeed {
     return this.#total;
   }
 
+  /** A change. One that is known already, as after a new picture, is passed over. */
   push(event: RowEvent): void {
-    this.#items.push(this.#item(event));
-    this.#total += 1;
-    // Cut now and then only, so that a change costs the same whether the feed is full or not.
-    if (this.#items.length > 2 * REMEMBERED) this.#items = this.#items.slice(-REMEMBERED);
+    if (this.#add(event)) this.#total += 1;
   }
 
   /** What happened before the page came, newest first. What is known already is passed over. */
   addHistory(events: readonly RowEvent[]): void {
-    const known = new Set(this.#items.map(({ nodeId, seq }) => `${nodeId} ${seq}`));
-    const older = events
-      .filter(({ nodeId, seq }) => !known.has(`${nodeId} ${seq}`))
-      .map((event) => this.#item(event))
-      .reverse();
-    this.#items = [...older, ...this.#items].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+    for (const event of events.toReversed()) this.#add(event);
+  }
+
+  /** The feed as it is now, which stays so: only to be read. */
+  still(): ChangeFeed {
+    const still = new ChangeFeed();
+    still.#of = new Map(Array.from(this.#of, ([severity, remembered]) => [severity, remembered.copy()]));
+    still.#total = this.#total;
+    return still;
   }
 
   /** The newest groups, newest first, of what is asked for. `tells`: a facet that sets some nodes apart from others. */
@@ -100,10 +158,8 @@ export class ChangeFeed {
   ): FeedGroup[] {
     const groups: GroupInMaking[] = [];
     const open = new Map<string, GroupInMaking>();
-    let looked = 0;
-    for (let index = this.#items.length - 1; index >= 0 && looked < REMEMBERED; index -= 1, looked += 1) {
-      const item = this.#items[index];
-      if (!item || !isOfKind(item, kind) || !matches(item.row)) continue;
+    for (const item of this.#newestFirst(kind)) {
+      if (!matches(item.row)) continue;
       const group = open.get(item.cause);
       if (group) {
         group.add(item);
@@ -114,8 +170,32 @@ export class ChangeFeed {
       open.set(item.cause, made);
       groups.push(made);
     }
-    const [oldest] = this.#items;
-    return groups.map((group) => group.done(tells, oldest !== undefined && group.has(oldest)));
+    return groups.map((group) => group.done(tells, this.#isCutAt(group)));
+  }
+
+  *#newestFirst(kind: FeedKind): Generator<FeedItem> {
+    const lists = severitiesOf[kind].map((severity) => {
+      const items = this.#of.get(severity)?.items ?? [];
+      return { items, next: items.length - 1 };
+    });
+    for (;;) {
+      let newest: (typeof lists)[number] | undefined;
+      for (const list of lists) if (isLater(list.items[list.next], newest?.items[newest.next])) newest = list;
+      const item = newest?.items[newest.next];
+      if (!newest || !item) return;
+      newest.next -= 1;
+      yield item;
+    }
+  }
+
+  /** The oldest of a severity that has forgotten some: there may have been more of its group. */
+  #isCutAt(group: GroupInMaking): boolean {
+    return [...this.#of.values()].some(({ cut, items: [oldest] }) => cut && oldest && group.has(oldest));
+  }
+
+  #add(event: RowEvent): boolean {
+    const item = this.#item(event);
+    return this.#of.get(severityOf(item))?.add(item) ?? false;
   }
 
   #item({ nodeId, seq, at, type, from, to, reason, node }: RowEvent): FeedItem {
@@ -123,6 +203,14 @@ export class ChangeFeed {
     const cause = `${type} ${to} ${reason} ${at.slice(0, 19)}`;
     return { key: this.#key, nodeId, seq, at, type, from, to, reason, row: node, cause };
   }
+}
+
+/** Which of two changes of different severities is shown first. */
+function isLater(one: FeedItem | undefined, other: FeedItem | undefined): boolean {
+  if (!one) return false;
+  if (!other) return true;
+  if (one.nodeId === other.nodeId && one.seq !== other.seq) return one.seq > other.seq;
+  return one.at === other.at ? one.key > other.key : one.at > other.at;
 }
 
 class GroupInMaking {

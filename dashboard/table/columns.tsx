@@ -3,7 +3,7 @@ import type { LiveStats } from '../../shared/index.ts';
 import { StatusGlyph } from '../status-glyph.tsx';
 import type { SortKey } from '../store/row-view.ts';
 import type { Row } from '../store/wire-rows.ts';
-import { clockTime, shortTime, statusWord } from '../words.ts';
+import { shortTime, statusWord, wholeTime } from '../words.ts';
 
 export interface Column {
   name: string;
@@ -45,7 +45,11 @@ export const COLUMNS: readonly Column[] = [
     name: 'since',
     title: 'Since',
     sort: 'since',
-    cell: ({ statusSince }) => <time dateTime={statusSince}>{shortTime(statusSince)}</time>,
+    cell: ({ statusSince }) => (
+      <time dateTime={statusSince} title={wholeTime(statusSince)}>
+        {shortTime(statusSince)}
+      </time>
+    ),
   },
   {
     name: 'hostname',
@@ -87,6 +91,12 @@ export const COLUMNS: readonly Column[] = [
     title: 'Last beat',
     numeric: true,
     cell: (_row, stats) =>
-      stats?.lastHeartbeatAt ? clockTime(stats.lastHeartbeatAt) : <span className="quiet">–</span>,
+      stats?.lastHeartbeatAt ? (
+        <time dateTime={stats.lastHeartbeatAt} title={wholeTime(stats.lastHeartbeatAt)}>
+          {shortTime(stats.lastHeartbeatAt)}
+        </time>
+      ) : (
+        <span className="quiet">–</span>
+      ),
   },
 ];

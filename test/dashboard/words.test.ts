@@ -5,7 +5,7 @@ import { formatPageUrl, readPageUrl } from '../../dashboard/page-url.ts';
 import { ChangeFeed } from '../../dashboard/store/change-feed.ts';
 import type { LinkState } from '../../dashboard/store/hub-link.ts';
 import { rowsAsCsv, rowsAsJson } from '../../dashboard/table/export-rows.ts';
-import { clockTime, statusSentence } from '../../dashboard/words.ts';
+import { clockTime, shortTime, statusSentence, wholeTime } from '../../dashboard/words.ts';
 import { fleetNode, someInstant } from '../support/fixtures.ts';
 import { next, row } from './rows.ts';
 
@@ -21,6 +21,16 @@ describe('the address of the page', () => {
     expect(readPageUrl('?status=oflline').problem).toMatch(/^status/);
     expect(readPageUrl('?zone=a').problem).toBeDefined();
     expect(readPageUrl('?status=offline').problem).toBeUndefined();
+  });
+
+  it('keeps the rest of a filter of which one part cannot be read', () => {
+    const { filter, problem } = readPageUrl(
+      '?status=oflline&kind=gpu&zone=a&label=rack%3Dr1&label=b%20d%3Dx&q=web',
+    );
+    expect(problem).toMatch(/^(status|labels|filter)/);
+    expect(filter).toMatchObject({ kind: ['gpu'], q: 'web' });
+    expect(filter.status).toBeUndefined();
+    expect(readPageUrl('?zone=a&q=web').filter).toEqual({ q: 'web' });
   });
 });
 
@@ -38,6 +48,37 @@ describe('a status in a sentence', () => {
     expect(statusSentence(node)).toBe(
       `Offline since ${time}: no heartbeat for 30 s; last one ${time} over hub-2.`,
     );
+  });
+});
+
+describe('a status whose node registered again since', () => {
+  const statusSince = '2026-03-01T10:00:00.000Z';
+  const evidence = { hubId: 'hub-2' };
+  const facts = { id: 'n', status: 'online', statusSince, evidence } as const;
+
+  it.each([
+    ['reconnected', '2026-03-01T12:00:00.000Z', '. Last change .*: its agent came back over hub-2'],
+    ['reconnected', '2026-03-01T09:00:00.000Z', ': its agent came back over hub-2'],
+    ['registered', statusSince, ': its agent registered over hub-2'],
+    ['store_restored', statusSince, '. Last change: put back after the store had lost it'],
+  ] as const)('%s, registered %s', (reason, registeredAt, words) => {
+    const sentence = statusSentence(fleetNode({ ...facts, reason, registeredAt }));
+    expect(sentence).toMatch(new RegExp(`^Online since .*${words}\\.$`));
+  });
+});
+
+describe('a time', () => {
+  it('has its day where that is not today, and its year where that is not this one', () => {
+    const now = new Date(2026, 2, 3, 12).getTime();
+    expect(shortTime(new Date(2026, 2, 3, 9, 5, 7).getTime(), now)).toBe('09:05:07');
+    expect(shortTime(new Date(2026, 1, 28, 9, 5, 7).getTime(), now)).toBe('28 Feb 09:05');
+    expect(shortTime(new Date(2025, 11, 31, 9, 5, 7).getTime(), now)).toBe('31 Dec 2025 09:05');
+    expect(shortTime('nonsense', now)).toBe('--:--:--');
+  });
+
+  it('has its zone in full', () => {
+    expect(wholeTime(new Date(2026, 2, 3, 9, 5, 7).getTime())).toMatch(/^3 Mar 2026,? .*09:05:07 GMT/);
+    expect(wholeTime('nonsense')).toBe('');
   });
 });
 
@@ -92,6 +133,66 @@ describe('the feed of changes', () => {
     feed.push(lost);
     feed.addHistory([lost, { ...next(row('m'), 'offline'), at: '2026-03-01T11:59:00.000Z' }]);
     expect(feed.groups('all', () => true, 10).map(({ newest }) => newest.nodeId)).toEqual(['n', 'm']);
+  });
+
+  it('counts a change once, however often it comes, and shows each node in the order of its versions', () => {
+    const feed = new ChangeFeed();
+    const at = (second: number) => `2026-03-01T12:00:0${second}.000Z`;
+    const lost = { ...next(row('n'), 'unreachable'), at: at(1) };
+    const gone = { ...next(lost.node, 'offline', 'heartbeat_timeout'), at: at(4) };
+    const other = { ...next(row('m'), 'unreachable'), at: at(2) };
+    // As after a hub's restart: a new picture, and the log once more, one shard after the other.
+    for (const event of [lost, gone, other, lost, gone, other]) feed.push(event);
+    feed.addHistory([gone, other, lost]);
+    expect(feed.total).toBe(3);
+    const shown = feed
+      .groups('all', () => true, 10)
+      .map(({ newest, count }) => [newest.nodeId, newest.to, count]);
+    expect(shown).toEqual([
+      ['n', 'offline', 1],
+      ['m', 'unreachable', 1],
+      ['n', 'unreachable', 1],
+    ]);
+  });
+
+  it('shows versions in order also where the clock that dates them stepped back', () => {
+    const feed = new ChangeFeed();
+    const lost = { ...next(row('n'), 'unreachable'), at: '2026-03-01T12:00:09.000Z' };
+    const gone = { ...next(lost.node, 'offline', 'heartbeat_timeout'), at: '2026-03-01T12:00:01.000Z' };
+    feed.push(lost);
+    feed.push(gone);
+    expect(feed.groups('all', () => true, 10).map(({ newest }) => newest.to)).toEqual([
+      'offline',
+      'unreachable',
+    ]);
+  });
+
+  it('keeps an outage through a storm of other changes', () => {
+    const feed = new ChangeFeed();
+    feed.push(next(row('lost'), 'offline', 'heartbeat_timeout'));
+    let flapping = row('flaps');
+    for (let change = 0; change < 10_000; change += 1) {
+      const event = next(flapping, change % 2 === 0 ? 'degraded' : 'online', 'condition_failed');
+      flapping = event.node;
+      feed.push({ ...event, at: new Date(Date.UTC(2026, 2, 1, 13) + change).toISOString() });
+    }
+    for (const kind of ['all', 'trouble'] as const) {
+      const nodes = feed.groups(kind, () => true, 80).map(({ newest }) => newest.nodeId);
+      expect(nodes, kind).toContain('lost');
+    }
+  });
+
+  it('that is held still hears a search, and nothing new', () => {
+    const feed = new ChangeFeed();
+    feed.push(next(row('a'), 'offline'));
+    feed.push(next(row('b'), 'unreachable'));
+    const still = feed.still();
+    feed.push(next(row('c'), 'offline'));
+    const ids = (matches: (id: string) => boolean) =>
+      still.groups('all', ({ id }) => matches(id), 10).map(({ newest }) => newest.nodeId);
+    expect(ids(() => true).sort()).toEqual(['a', 'b']);
+    expect(ids((id) => id === 'b')).toEqual(['b']);
+    expect(feed.total - still.total).toBe(1);
   });
 });
 

@@ -32,6 +32,44 @@ describe('the page while things break', () => {
     shown.expectQuiet(hub.url);
   });
 
+  it('says in the drawer that nothing is known now while the hub is dead, and draws no figure as live', async ({
+    fleet,
+    open,
+  }) => {
+    const hub = await fleet.hub({});
+    programs.run(['agent', '--hub', hub.url, '--node-id', 'watched']);
+    const shown = await open(`${hub.url}/?node=watched`);
+    const drawer = shown.page.getByRole('dialog');
+    await drawer.getByRole('region', { name: 'Live figures' }).waitFor();
+    await drawer.locator('.plot canvas').waitFor();
+    await hub.kill();
+    await drawer.getByText(/^No contact with the hub since/).waitFor();
+    await drawer.getByText(/^as of \d\d:\d\d:\d\d/).waitFor();
+    await drawer.getByRole('region', { name: 'Last figures' }).waitFor();
+    expect(await shown.barriers()).toEqual([]);
+  });
+
+  it('keeps what is known of a node in its drawer when it is removed, and invents no axis for one that is gone', async ({
+    fleet,
+    open,
+  }) => {
+    const hub = await fleet.hub({});
+    const agent = programs.run(['agent', '--hub', hub.url, '--node-id', 'leaving', '--deregister-on-exit']);
+    const gone = programs.run(['agent', '--hub', hub.url, '--node-id', 'gone', '--hostname', 'gone.test']);
+    const shown = await open(`${hub.url}/?node=leaving`);
+    const drawer = shown.page.getByRole('dialog');
+    await drawer.getByText(/^Online since/).waitFor();
+    gone.signal('SIGTERM');
+    agent.signal('SIGTERM');
+    await drawer.getByText(/^This node was removed. The last that is known: /).waitFor();
+    await drawer.getByText('Removed', { exact: true }).waitFor();
+    await drawer.getByText('leaving', { exact: true }).first().waitFor();
+    await shown.row('gone.test', 'Offline').click();
+    await drawer.getByText(/^Offline since .*: its agent stopped/).waitFor();
+    await drawer.getByText(/^Not live: /).waitFor();
+    expect(await drawer.locator('.plot').isVisible()).toBe(false);
+  });
+
   it('survives a restart of its hub without a reload: says since when, then shows what is true', async ({
     fleet,
     onRedis,
