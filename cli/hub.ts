@@ -34,6 +34,7 @@ const flags = {
   heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
   admitPerSecond: 'ADMIT_PER_SECOND',
   maxHandshakes: 'MAX_HANDSHAKES',
+  maxNodes: 'MAX_NODES',
   maxHeartbeatsPerSecond: 'MAX_HEARTBEATS_PER_SECOND',
   heartbeatIntervalMax: 'HEARTBEAT_INTERVAL_MAX',
   dialects: 'DIALECTS',
@@ -85,6 +86,10 @@ export function withHubFlags(command: Command, { alone = false } = {}): Command 
     .option(
       '--max-handshakes <count>',
       'agents that may be connecting and registering at a time (MAX_HANDSHAKES, default 20000)',
+    )
+    .option(
+      '--max-nodes <count>',
+      'nodes that the fleet may have; beyond it no new one is registered (MAX_NODES, default 100000)',
     )
     .option(
       '--max-heartbeats-per-second <count>',

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Connections } from './connections.ts';
 import { endOnError } from './upgrades.ts';
 
 /** Connections that are served in one turn of the event loop: about 5 ms of work where all of them are agents. */
@@ -17,12 +18,14 @@ const TAKEN_IN_A_ROW = 2_000;
 export class Arrivals {
   readonly #waiting: Socket[] = [];
   readonly #serve: (socket: Socket) => void;
+  readonly #connections: Connections | undefined;
   #cameThisTurn = false;
   #takenInARow = 0;
   #turnIsDue = false;
 
   /** Stands between this server's port and its own handling of connections. To be called before it listens. */
-  constructor(server: Server) {
+  constructor(server: Server, connections?: Connections) {
+    this.#connections = connections;
     // An option of `net.Server` that `http.Server` does not take: nothing is read from those who wait.
     Object.assign(server, { pauseOnConnect: true });
     const handlers = server.listeners('connection');
@@ -47,6 +50,7 @@ export class Arrivals {
     // Until the server has its own, an error of the socket would end the process.
     socket.on('error', endOnError);
     this.#waiting.push(socket);
+    this.#connections?.accepted(socket);
     this.#cameThisTurn = true;
     this.#takenInARow += 1;
     this.#callTurn();
@@ -72,6 +76,7 @@ export class Arrivals {
   #begin(socket: Socket): void {
     socket.off('error', endOnError);
     if (socket.destroyed) return;
+    this.#connections?.served(socket);
     this.#serve(socket);
     socket.resume();
   }

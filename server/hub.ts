@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
 import { Access, type TokenRules } from './access.ts';
-import { lateMsOf } from './agents/admission.ts';
+import { Admission, lateMsOf } from './admission.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
 import { Arrivals } from './arrivals.ts';
 import { type Clock, systemClock } from './clock.ts';
+import { Connections } from './connections.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { DIALECTS, type DialectName } from './dialects.ts';
 import { Fleet } from './fleet/fleet.ts';
@@ -15,6 +17,7 @@ import { createHttpApp } from './http/app.ts';
 import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
+import { openFileLimit } from './open-files.ts';
 import { isReady, reachableAt } from './peer-hubs.ts';
 import { Refusals } from './refusals.ts';
 import { notServed, serves } from './roles.ts';
@@ -66,6 +69,8 @@ export interface HubParts {
   clock?: Clock;
   /** Another store than the settings name, for tests. */
   store?: FleetStore;
+  /** How many files this process may open, for tests; what the system says where it is not given. */
+  openFiles?: number;
   /** The group of hubs on one port that this one is a worker of. */
   group?: HubGroup;
 }
@@ -98,6 +103,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     ...view,
     agentsNeedTokens: settings.AGENT_TOKENS.length > 0,
     ...paceOf(settings),
+    maxNodes: settings.MAX_NODES,
   });
   warnOfSharedTokens(settings, log);
   if (settings.TRUST_PROXY === true) {
@@ -111,12 +117,23 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     allowedOrigins: settings.ALLOWED_ORIGINS,
     trustProxy: settings.TRUST_PROXY,
   });
+  const admission = new Admission(
+    {
+      perSecond: settings.ADMIT_PER_SECOND,
+      handshakes: settings.MAX_HANDSHAKES,
+      lateMs: lateMsOf(timing.timeoutMs),
+    },
+    clock.now(),
+  );
   const wrongTokens = new WrongTokens();
+  const known = (socket: Duplex) => connections.known(socket);
   const refusals = new Refusals(clock, log);
   const http = createHttpApp({
     fleet,
     access,
+    admission,
     wrongTokens,
+    known,
     refusals,
     clock,
     log,
@@ -128,19 +145,26 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     ...(group && { group }),
   });
   const { app } = http;
-  const limits = {
-    perSecond: settings.ADMIT_PER_SECOND,
-    handshakes: settings.MAX_HANDSHAKES,
-    lateMs: lateMsOf(timing.timeoutMs),
-  };
   const agents = new AgentGateway(
-    { fleet, clock, log, limits, refusals, isReady: (other) => isReady(other, clock) },
-    access,
-    wrongTokens,
+    { fleet, clock, log, admission, refusals, isReady: (other) => isReady(other, clock) },
+    { access, wrongTokens, known },
   );
-  const dashboards = new DashboardGateway({ fleet, access, wrongTokens, refusals, clock, log });
-  metrics.watch({ fleet, agents, dashboards, refusals, streams: http.streams, ...(group && { group }) });
-  const arrivals = new Arrivals(app.server);
+  const dashboards = new DashboardGateway({ fleet, access, wrongTokens, refusals, known, clock, log });
+  const connections = new Connections({
+    ...{ server: app.server, clock, log },
+    openFiles: parts.openFiles ?? openFileLimit(),
+    behindProxy: settings.TRUST_PROXY,
+  });
+  metrics.watch({
+    fleet,
+    agents,
+    dashboards,
+    connections,
+    refusals,
+    streams: http.streams,
+    ...(group && { group }),
+  });
+  const arrivals = new Arrivals(app.server, connections);
   routeUpgrades(app.server, {
     [AGENT_PATH]: serves(role, 'agents')
       ? (request, socket, head) => agents.upgrade(request, socket, head)

@@ -154,6 +154,7 @@ const schema = z.object({
   HEARTBEAT_TIMEOUT: timeout.default(30_000),
   ADMIT_PER_SECOND: wholeNumber(1, 1_000_000).default(5_000),
   MAX_HANDSHAKES: wholeNumber(2, 1_000_000).default(20_000),
+  MAX_NODES: wholeNumber(1, 100_000_000).default(100_000),
   MAX_HEARTBEATS_PER_SECOND: wholeNumber(1, 100_000_000).exactOptional(),
   HEARTBEAT_INTERVAL_MAX: interval.default(60_000),
   AGENT_TOKENS: tokens.default([]),

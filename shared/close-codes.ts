@@ -38,6 +38,12 @@ export const CLOSE = {
     reason: 'a newer session of this node took over',
     agent: 'back-off',
   },
+  fleetFull: {
+    code: 4503,
+    name: 'fleet_full',
+    reason: 'the fleet holds as many nodes as it may (MAX_NODES)',
+    agent: 'back-off',
+  },
 } as const satisfies Record<string, CloseCode>;
 
 /** Superseded by a registration of the same start of the agent, such as an earlier attempt that arrived later. */

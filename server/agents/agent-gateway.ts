@@ -3,12 +3,12 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
 import { type Access, bearer } from '../access.ts';
+import { type Admission, OVERLOADS, type Refusal, TURN_MS } from '../admission.ts';
 import type { Cancel } from '../clock.ts';
 import { Deadlines } from '../deadlines.ts';
 import { type Caller, NOBODY, type Principal } from '../principal.ts';
 import { refuseForNow, refuseUpgrade } from '../upgrades.ts';
 import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
-import { Admission, type AdmissionLimits, type Overload, type Refusal, TURN_MS } from './admission.ts';
 import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
 import { Evacuation } from './evacuation.ts';
 
@@ -24,6 +24,14 @@ const DRAIN_STEP_MS = 50;
 /** How long a closed agent has to answer before its socket is ended. */
 const DRAIN_ANSWER_MS = 1_000;
 
+/** What all entrances of a hub share. */
+export interface Entrance {
+  access: Access;
+  wrongTokens: WrongTokens;
+  /** A right token came on this connection, or none was needed. */
+  known: (socket: Duplex) => void;
+}
+
 /** How an upgrade is refused before the handshake. */
 interface Refused {
   status: 401 | 403 | 429 | 503;
@@ -34,19 +42,13 @@ interface Refused {
   retryAfterMs?: number;
 }
 
-const overloads: Readonly<Record<Overload, string>> = {
-  rate: 'too many agents come at once',
-  handshakes: 'too many agents are registering',
-  late: 'the hub is behind with its work',
-};
-
 const forbidden = (why: string): Refused => ({ status: 403, reason: 'forbidden', why });
 
 /** The agents' door: admits sockets, sweeps their deadlines, and closes them when the hub shuts down. */
 export class AgentGateway {
   readonly #context: AgentSocketContext;
   readonly #access: Access;
-  readonly #wrongTokens: WrongTokens;
+  readonly #entrance: Entrance;
   readonly #deadlines = new Deadlines<AgentSocket>();
   readonly #wss = new WebSocketServer({
     noServer: true,
@@ -65,19 +67,15 @@ export class AgentGateway {
   #draining: Promise<void> | undefined;
 
   constructor(
-    parts: Omit<AgentSocketContext, 'admission' | 'gone'> & {
-      limits: AdmissionLimits;
-      isReady: (address: string) => Promise<boolean>;
-    },
-    access: Access,
-    wrongTokens: WrongTokens,
+    parts: Omit<AgentSocketContext, 'gone'> & { isReady: (address: string) => Promise<boolean> },
+    entrance: Entrance,
   ) {
-    const { fleet, clock, log, limits, refusals, isReady } = parts;
-    this.admission = new Admission(limits, clock.now());
+    const { fleet, clock, log, admission, refusals, isReady } = parts;
+    this.admission = admission;
     const gone = (agent: AgentSocket) => this.#deadlines.delete(agent);
-    this.#context = { fleet, clock, log, refusals, admission: this.admission, gone };
-    this.#access = access;
-    this.#wrongTokens = wrongTokens;
+    this.#context = { fleet, clock, log, refusals, admission, gone };
+    this.#access = entrance.access;
+    this.#entrance = entrance;
     const agents = () => this.#deadlines.all();
     this.#evacuation = new Evacuation({ fleet, clock, log, agents, isReady });
     this.#ends = [
@@ -130,7 +128,7 @@ export class AgentGateway {
     if (!this.#context.fleet.admits || this.#evacuation.isOn)
       return { status: 503, reason: 'away', why: 'the hub cannot reach its store' };
     const reason = this.admission.overload(known, now);
-    return reason && { status: 503, reason, why: overloads[reason] };
+    return reason && { status: 503, reason, why: OVERLOADS[reason] };
   }
 
   /** Who wants a socket, or why it does not get one. */
@@ -139,11 +137,14 @@ export class AgentGateway {
       return forbidden('a hub without tokens answers to localhost only');
     if (!this.#access.originAllowed(request)) return forbidden('this origin is not allowed');
     const verdict = this.#access.agent(bearer(request));
-    if (typeof verdict !== 'string') return verdict;
+    if (typeof verdict !== 'string') {
+      this.#entrance.known(request.socket);
+      return verdict;
+    }
     this.#context.refusals.note('agents', verdict, this.#access.peerAddress(request));
     if (verdict === 'forbidden') return forbidden('this token may read, not register');
     const reason = 'unauthenticated';
-    const retryAfterMs = this.#wrongTokens.count(this.#access.peerAddress(request), now);
+    const retryAfterMs = this.#entrance.wrongTokens.count(this.#access.peerAddress(request), now);
     if (retryAfterMs > 0) return { status: 429, reason, why: TOO_MANY_WRONG, retryAfterMs };
     return { status: 401, reason, why: `the token is ${verdict}`, headers: { 'WWW-Authenticate': 'Bearer' } };
   }

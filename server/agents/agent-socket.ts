@@ -14,10 +14,12 @@ import {
   printable,
   type Register,
 } from '../../shared/index.ts';
+import type { Admission } from '../admission.ts';
 import type { Clock } from '../clock.ts';
 import type { Dated } from '../deadlines.ts';
 import { NOT_YOUR_NODE } from '../fleet/decide-claim.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { namesSameNode } from '../fleet/identity.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
 import type { Log } from '../log.ts';
@@ -26,9 +28,9 @@ import type { Refusals } from '../refusals.ts';
 import { STALL_MS } from '../stall-watch.ts';
 import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
 import { endOnError } from '../upgrades.ts';
-import type { Admission } from './admission.ts';
 import { type BadMessage, decodeAgentMessage, type Lenient } from './decode.ts';
 import { DirectSocket } from './direct-socket.ts';
+import { FactUpdates, type Update } from './fact-updates.ts';
 
 /** What all agent sockets of a hub share. */
 export interface AgentSocketContext {
@@ -90,6 +92,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   #errors: TokenBucket | undefined;
   #pending = 0;
   #work: Promise<void> | undefined;
+  #updates: FactUpdates | undefined;
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
   begin(context: AgentSocketContext, { remoteAddress, principal }: Caller, socket: Duplex): void {
@@ -153,6 +156,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     const state = this.#state;
     if (state.kind === 'closed') return;
     this.#enter({ kind: 'closed', ...(ending && { ending }) });
+    this.#updates?.hurry();
     if (state.kind === 'live') this.#sessionOver(state.session, ending);
   }
 
@@ -243,7 +247,10 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
         break;
       case 'deregister':
         if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
-        else this.#whenLive(now, (session) => this.#deregister(session, message));
+        else {
+          this.#updates?.hurry();
+          this.#whenLive(now, (session) => this.#deregister(session, message));
+        }
         break;
       default:
         message satisfies never;
@@ -258,8 +265,12 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     if (this.#state.kind === 'awaiting registration') {
       this.#state = { kind: 'registering' };
       this.#inTurn(now, () => this.#firstRegister(message));
-    } else {
-      this.#whenLive(now, (session) => this.#update(session, message));
+    } else if (!this.#updates?.joins(message)) {
+      const { clock } = this.#context ?? {};
+      if (!clock) return;
+      this.#updates ??= new FactUpdates(clock);
+      const update = this.#updates.begin(message);
+      this.#inTurn(now, () => this.#update(update));
     }
   }
 
@@ -269,6 +280,11 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     if (outcome?.kind === 'not_your_node') {
       this.#context?.refusals.note('agents', outcome.kind, this.remoteAddress);
       this.end(CLOSE.forbidden, `${outcome.kind}: ${NOT_YOUR_NODE}`);
+      return;
+    }
+    if (outcome?.kind === 'held') {
+      if (outcome.code === 'fleet_full') this.end(CLOSE.fleetFull);
+      else this.end(CLOSE.busy, busyReason(outcome.retryAfterMs, outcome.code));
       return;
     }
     if (outcome?.kind !== 'registered') {
@@ -299,14 +315,26 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     return this.#state.kind === 'closed' && !this.#state.ending?.goodbye;
   }
 
-  async #update(session: LiveSession, message: Lenient<Register>): Promise<void> {
-    const outcome = await this.#context?.fleet.registrar.update(session, message);
-    if (outcome?.kind === 'updated') {
-      this.#send(outcome.reply);
-      if (message.dropped) this.#sendDropped(message.dropped);
-    } else if (outcome?.kind === 'identity-changed')
-      this.#sendError('identity_changed', 'this session is of another node', 'node.nodeId');
-    else this.#sendUnwritten(outcome?.kind);
+  async #update(update: Update): Promise<void> {
+    const { fleet } = this.#context ?? {};
+    if (this.#state.kind !== 'live' || !fleet) return;
+    const { nodeId, record } = this.#state.session;
+    // One of another node is refused at once.
+    const ours = namesSameNode(update.message.node, record.node);
+    const turn = ours ? this.#updates?.turn(fleet.registrar.heldMs(nodeId)) : undefined;
+    if (turn) await turn;
+    this.#updates?.take(update);
+    if (this.#state.kind !== 'live') return;
+    const outcome = await fleet.registrar.update(this.#state.session, update.message);
+    if (outcome.kind === 'updated' && outcome.written) this.#updates?.written();
+    for (const dropped of update.answers) {
+      if (outcome.kind === 'updated') {
+        this.#send(outcome.reply);
+        if (dropped) this.#sendDropped(dropped);
+      } else if (outcome.kind === 'identity-changed')
+        this.#sendError('identity_changed', 'this session is of another node', 'node.nodeId');
+      else this.#sendUnwritten(outcome.kind);
+    }
   }
 
   async #deregister(session: LiveSession, message: Deregister): Promise<void> {

@@ -23,7 +23,7 @@ import { StatsWatch } from './stats-watch.ts';
 
 /** Dashboards that one hub holds at most. */
 const MAX_DASHBOARDS = 10_000;
-const MAX_UNAUTHENTICATED = 1_000;
+const MAX_UNAUTHENTICATED = 2_000;
 /** How long a client that was refused may take to close, as Socket.IO's own does at once. */
 const REFUSED_CLOSES_WITHIN_MS = 1_000;
 /** How long dashboards have to answer the close before their sockets are ended. */
@@ -38,9 +38,11 @@ export interface DashboardGatewayParts {
   /** Shared with the other entrances. */
   wrongTokens?: WrongTokens;
   refusals?: Refusals;
+  /** This connection is looked after here from now on, though it has yet to show its token. */
+  known?: (socket: Duplex) => void;
   /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
   maxDashboards?: number;
-  /** Connections that have not authenticated yet; beyond it the oldest of them is ended. Default 1,000. */
+  /** Connections that have not authenticated yet; beyond it the oldest of them is ended. Default 2,000. */
   maxUnauthenticated?: number;
   pings?: Pings;
 }
@@ -61,6 +63,7 @@ export class DashboardGateway {
   readonly #access: Access;
   readonly #wrongTokens: WrongTokens;
   readonly #refusals: Refusals;
+  readonly #known: (socket: Duplex) => void;
   readonly #maxDashboards: number;
   readonly #maxUnauthenticated: number;
   readonly #io: DashboardServer;
@@ -87,6 +90,7 @@ export class DashboardGateway {
     this.#access = access;
     this.#wrongTokens = parts.wrongTokens ?? new WrongTokens();
     this.#refusals = parts.refusals ?? new Refusals(clock, log);
+    this.#known = parts.known ?? (() => {});
     this.#maxDashboards = maxDashboards;
     this.#maxUnauthenticated = parts.maxUnauthenticated ?? MAX_UNAUTHENTICATED;
     this.#io = io;
@@ -147,6 +151,7 @@ export class DashboardGateway {
     } else if (query.get('EIO') !== '4' || query.get('transport') !== 'websocket' || query.get('sid')) {
       refuseUpgrade(socket, 400, 'connect with Socket.IO 4 and transports: ["websocket"]');
     } else {
+      this.#known(socket);
       this.#upgrading.set(request, socket);
       this.#intake.emit('upgrade', request, socket, head);
     }

@@ -12,7 +12,10 @@ const MOST_RESTING = 100_000;
 /** Who reports: a live session, or for one report an agent that beats over HTTP. */
 export type Reporter = Pick<LiveSession, 'nodeId' | 'session' | 'record' | 'ended'>;
 
-/** Writes the conditions that agents report: the first at once, then the newest of each second. */
+/**
+ * Writes the conditions that agents report: the first at once, then the newest of each second; of a node that changes
+ * all the time, when its next change may be written.
+ */
 export class ConditionReports {
   readonly #context: FleetContext;
   /** By session, of those whose last report was less than a second ago: the newest one since. */
@@ -30,9 +33,11 @@ export class ConditionReports {
     }
     if (sameConditions(conditions, reporter.record.node.conditions)) return;
     if (this.#resting.size >= MOST_RESTING) return;
-    this.#resting.set(session, undefined);
-    void this.#write(reporter, conditions);
-    this.#context.clock.after(EVERY_MS, () => this.#wake(session));
+    const { budget, clock } = this.#context;
+    const heldMs = budget.waitMs(reporter.nodeId, clock.now());
+    this.#resting.set(session, heldMs > 0 ? { reporter, conditions } : undefined);
+    if (heldMs === 0) void this.#write(reporter, conditions);
+    clock.after(Math.max(EVERY_MS, heldMs), () => this.#wake(session));
   }
 
   #wake(session: string): void {

@@ -3,8 +3,10 @@ import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import type { StallWatch } from '../stall-watch.ts';
 import type { FleetStore, NodeRecord, Stored } from '../store/fleet-store.ts';
+import type { ChangeBudget } from './change-budget.ts';
 import type { FleetView } from './fleet-view.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import type { Newcomers } from './newcomers.ts';
 import type { Pacing } from './pacing.ts';
 import type { Presence } from './presence.ts';
 import type { Sessions } from './sessions.ts';
@@ -28,6 +30,8 @@ export interface FleetContext {
   /** Whether agents need a token, but for those of an open dialect. */
   readonly agentsNeedTokens: boolean;
   readonly writes: NodeWrites;
+  readonly budget: ChangeBudget;
+  readonly newcomers: Newcomers;
   /** The time of the store where this node lies, as far as this hub can tell: milliseconds since the epoch. */
   readonly storeNow: (nodeId: string) => number;
   /** Whether the node's shard can be written to now. */

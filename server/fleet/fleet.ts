@@ -5,6 +5,7 @@ import type { Log } from '../log.ts';
 import { Slices } from '../slices.ts';
 import { STALL_MS, StallWatch } from '../stall-watch.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import { ChangeBudget } from './change-budget.ts';
 import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
 import type { FleetView } from './fleet-view.ts';
@@ -12,6 +13,8 @@ import { Follower } from './follower.ts';
 import { Guardian } from './guardian.ts';
 import { FLUSH_TURN_MS, flushTurns, Heartbeats } from './heartbeats.ts';
 import { HttpAgents } from './http-agents.ts';
+import { Newcomers } from './newcomers.ts';
+import { NodeCount } from './node-count.ts';
 import { Pacing } from './pacing.ts';
 import { Presence } from './presence.ts';
 import { Registrar } from './registrar.ts';
@@ -21,6 +24,11 @@ import { View } from './view.ts';
 
 /** How often a hub may look at a shard without being rung for: silence is seen no later than that. */
 const LOOK_INTERVAL_MS = 50;
+
+/** Nodes that a fleet may have, where nothing else is given. */
+const MAX_NODES = 100_000;
+/** How often a hub without a view asks the store how many nodes there are; in between it counts what the log says. */
+const RECOUNT_MS = 60_000;
 
 /** Vouched heartbeats are checked after so long at the latest. */
 const DOUBT_AFTER_MS = 5 * 60_000;
@@ -40,6 +48,8 @@ export interface FleetOptions {
   agentsNeedTokens?: boolean;
   /** What it keeps of the fleet; the whole of it where nothing else is given. */
   view?: FleetView;
+  /** Beyond so many nodes no new one is registered. Default 100,000. */
+  maxNodes?: number;
 }
 
 /**
@@ -64,6 +74,7 @@ export class Fleet {
   readonly #context: FleetContext;
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
+  readonly #nodes: NodeCount;
   #followers: readonly Follower[] = [];
   /** The write of a shard's heartbeats that is under way. */
   readonly #flushing = new Map<number, Promise<void>>();
@@ -89,6 +100,7 @@ export class Fleet {
     this.stalls = new StallWatch(clock.now(), LOOK_INTERVAL_MS);
     this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
+    this.#nodes = new NodeCount(this.view, store);
     const lease = () => ({
       hubId,
       address: options.address,
@@ -115,6 +127,8 @@ export class Fleet {
       stalls: this.stalls,
       storeNow,
       writes: new NodeWrites({ store, clock, now: storeNow }),
+      budget: new ChangeBudget(),
+      newcomers: new Newcomers(options.maxNodes ?? MAX_NODES, () => this.#nodes.value),
       usable: (nodeId: string) => this.#follower(nodeId)?.usable ?? false,
       doubt: (nodeId: string) => this.#follower(nodeId)?.doubt(),
     };
@@ -146,6 +160,8 @@ export class Fleet {
     this.#ends.push(store.onPutAside((id) => void this.#putBack(id)));
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
     this.#ends.push(clock.every(LOOK_INTERVAL_MS, () => this.#beat()));
+    await this.#nodes.recount();
+    this.#ends.push(clock.every(RECOUNT_MS, () => void this.#nodes.recount().catch(() => {})));
   }
 
   /** Writes what waits and ends. The nodes stay as they are: only their heartbeats judge them. */
@@ -357,7 +373,11 @@ export class Fleet {
           await this.pacing.recovered(of);
           await this.registrar.writeWaitingCloses(of);
         },
-        followed: (entry) => this.#guardian.followed(entry),
+        followed: (entry) => {
+          this.#context.budget.followed(entry.event, clock.now());
+          this.#nodes.followed(entry.event);
+          this.#guardian.followed(entry);
+        },
         judge: (silent, storeSince, slowestMs) => this.#guardian.judge(silent, storeSince, slowestMs),
         heard: () => {
           this.#heardAt = clock.now();

@@ -15,7 +15,7 @@ import { decideClaim, type Verb } from './decide-claim.ts';
 import { decideReturn } from './decide-liveness.ts';
 import { lostNode } from './decide-restore.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
-import type { Registrar, RemovalOutcome, Unwritten } from './registrar.ts';
+import type { Held, Registrar, RemovalOutcome, Unwritten } from './registrar.ts';
 
 /** A heartbeat that came as a request. */
 export interface HttpHeartbeat {
@@ -76,7 +76,11 @@ export class HttpAgents {
   }
 
   /** Registers an agent; `timing` is its protocol's own, where it cannot ask for one. */
-  register(message: Register, caller: Caller, timing?: HeartbeatTiming): Promise<Registered | Unwritten> {
+  register(
+    message: Register,
+    caller: Caller,
+    timing?: HeartbeatTiming,
+  ): Promise<Registered | Unwritten | Held> {
     return this.#registrar.registerWithoutSocket(message, caller, timing);
   }
 

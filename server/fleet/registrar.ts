@@ -9,6 +9,7 @@ import {
   type Registered,
 } from '../../shared/index.ts';
 import { instant } from '../clock.ts';
+import { Limited } from '../limited.ts';
 import { shortSession } from '../log.ts';
 import { type Caller, NOBODY, type Principal } from '../principal.ts';
 import { shareFacts } from '../shared-parts.ts';
@@ -21,6 +22,7 @@ import { decideRegistration, decideTwin, decideUpdate, type Registration } from 
 import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { HeldCloses } from './held-closes.ts';
 import { type Identity, identify, namesSameNode } from './identity.ts';
+import type { Refused } from './newcomers.ts';
 import { endedBy, type Link, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
 import type { Decide, Settled } from './settle.ts';
 
@@ -38,11 +40,19 @@ const WAITING_CLOSES = 100_000;
  * `not_your_node`: the agent that speaks for it showed more.
  */
 export type Unwritten = 'busy' | 'contended' | 'not_your_node';
+/** A registration that is one too many now: of its node, of new nodes, or of the fleet. */
+export interface Held {
+  kind: 'held';
+  code: 'too_many_restarts' | Refused['code'];
+  retryAfterMs: number;
+}
 export type RegisterOutcome =
   | { kind: 'registered'; session: LiveSession; reply: Registered }
-  | { kind: Unwritten };
+  | { kind: Unwritten }
+  | Held;
 export type UpdateOutcome =
-  | { kind: 'updated'; reply: Registered }
+  /** `written`: something was different. */
+  | { kind: 'updated'; reply: Registered; written: boolean }
   | { kind: 'identity-changed' }
   | { kind: Unwritten };
 export type RemovalOutcome = 'removed' | 'nothing' | Unwritten;
@@ -55,6 +65,17 @@ export class Registrar {
   /** The newest close of each node that could not be written. */
   readonly #waitingCloses = new Map<string, Closing>();
   readonly #held: HeldCloses;
+  /** Registrations that were held back so far. */
+  readonly held: Record<Held['code'], number> = {
+    too_many_restarts: 0,
+    too_many_new_nodes: 0,
+    fleet_full: 0,
+  };
+  readonly #saysHeld: Record<Held['code'], Limited> = {
+    too_many_restarts: new Limited(),
+    too_many_new_nodes: new Limited(),
+    fleet_full: new Limited(),
+  };
 
   constructor(context: FleetContext, conditions: ConditionReports = new ConditionReports(context)) {
     this.#context = context;
@@ -85,9 +106,9 @@ export class Registrar {
         throw error;
       },
     );
-    if (typeof claimed === 'string') {
+    if (typeof claimed === 'string' || 'kind' in claimed) {
       heardMeanwhile();
-      return { kind: claimed };
+      return typeof claimed === 'string' ? { kind: claimed } : claimed;
     }
     const { registration, change } = claimed;
     const { record, event } = change;
@@ -135,7 +156,7 @@ export class Registrar {
     message: Register,
     { remoteAddress, principal }: Caller,
     timing?: HeartbeatTiming,
-  ): Promise<Registered | Unwritten> {
+  ): Promise<Registered | Unwritten | Held> {
     const identity = await this.#identify(message);
     if (!identity) return 'busy';
     const claimed = await this.#claim(
@@ -145,7 +166,7 @@ export class Registrar {
       principal,
       timing,
     );
-    if (typeof claimed === 'string') return claimed;
+    if (typeof claimed === 'string' || 'kind' in claimed) return claimed;
     const { change } = claimed;
     this.#tell(change);
     await this.#context.view.waitFor(change.id, change.event.seq);
@@ -171,13 +192,24 @@ export class Registrar {
       timing,
     });
     const { id, facts } = registration;
-    this.#context.log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
-    const { agentsNeedTokens } = this.#context;
-    const decide: Decide = (stored, stamp) =>
-      decideClaim({ verb: 'register', by: principal.by, stored, agentsNeedTokens }) === 'granted'
-        ? decideRegistration(stored, registration, stamp)
-        : undefined;
+    const { agentsNeedTokens, budget, clock, log, newcomers } = this.#context;
+    log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
+    const waitMs = budget.waitMs(id, clock.now());
+    if (waitMs > 0) return this.#hold(registration, { code: 'too_many_restarts', retryAfterMs: waitMs });
+    let asked = false;
+    let refused: Refused | undefined;
+    const decide: Decide = (stored, stamp) => {
+      if (decideClaim({ verb: 'register', by: principal.by, stored, agentsNeedTokens }) !== 'granted')
+        return undefined;
+      // Asked once, also where another hub comes between.
+      if (stored.kind !== 'node' && !asked) {
+        asked = true;
+        refused = newcomers.refusal(principal.name ?? principal.by, clock.now());
+      }
+      return refused ? undefined : decideRegistration(stored, registration, stamp);
+    };
     let settled = await this.#settle(id, decide);
+    if (refused) return this.#hold(registration, refused);
     // What this hub knows may be a moment old: only the store itself refuses.
     if (settled?.kind === 'nothing') settled = await this.#settle(id, decide, () => undefined);
     if (settled?.kind !== 'done') return unwritten(settled);
@@ -212,6 +244,17 @@ export class Registrar {
       'Two nodes have the same host name in two spellings; remove the one that is not used any more',
     );
     await this.#settle(twin, (stored, stamp) => decideTwin(stored, id, stamp));
+  }
+
+  #hold({ id, connection }: Registration, why: Omit<Held, 'kind'>): Held {
+    const { clock, log } = this.#context;
+    this.held[why.code] += 1;
+    const times = this.#saysHeld[why.code].due(clock.now());
+    if (times > 0) {
+      const { remoteAddress } = connection;
+      log.warn({ reason: why.code, nodeId: id, remoteAddress, times }, 'Registrations are held back');
+    }
+    return { kind: 'held', ...why };
   }
 
   #tell({ id, record, event }: Change): void {
@@ -252,16 +295,23 @@ export class Registrar {
     );
     if (settled?.kind !== 'done' && settled?.kind !== 'nothing') return { kind: unwritten(settled) };
     if (!longer && timing === fitting) await pacing.agree(session, fitting);
+    const retimed = told.intervalMs !== fitting.intervalMs;
     session.told = fitting;
     session.askedIntervalMs = asked;
     if (settled.kind === 'nothing') {
       pacing.show(session);
-      return { kind: 'updated', reply: this.#reply({ record: session.record }, true, session.told) };
+      const reply = this.#reply({ record: session.record }, true, session.told);
+      return { kind: 'updated', reply, written: retimed };
     }
     if (!session.ended) session.record = settled.change.record;
     this.#context.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
     await this.#context.view.waitFor(session.nodeId, settled.change.event.seq);
-    return { kind: 'updated', reply: this.#reply(settled.change, true, session.told) };
+    return { kind: 'updated', reply: this.#reply(settled.change, true, session.told), written: true };
+  }
+
+  /** How long the node's next change is to wait, because it had so many: milliseconds, nearly always 0. */
+  heldMs(nodeId: string): number {
+    return this.#context.budget.waitMs(nodeId, this.#context.clock.now());
   }
 
   /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */

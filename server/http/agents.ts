@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { v5 as uuidV5 } from 'uuid';
 import type { z } from 'zod';
 import {
@@ -6,6 +6,7 @@ import {
   type Dropped,
   fitNode,
   fitStats,
+  type HeartbeatTiming,
   LIMITS,
   type NodeStats,
   type Register,
@@ -15,7 +16,7 @@ import type { Access } from '../access.ts';
 import { instant } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HttpHeartbeatOutcome } from '../fleet/http-agents.ts';
-import type { Unwritten } from '../fleet/registrar.ts';
+import type { Held } from '../fleet/registrar.ts';
 import { callerOf, principalOf } from './doors.ts';
 import { exampleInstant, exampleNode, exampleSession, exampleStats } from './examples.ts';
 import { describe } from './operation.ts';
@@ -40,7 +41,7 @@ const INSTANCES = uuidV5('rollcall.http.instance', uuidV5.URL);
 export const instanceOf = (remoteAddress: string): string => uuidV5(remoteAddress, INSTANCES);
 
 /** A registration in the words of the socket's protocol. */
-export function registerMessage(
+function registerMessage(
   {
     instanceId,
     heartbeat,
@@ -106,11 +107,26 @@ function readRegistration(body: unknown, dropped: Dropped[]): z.output<typeof re
 const droppedOf = (dropped: readonly Dropped[]) =>
   dropped.length > 0 ? { dropped: dropped.slice(0, LIMITS.namedFaults) } : {};
 
-/** The registration, or a `Problem` where it could not be written. */
-export function registeredOrProblem(answer: Registered | Unwritten): Registered {
+/** Registers the agent of a request; `timing` is its protocol's own. Throws a `Problem` where it is not written. */
+export async function registerByRequest(
+  { fleet, access }: { fleet: Fleet; access: Access },
+  request: FastifyRequest,
+  said: Parameters<typeof registerMessage>[0],
+  timing?: HeartbeatTiming,
+): Promise<Registered> {
+  const caller = callerOf(request, access);
+  const answer = await fleet.httpAgents.register(registerMessage(said, caller.remoteAddress), caller, timing);
   if (typeof answer === 'string') throw unwrittenProblem(answer);
-  return answer;
+  if ('type' in answer) return answer;
+  const code = answer.code === 'fleet_full' ? 'fleet_full' : 'rate_limited';
+  throw new Problem(code, HELD[answer.code], undefined, answer.retryAfterMs);
 }
+
+const HELD: Readonly<Record<Held['code'], string>> = {
+  too_many_restarts: 'this node registers again and again: wait before the next time',
+  too_many_new_nodes: 'too many new nodes were registered with this token',
+  fleet_full: 'the fleet holds as many nodes as it may (MAX_NODES)',
+};
 
 /** `POST /api/v1/nodes` and `POST /api/v1/nodes/:id/heartbeat`: agents without a socket. */
 export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fleet; access: Access }): void {
@@ -128,6 +144,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
     '/api/v1/nodes',
     describe({
       id: 'registerNode',
+      registers: true,
       summary: 'Register an agent that holds no socket',
       description:
         'As `register` over a socket: the newest registration wins, and an open socket of the node is closed. `session` is the secret of this registration; sent with heartbeats, it keeps an older instance from speaking for the node.',
@@ -158,12 +175,9 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
       problems: ['invalid', 'not_your_node', 'contended', 'store_away'],
     }),
     async (request, reply) => {
-      const remoteAddress = access.remoteAddress(request.raw);
       const dropped: Dropped[] = [];
-      const message = registerMessage(readRegistration(request.body, dropped), remoteAddress);
-      const { type: __, ...answer } = registeredOrProblem(
-        await fleet.httpAgents.register(message, callerOf(request, access)),
-      );
+      const said = readRegistration(request.body, dropped);
+      const { type: __, ...answer } = await registerByRequest({ fleet, access }, request, said);
       return reply.code(answer.reregistered ? 200 : 201).send({ ...answer, ...droppedOf(dropped) });
     },
   );

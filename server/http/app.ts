@@ -1,5 +1,7 @@
+import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Access } from '../access.ts';
+import type { Admission } from '../admission.ts';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HubGroup } from '../group.ts';
@@ -11,6 +13,7 @@ import { type Role, serves } from '../roles.ts';
 import { answerNoRequest, SAFE_HEADERS } from '../safe-headers.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { WrongTokens } from '../wrong-tokens.ts';
+import { admitRegistrations } from './admit.ts';
 import { agentRoutes } from './agents.ts';
 import { asyncApiRoute } from './asyncapi.ts';
 import { type DialectOptions, dialectRoutes } from './dialects/dialects.ts';
@@ -39,10 +42,14 @@ const DRAIN_LOOK_MS = 20;
 export interface HttpAppParts {
   fleet: Fleet;
   access: Access;
+  /** Shared with the agents' sockets; without it registrations are not bounded. */
+  admission?: Admission;
   /** Shared with the sockets' entrances. */
   wrongTokens?: WrongTokens;
   /** Said and counted together with those of the sockets. */
   refusals?: Refusals;
+  /** A right token came on this connection, or none was needed. */
+  known?: (socket: Duplex) => void;
   clock: Clock;
   log: Log;
   /** The folder of the built page; without it `/` tells programs where to look. */
@@ -97,8 +104,9 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     next();
   });
   const gate = new Gate(app);
-  const { wrongTokens = new WrongTokens(), refusals = new Refusals(clock, log) } = parts;
-  guardDoors(app, { access, role, clock, wrongTokens, refusals });
+  const { wrongTokens = new WrongTokens(), refusals = new Refusals(clock, log), known = () => {} } = parts;
+  guardDoors(app, { access, role, clock, wrongTokens, refusals, known });
+  if (parts.admission) admitRegistrations(app, parts.admission, clock);
   const allowedAt = rememberRoutes(app);
   const streams = new EventStreams(fleet, clock, log);
 

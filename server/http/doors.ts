@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type Access, bearer, type Verdict } from '../access.ts';
 import type { Clock } from '../clock.ts';
@@ -23,6 +24,8 @@ interface Guard {
   clock: Clock;
   wrongTokens: WrongTokens;
   refusals: Refusals;
+  /** A right token came on this connection, or none was needed. */
+  known: (socket: Duplex) => void;
 }
 
 const words: Record<Exclude<Door, 'open'>, string> = {
@@ -64,6 +67,7 @@ function refusalOf(app: FastifyInstance, request: FastifyRequest, guard: Guard):
   const answer = judge(access, door, bearer(request.raw));
   if (typeof answer !== 'string') {
     request.principal = answer;
+    guard.known(request.raw.socket);
     return undefined;
   }
   // Whoever shows a token there all the same is who it says.

@@ -24,6 +24,7 @@ export interface MeteredHub {
   };
   dashboards: { size: number; unreadBytes: number };
   refusals?: Refusals;
+  connections?: { strangers: number; ended: Readonly<Record<string, number>> };
   streams?: { size: number; unreadBytes: number; resyncs: number };
   group?: HubGroup;
 }
@@ -134,7 +135,7 @@ export class HubMetrics implements StoreObserver {
   }
 
   /** Begins to read this hub's figures at each scrape. */
-  watch({ fleet, agents, dashboards, refusals, streams, group }: MeteredHub): void {
+  watch({ fleet, agents, dashboards, connections, refusals, streams, group }: MeteredHub): void {
     fleet.view.listen({ changed: () => {}, reloaded: () => this.#resyncs.inc() });
     const { registry } = this;
     new Gauge({
@@ -181,6 +182,24 @@ export class HubMetrics implements StoreObserver {
         }
       },
     });
+    this.#readCounts(
+      ['registrations_held_total', 'Registrations that were held back'],
+      'reason',
+      () => fleet.registrar.held,
+    );
+    this.#gauge(
+      'unauthenticated_connections',
+      'Network connections on which no right token was shown yet',
+      () => connections?.strangers ?? 0,
+    );
+    this.#readCounts(
+      [
+        'connections_ended_total',
+        'Connections that were ended for want of room: strangers, or all where it is full',
+      ],
+      'reason',
+      () => connections?.ended ?? {},
+    );
     this.#gauge('dashboards', 'Dashboards of this hub', () => dashboards.size);
     this.#gauge(
       'dashboards_buffered_bytes',

@@ -12,6 +12,8 @@ declare module 'fastify' {
     door?: Door;
     /** Served by a hub of every role, whatever its door. */
     everyRole?: boolean;
+    /** A registration: it passes the agents' admission. */
+    registers?: boolean;
     /** The protocol that a route belongs to, where it is not our own: it has its own tokens and errors. */
     dialect?: DialectFace;
     /** The operation for its documentation: handlers read their input by zod, which names the wrong field. */
@@ -45,6 +47,8 @@ export interface Described {
   door: Door;
   /** Served by a hub of every role, whatever its door. */
   everyRole?: boolean;
+  /** A registration: it passes the agents' admission. */
+  registers?: boolean;
   params?: z.ZodType;
   query?: z.ZodType;
   headers?: z.ZodType;
@@ -63,10 +67,11 @@ export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<
 }
 
 /** What every operation behind a door may answer. */
-function commonProblems({ door, everyRole, params, body }: Described): ProblemCode[] {
+function commonProblems({ door, everyRole, registers, params, body }: Described): ProblemCode[] {
   const behind: ProblemCode[] = door === 'open' ? [] : ['unauthenticated', 'forbidden', 'rate_limited'];
   if (door !== 'open' && !everyRole) behind.push('not_served');
   const withBody: ProblemCode[] = body ? ['bad_json', 'too_large', 'unsupported_media_type'] : [];
+  if (registers) behind.push('busy', 'fleet_full');
   const withPath: ProblemCode[] = params ? ['invalid'] : [];
   return [...behind, ...withPath, ...withBody, 'stopping', 'internal'];
 }
@@ -142,5 +147,6 @@ export function describe(operation: Described): { config: FastifyContextConfig }
     }),
     response: { ...plainAnswers(answers), ...problems },
   };
-  return { config: { door, documented, ...(operation.everyRole && { everyRole: true }) } };
+  const { everyRole = false, registers = false } = operation;
+  return { config: { door, documented, ...(everyRole && { everyRole }), ...(registers && { registers }) } };
 }

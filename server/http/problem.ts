@@ -32,6 +32,10 @@ export const problemCodeSchema = z.enum([
   'unsupported_media_type',
   /** Too many of these came; `Retry-After` says when to try again. */
   'rate_limited',
+  /** The fleet holds as many nodes as it may. */
+  'fleet_full',
+  /** Too many agents come at once, or the hub is behind with its work. */
+  'busy',
   /** The hub is still loading its view; try again in a second. */
   'not_ready',
   /** The hub cannot reach its store; try again. */
@@ -59,6 +63,8 @@ const kinds: Record<ProblemCode, { status: number; title: string }> = {
   too_large: { status: 413, title: 'Too large' },
   unsupported_media_type: { status: 415, title: 'JSON only' },
   rate_limited: { status: 429, title: 'Too many requests' },
+  fleet_full: { status: 503, title: 'The fleet is full' },
+  busy: { status: 503, title: 'The hub is busy' },
   internal: { status: 500, title: 'Internal error' },
   not_ready: { status: 503, title: 'Not ready' },
   store_away: { status: 503, title: 'The store is out of reach' },

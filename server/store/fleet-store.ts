@@ -94,6 +94,9 @@ export interface FleetStore {
   /** The same of the leases: none lasts longer than this. */
   settleLeases(longestMs: number): Promise<void>;
 
+  /** How many nodes all shards hold. */
+  nodeCount(): Promise<number>;
+
   /** Holds or renews this hub's lease for so long. */
   renewLease(lease: HubLease, ttlMs: number): Promise<void>;
   dropLease(hubId: string): Promise<void>;

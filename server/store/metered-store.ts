@@ -94,6 +94,7 @@ export function meteredStore(
     restore: (shard, lost) => timed('restore', () => store.restore(shard, lost)),
     settleClock: (shard, step) => timed('settle-clock', () => store.settleClock(shard, step)),
     settleLeases: (longestMs) => timed('lease', () => store.settleLeases(longestMs)),
+    nodeCount: () => timed('read', () => store.nodeCount()),
     renewLease: (lease, ttlMs) => timed('lease', () => store.renewLease(lease, ttlMs)),
     dropLease: (hubId) => timed('lease', () => store.dropLease(hubId)),
     leases: () => timed('lease', () => store.leases()),

@@ -176,7 +176,7 @@ describe('flags and environment', () => {
       ...{ HEARTBEAT_INTERVAL: '1s', HEARTBEAT_TIMEOUT: '5s', ALLOWED_ORIGINS: 'https://a' },
       ...{ MAX_HEARTBEATS_PER_SECOND: '500', HEARTBEAT_INTERVAL_MAX: '20s' },
       ...{ TRUST_PROXY: 'true', LOG_LEVEL: 'error', DIALECTS: '001', OPEN_DIALECTS: '003@10.0.0.0/8' },
-      ...{ ADMIT_PER_SECOND: '9', MAX_HANDSHAKES: '8', DOCS: 'false' },
+      ...{ ADMIT_PER_SECOND: '9', MAX_HANDSHAKES: '8', MAX_NODES: '7', DOCS: 'false' },
     };
     const without = HUB_SETTINGS.filter((name) => !(name in named));
     const timing = ['000', '001', '003', '004'].flatMap((name) => [

@@ -47,7 +47,7 @@ describe('agents without a socket', () => {
     const answered = on.httpAgents.register(message, { remoteAddress: from }, timing);
     await clock.settle();
     const answer = await answered;
-    if (typeof answer === 'string') throw new Error('the registration was refused');
+    if (typeof answer === 'string' || 'kind' in answer) throw new Error('the registration was refused');
     return answer;
   }
 

@@ -58,7 +58,7 @@ describe.each(['with', 'without'])('a hub %s a view', (view) => {
       const answer = fleet.httpAgents.register(message, { remoteAddress: '10.0.0.1' });
       await clock.advance(1_500);
       const registered = await answer;
-      if (typeof registered === 'string') throw new Error(registered);
+      if (typeof registered === 'string' || 'kind' in registered) throw new Error('not registered');
       return registered;
     };
     return { fleet, register };

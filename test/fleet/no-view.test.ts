@@ -5,7 +5,14 @@ import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store
 import type { FleetNode } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
-import { registerAgent, registerMessage, type TestAgent, TIMING, testFleet } from '../support/test-fleet.ts';
+import {
+  registerAgent,
+  registerMessage,
+  type TestAgent,
+  TestLink,
+  TIMING,
+  testFleet,
+} from '../support/test-fleet.ts';
 
 const TIMEOUT_MS = TIMING.timeoutMs;
 /** More than the shortest log keeps. */
@@ -50,6 +57,29 @@ describe('a hub without a view of the fleet', () => {
     expect(doorStore.calls.get('snapshot')).toBe(2);
     // One read of a node that is not its own, whenever somebody asks.
     expect(await door.node('other-7')).toEqual(shown('other-7'));
+  });
+
+  it('[ADM-9] takes no new node into a full fleet, by the count of the store and the log', async () => {
+    await register('n-1', viewer);
+    const full = testFleet(new MemoryStore(memory), clock, 'full', TIMING, {
+      view: new NoView(clock, 2),
+      maxNodes: 3,
+    });
+    others.push(full);
+    await full.start();
+    await register('n-2', full);
+    await register('n-3', viewer);
+    const outcome = async (id: string) => {
+      const asked = full.registrar.register(registerMessage({ nodeId: id }), new TestLink());
+      await clock.advance(200);
+      return asked;
+    };
+    expect(await outcome('n-4')).toMatchObject({ kind: 'held', code: 'fleet_full' });
+    expect(await outcome('n-1')).toMatchObject({ kind: 'registered' });
+    const removed = viewer.registrar.remove('n-3', { reason: 'removed_by_operator' });
+    await clock.advance(200);
+    await removed;
+    expect(await outcome('n-4')).toMatchObject({ kind: 'registered' });
   });
 
   it('[ROLE-4] reads no records when it starts', async () => {

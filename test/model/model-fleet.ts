@@ -247,7 +247,11 @@ export class ModelAgent {
       if (this.link === link && !link.ended && !this.deaf) this.#hear(timing);
       return 'hub' in link;
     };
-    const outcome = await hub.fleet.registrar.register(message, { remoteAddress: 'model', end, tell });
+    const outcome = await hub.fleet.registrar.register(message, {
+      remoteAddress: 'model',
+      end,
+      tell,
+    });
     this.#registering = false;
     if (outcome.kind !== 'registered') return;
     this.#lastBeatAt = this.#clock.now();

@@ -34,6 +34,7 @@ describe('the settings of a hub', () => {
       HEARTBEAT_TIMEOUT: 30_000,
       ADMIT_PER_SECOND: 5_000,
       MAX_HANDSHAKES: 20_000,
+      MAX_NODES: 100_000,
       HEARTBEAT_INTERVAL_MAX: 60_000,
       AGENT_TOKENS: [],
       DASHBOARD_TOKENS: [],
@@ -81,6 +82,7 @@ describe('the settings of a hub', () => {
     ['HEARTBEAT_TIMEOUT', '24h', 86_400_000],
     ['ADMIT_PER_SECOND', '1', 1],
     ['MAX_HANDSHAKES', '1000000', 1_000_000],
+    ['MAX_NODES', '1', 1],
     ['MAX_HEARTBEATS_PER_SECOND', '5000', 5_000],
     ['HEARTBEAT_INTERVAL_MAX', '10m', 600_000],
     ['AGENT_TOKENS', ' one-token , two-token,', ['one-token', 'two-token']],
@@ -137,6 +139,7 @@ describe('the settings of a hub', () => {
     ['HEARTBEAT_TIMEOUT', ['30', '25h', 'never', '30sec', '']],
     ['ADMIT_PER_SECOND', ['0', '-1', '1.5', 'all']],
     ['MAX_HANDSHAKES', ['1', '1000001', 'all']],
+    ['MAX_NODES', ['0', '100000001', '1e5']],
     ['MAX_HEARTBEATS_PER_SECOND', ['0', '-1', '1.5', '5k', '100000001', 'off']],
     ['HEARTBEAT_INTERVAL_MAX', ['60', '99ms', '11m', 'never']],
     [

@@ -51,6 +51,7 @@ export class FaultyStore implements FleetStore {
     this.#pass('settleClock', () => this.#inner.settleClock(...asked));
   settleLeases: FleetStore['settleLeases'] = (longestMs) =>
     this.#pass('settleLeases', () => this.#inner.settleLeases(longestMs));
+  nodeCount = () => this.#pass('nodeCount', () => this.#inner.nodeCount());
   renewLease: FleetStore['renewLease'] = (...asked) =>
     this.#pass('renewLease', () => this.#inner.renewLease(...asked));
   dropLease: FleetStore['dropLease'] = (hubId) => this.#pass('dropLease', () => this.#inner.dropLease(hubId));

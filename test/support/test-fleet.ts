@@ -21,7 +21,7 @@ export function testFleet(
   clock: Clock,
   hubId = 'hub-a',
   timing = TIMING,
-  more: Pick<FleetOptions, 'pace' | 'view'> = {},
+  more: Pick<FleetOptions, 'pace' | 'view' | 'maxNodes'> = {},
 ): Fleet {
   const parts = { hubId, address: '127.0.0.1:0', version: 'test', timing, store, clock, log: silentLog };
   return new Fleet({ ...parts, ...more });

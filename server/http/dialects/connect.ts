@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type FleetNode, figureSchema, idSchema, inContact } from '../../../shared/index.ts';
-import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
-import { callerOf, principalOf } from '../doors.ts';
+import { registerByRequest, takenOrProblem } from '../agents.ts';
+import { principalOf } from '../doors.ts';
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
@@ -71,6 +71,8 @@ const errorCodes: Record<ProblemCode, string> = {
   too_large: 'resource_exhausted',
   unsupported_media_type: 'invalid_argument',
   rate_limited: 'resource_exhausted',
+  fleet_full: 'resource_exhausted',
+  busy: 'unavailable',
   not_ready: 'unavailable',
   store_away: 'unavailable',
   stopping: 'unavailable',
@@ -97,6 +99,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     `${service}/RegisterNode`,
     route({
       id: 'connectRegisterNode',
+      registers: true,
       summary: 'Documents 000, 002: register, or register again',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRequest } },
@@ -104,7 +107,6 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       errors,
     }),
     async (request, reply) => {
-      const remoteAddress = access.remoteAddress(request.raw);
       const reading = new Reading();
       const { hostname, managementIp, labels, role, cpuInfo, memoryInfo } = reading.body(
         registerSchema,
@@ -119,10 +121,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(cpuInfo && { cpu: cpuInfo }),
         ...(memoryInfo && { memory: memoryInfo }),
       });
-      const message = registerMessage({ node }, remoteAddress);
-      const registered = registeredOrProblem(
-        await fleet.httpAgents.register(message, callerOf(request, access), timing),
-      );
+      const registered = await registerByRequest({ fleet, access }, request, { node }, timing);
       return reading.end(reply).send(nodeAs000(registered.node, registered.hubTime));
     },
   );

@@ -96,6 +96,8 @@ const ERRORS = {
   not_http: "this node's agent holds a socket",
   too_large: 'Request body is too large',
   unsupported_media_type: 'send Content-Type: application/json',
+  busy: 'too many agents come at once',
+  fleet_full: 'the fleet holds as many nodes as it may (MAX_NODES)',
   rate_limited: 'too many came; Retry-After says when to try again',
   internal: 'the hub failed; its log says more',
   contended: 'others change this node at the same moment: try again',

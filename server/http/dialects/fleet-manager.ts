@@ -8,8 +8,8 @@ import {
   type Status,
 } from '../../../shared/index.ts';
 import { instant } from '../../clock.ts';
-import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
-import { callerOf, principalOf } from '../doors.ts';
+import { registerByRequest, takenOrProblem } from '../agents.ts';
+import { principalOf } from '../doors.ts';
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { queryOf, read } from '../read.ts';
@@ -84,6 +84,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/api/v1/fleet/register',
     route({
       id: 'edgeRegister',
+      registers: true,
       summary: 'Document 003: register, or update a registration',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
@@ -98,7 +99,6 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       errors,
     }),
     async (request, reply) => {
-      const remoteAddress = access.remoteAddress(request.raw);
       const reading = new Reading();
       const { node_id, node_type, capabilities, location, metadata } = reading.body(
         registerSchema,
@@ -116,10 +116,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       if (await fleet.httpAgents.heldBySocket(node_id)) {
         throw new Problem('superseded', 'a connected agent holds this id');
       }
-      const message = registerMessage({ node }, remoteAddress);
-      const { hubTime } = registeredOrProblem(
-        await fleet.httpAgents.register(message, callerOf(request, access), timing),
-      );
+      const { hubTime } = await registerByRequest({ fleet, access }, request, { node }, timing);
       return reading.end(reply).send({
         node_id,
         status: 'registered',

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type FleetNode, figureSchema, nameSchema } from '../../../shared/index.ts';
-import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
-import { callerOf, principalOf } from '../doors.ts';
+import { registerByRequest, takenOrProblem } from '../agents.ts';
+import { principalOf } from '../doors.ts';
 import type { ProblemCode } from '../problem.ts';
 import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
 
@@ -49,6 +49,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/api/nodes/register',
     route({
       id: 'gameHostRegister',
+      registers: true,
       summary: 'Document 004: register',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
@@ -56,7 +57,6 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       errors,
     }),
     async (request, reply) => {
-      const remoteAddress = access.remoteAddress(request.raw);
       const reading = new Reading();
       const required = ['nodeId'];
       const { nodeId, hostname, ipAddress, maxServers } = reading.body(
@@ -70,10 +70,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(ipAddress && { address: ipAddress }),
         ...(maxServers !== undefined && { capacity: { maxServers } }),
       });
-      const message = registerMessage({ node }, remoteAddress);
-      const registered = registeredOrProblem(
-        await fleet.httpAgents.register(message, callerOf(request, access), timing),
-      );
+      const registered = await registerByRequest({ fleet, access }, request, { node }, timing);
       return reading.end(reply).send(nodeAs004(registered.node, registered.hubTime));
     },
   );

@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { idSchema, nameSchema } from '../../../shared/index.ts';
-import { registeredOrProblem, registerMessage, takenOrProblem } from '../agents.ts';
-import { callerOf, principalOf } from '../doors.ts';
+import { registerByRequest, takenOrProblem } from '../agents.ts';
+import { principalOf } from '../doors.ts';
 import { Problem, type ProblemCode, unwrittenProblem } from '../problem.ts';
 import { nodeParamsSchema } from '../schemas.ts';
 import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
@@ -47,6 +47,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/v2/nodes/register',
     route({
       id: 'gpuRegister',
+      registers: true,
       summary: 'Document 001: register',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
@@ -60,7 +61,6 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       errors,
     }),
     async (request, reply) => {
-      const remoteAddress = access.remoteAddress(request.raw);
       const reading = new Reading();
       const { node_id, machine_id, hostname, address, pools, capabilities } = reading.body(
         registerSchema,
@@ -75,8 +75,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(pools && { pools }),
         ...(capabilities !== undefined && { capabilities }),
       });
-      const message = registerMessage({ node }, remoteAddress);
-      registeredOrProblem(await fleet.httpAgents.register(message, callerOf(request, access), timing));
+      await registerByRequest({ fleet, access }, request, { node }, timing);
       return reading.end(reply).send({
         node_id,
         status: 'registered',

@@ -66,6 +66,11 @@ export class MemoryShard {
     private readonly logEntries: number = LOG_ENTRIES_PER_SHARD,
   ) {}
 
+  /** Nodes that it holds. */
+  get size(): number {
+    return this.#nodes.size;
+  }
+
   read(id: string): Stored {
     const held = this.#nodes.get(id);
     if (held) return { kind: 'node', record: held.record, restored: held.restored };

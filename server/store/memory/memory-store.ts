@@ -188,6 +188,10 @@ export class MemoryStore implements FleetStore {
 
   async settleLeases(): Promise<void> {}
 
+  async nodeCount(): Promise<number> {
+    return this.#fleet.shards.reduce((sum, data) => sum + data.size, 0);
+  }
+
   async renewLease(lease: HubLease, ttlMs: number): Promise<void> {
     this.#fleet.leases.set(lease.hubId, { lease, until: this.#fleet.clock.now() + ttlMs });
   }

@@ -461,6 +461,16 @@ export class RedisStore implements FleetStore {
     return this.#leases.drop(hubId);
   }
 
+  async nodeCount(): Promise<number> {
+    // Every node has a place among the deadlines.
+    const counts = await Promise.all(
+      this.#keys.shards.map(({ deadlines }, shard) =>
+        this.#link.run(shard, (client) => client.zcard(deadlines)),
+      ),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
   leases(): Promise<HeldLease[]> {
     return this.#leases.read();
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lostNode, registration, statusChange } from '../../support/fixtures.ts';
+import { lostNode, registration, removal, statusChange } from '../../support/fixtures.ts';
 import { type CreateFleet, done, freshFleet } from './setting.ts';
 
 /** What hubs share beside the nodes: leases and the doorbell. */
@@ -37,6 +37,19 @@ export function hubsContract(create: CreateFleet): void {
       await fleet.until(async () => (await store.leases()).length === 1);
       await store.renewLease(lease('brief'), 60_000);
       expect(await store.leases()).toHaveLength(2);
+    });
+  });
+
+  describe('the count of nodes', () => {
+    const setting = freshFleet(create);
+
+    it('is that of all shards, without those that were removed', async () => {
+      const { store, fleet } = setting();
+      const other = await fleet.join();
+      expect(await store.nodeCount()).toBe(0);
+      for (const id of ['n-1', 'n-2', 'n-3']) await done(store, registration({ id }));
+      await done(store, removal(await done(store, registration({ id: 'n-4' }))));
+      expect(await other.nodeCount()).toBe(3);
     });
   });
 

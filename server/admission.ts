@@ -1,4 +1,4 @@
-import { TokenBucket } from '../token-bucket.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 export interface AdmissionLimits {
   /** Upgrades a second; the burst is four seconds' worth. */
@@ -11,6 +11,11 @@ export interface AdmissionLimits {
 
 /** What keeps an agent out that would be let in later. */
 export type Overload = 'rate' | 'handshakes' | 'late';
+export const OVERLOADS: Readonly<Record<Overload, string>> = {
+  rate: 'too many agents come at once',
+  handshakes: 'too many agents are registering',
+  late: 'the hub is behind with its work',
+};
 /** Why an upgrade was refused. `away`: the hub cannot reach its store. */
 export type Refusal = Overload | 'away' | 'stopping' | 'unauthenticated' | 'forbidden';
 

@@ -1,0 +1,29 @@
+import type { FleetEvent } from '../../shared/index.ts';
+import type { FleetStore } from '../store/fleet-store.ts';
+import type { FleetView } from './fleet-view.ts';
+
+/** How many nodes the fleet has: those of the view, or on a hub without one the store's count and what the log adds to it. */
+export class NodeCount {
+  readonly #view: FleetView;
+  readonly #store: FleetStore;
+  #counted = 0;
+
+  constructor(view: FleetView, store: FleetStore) {
+    this.#view = view;
+    this.#store = store;
+  }
+
+  get value(): number {
+    return this.#view.keepsRecords ? this.#view.size : this.#counted;
+  }
+
+  followed({ type }: FleetEvent): void {
+    if (type === 'registered') this.#counted += 1;
+    else if (type === 'removed') this.#counted -= 1;
+  }
+
+  /** Asks the store, where no view tells: nodes that were put back into it stand in no event of their own. Throws `StoreAwayError`. */
+  async recount(): Promise<void> {
+    if (!this.#view.keepsRecords) this.#counted = await this.#store.nodeCount();
+  }
+}

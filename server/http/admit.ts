@@ -1,0 +1,27 @@
+import type { FastifyInstance } from 'fastify';
+import { KNOWN_HEADER } from '../../shared/index.ts';
+import { type Admission, OVERLOADS } from '../admission.ts';
+import type { Clock } from '../clock.ts';
+import { Problem } from './problem.ts';
+
+/** Registrations by requests pass the same admission as agents' sockets, from their header to their answer. */
+export function admitRegistrations(app: FastifyInstance, admission: Admission, clock: Clock): void {
+  const ended = () => admission.ended();
+  app.addHook('onRequest', (request, reply, next) => {
+    if (request.routeOptions.config.registers !== true) {
+      next();
+      return;
+    }
+    const known = request.headers[KNOWN_HEADER] === '1';
+    const now = clock.now();
+    const reason = admission.overload(known, now);
+    if (reason) {
+      admission.refused[reason] += 1;
+      next(new Problem('busy', OVERLOADS[reason], undefined, admission.retryAfterMs(now)));
+      return;
+    }
+    admission.began(known);
+    reply.raw.once('close', ended);
+    next();
+  });
+}
