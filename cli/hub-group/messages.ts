@@ -12,6 +12,8 @@ const statusSchema = z.object({
 export const workerMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('listening'), url: z.string(), ready: z.boolean() }),
   z.object({ type: z.literal('ready'), ready: z.boolean() }),
+  /** How many agents it holds. */
+  z.object({ type: z.literal('load'), agents: z.number() }),
   /** It cannot start, and why, as a command says it. */
   z.object({ type: z.literal('failed'), exitCode: z.number(), message: z.string() }),
   /** Somebody reads this worker's `/metrics`. */
@@ -23,6 +25,8 @@ export type WorkerMessage = z.infer<typeof workerMessageSchema>;
 /** What the primary tells a worker. */
 export const primaryMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('group'), status: statusSchema }),
+  /** So many of its agents are to come again: another worker has too few. */
+  z.object({ type: z.literal('move'), agents: z.number() }),
   z.object({ type: z.literal('collect'), id: z.number() }),
   z.object({ type: z.literal('scraped'), id: z.number(), text: z.string() }),
   /** Read the settings again that may change. */

@@ -6,6 +6,9 @@ import { type PrimaryMessage, primaryMessageSchema, type WorkerMessage } from '.
 /** How long a scrape waits for the primary, which itself waits less for the other workers. */
 const SCRAPE_WITHIN_MS = 5_000;
 
+/** How often the primary hears how many agents there are. */
+const LOAD_EVERY_MS = 1_000;
+
 /** A worker's end of the line to its primary: it knows the group by it, and is told by it to stop. */
 export class PrimaryLink implements HubGroup {
   /** Resolves once the primary wants this worker to end, or is no more. */
@@ -45,6 +48,7 @@ export class PrimaryLink implements HubGroup {
       void this.send({ type: 'ready', ready });
     });
     await this.send({ type: 'listening', url: hub.url, ready });
+    setInterval(() => void this.send({ type: 'load', agents: hub.agents.size }), LOAD_EVERY_MS).unref();
   }
 
   /** Resolves once it is handed over, or cannot be: the primary may be gone. */
@@ -80,6 +84,9 @@ export class PrimaryLink implements HubGroup {
       case 'reload':
         this.#reloadWaits = true;
         this.#reload?.();
+        break;
+      case 'move':
+        this.#hub?.agents.moveAway(message.agents);
         break;
       case 'collect':
         if (this.#hub) {

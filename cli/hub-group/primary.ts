@@ -2,6 +2,8 @@ import cluster, { type Worker } from 'node:cluster';
 import type { Log } from '../../server/log.ts';
 import { CommandFailure } from '../api/failure.ts';
 import { untilSignal } from '../signals.ts';
+import { decideMoves } from './decide-moves.ts';
+import { Handoffs } from './handoffs.ts';
 import { type PrimaryMessage, type WorkerMessage, workerMessageSchema } from './messages.ts';
 import { Restarts } from './restarts.ts';
 import { Roster } from './roster.ts';
@@ -28,6 +30,11 @@ export async function runGroup(wanted: number, log: Log, { secrets, reloader }: 
   process.exitCode = group.exitCode;
 }
 
+/** How often it is looked whether the agents are spread over the workers. */
+const MOVE_EVERY_MS = 5_000;
+/** A worker that listens for less has not got the agents yet that come by themselves. */
+const SETTLED_MS = 10_000;
+
 export interface GroupParts {
   /** What workers need in their environment, and this process has no more in its own. */
   secrets: Readonly<Record<string, string>>;
@@ -37,6 +44,9 @@ export interface GroupParts {
 
 interface Member {
   worker: Worker;
+  handoffs: Handoffs;
+  /** How many it held when it last said so. */
+  agents: number;
   startedAt: number;
   listens: boolean;
   restarts: Restarts;
@@ -82,6 +92,7 @@ class HubGroup {
   /** Starts all workers; resolves with their URL once each has listened. */
   start(): Promise<string> {
     for (let index = 0; index < this.#wanted; index += 1) this.#begin(new Restarts());
+    setInterval(() => this.#moveAgents(), MOVE_EVERY_MS).unref();
     return Promise.race([
       this.failed,
       new Promise<string>((resolve) => {
@@ -120,6 +131,8 @@ class HubGroup {
     const worker = cluster.fork(this.#secrets);
     const member: Member = {
       worker,
+      handoffs: new Handoffs(worker),
+      agents: 0,
       startedAt: performance.now(),
       listens: false,
       restarts,
@@ -151,6 +164,9 @@ class HubGroup {
         this.#roster.isReady(worker.id, message.ready);
         this.#tellStatus();
         break;
+      case 'load':
+        member.agents = message.agents;
+        break;
       case 'failed':
         member.failure = message;
         break;
@@ -168,9 +184,14 @@ class HubGroup {
     }
   }
 
-  #ended({ worker, startedAt, restarts, failure }: Member, code: number | null, signal: string | null): void {
+  #ended(
+    { worker, handoffs, startedAt, restarts, failure }: Member,
+    code: number | null,
+    signal: string | null,
+  ): void {
     this.#members.delete(worker.id);
     this.#roster.gone(worker.id);
+    const unserved = handoffs.end();
     if (this.#stopping) {
       // One that was still starting may have died of the signal itself.
       if (code !== 0 && code !== null) this.exitCode = 1;
@@ -186,12 +207,29 @@ class HubGroup {
       return;
     }
     const restartInMs = restarts.delayAfter(performance.now() - startedAt);
-    this.#log.warn({ pid: worker.process.pid, why: how, restartInMs }, 'A worker is gone; starting another');
+    const { pid } = worker.process;
+    this.#log.warn(
+      { pid, why: how, restartInMs, ...(unserved > 0 && { unserved }) },
+      'A worker is gone; starting another',
+    );
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       this.#begin(restarts);
     }, restartInMs);
     this.#timers.add(timer);
+  }
+
+  /** A worker that was started again has none, and those that live long keep theirs: some of them are to move. */
+  #moveAgents(): void {
+    const { running, ready } = this.#roster.status;
+    if (this.#stopping || running < this.#wanted || ready < this.#wanted) return;
+    const members = [...this.#members.values()];
+    if (members.some(({ startedAt }) => performance.now() - startedAt < SETTLED_MS)) return;
+    const loads = members.map(({ worker, agents }) => ({ worker: worker.id, agents }));
+    for (const { worker, agents } of decideMoves(loads)) {
+      const member = this.#members.get(worker);
+      if (member) this.#tell(member.worker, { type: 'move', agents });
+    }
   }
 
   #tellStatus(): void {

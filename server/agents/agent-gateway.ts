@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
+import { CLOSE, KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
 import { type Access, bearer } from '../access.ts';
 import { type Admission, OVERLOADS, type Refusal, TURN_MS } from '../admission.ts';
 import type { Cancel } from '../clock.ts';
@@ -153,6 +153,17 @@ export class AgentGateway {
     this.admission.began(known);
     agent.begin(this.#context, caller, socket);
     this.#deadlines.set(agent, agent.deadline + 1);
+  }
+
+  /** So many registered agents are to come again, to whichever hub takes them then. Their nodes keep their status. */
+  moveAway(count: number): void {
+    let moved = 0;
+    for (const agent of this.#deadlines.all()) {
+      if (moved >= count) return;
+      if (!agent.live) continue;
+      agent.end(CLOSE.restarting, 'another hub of this group has room');
+      moved += 1;
+    }
   }
 
   /** In slices: a network that lost ten thousand agents ends as many sockets here. */

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { describe, expect } from 'vitest';
@@ -146,6 +147,33 @@ describe('several hubs on one port', () => {
     });
     await fleet.expectTrue(dashboard, group);
     for (const id of IDS) expect(new Set(dashboard.shown(id))).toEqual(new Set(['online']));
+  });
+
+  test('[GROUP-10] a connection on its way to a worker that is killed is closed, and the primary keeps nothing of it', async ({
+    settings,
+    fleet,
+  }) => {
+    const group = await startGroup(fleet, settings);
+    const files = () => readdirSync(`/proc/${group.pid}/fd`).length;
+    const [victim] = workersOf(group);
+    if (!victim) throw new Error('there is no worker');
+    const before = files();
+    process.kill(victim.pid, 'SIGSTOP');
+    const ends: string[] = [];
+    for (let request = 0; request < 4; request += 1) {
+      fetchText(`${group.url}/healthz`).then(
+        () => ends.push('answered'),
+        () => ends.push('closed'),
+      );
+    }
+    // One of them waits for the worker that stands still; the other worker answers the rest.
+    await until('three are answered', () => ends.length === 3);
+    process.kill(victim.pid, 'SIGKILL');
+    await until('the fourth is closed', () => ends.length === 4);
+    expect(ends.toSorted()).toEqual(['answered', 'answered', 'answered', 'closed']);
+    expect(said(group, 'A worker is gone; starting another')).toMatchObject([{ unserved: 1 }]);
+    await until('another one listens', () => workersOf(group).length === 3, START_WITHIN_MS);
+    await until('nothing of it is left open', () => files() <= before);
   });
 
   test('[GROUP-8] workers whose primary was killed take leave of their agents and end', async ({
