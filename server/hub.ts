@@ -153,7 +153,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const connections = new Connections({
     ...{ server: app.server, clock, log },
     openFiles: parts.openFiles ?? openFileLimit(),
-    behindProxy: settings.TRUST_PROXY,
+    behindProxy: settings.TRUST_PROXY !== false,
   });
   metrics.watch({
     fleet,
