@@ -89,9 +89,10 @@ const bareNotNumbers = /"(?:[^"\\]|\\[\s\S]?)*"?|-?\b(?:NaN|Infinity)\b/g;
 
 /**
  * Parses JSON, also where it has `NaN` or `Infinity` as figures: they become a number that no schema takes, so that it
- * can be named and dropped while the rest counts. Throws a `SyntaxError`.
+ * can be named and dropped while the rest counts; a byte order mark before it is passed over. Throws a `SyntaxError`.
  */
-export function parseJson(text: string): unknown {
+export function parseJson(marked: string): unknown {
+  const text = marked.startsWith('\ufeff') ? marked.slice(1) : marked;
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -73,17 +73,38 @@ export const labelsSchema = z
   .record(labelKeySchema, textSchema(LIMITS.nameLength))
   .refine((labels) => Object.keys(labels).length <= LIMITS.labels, atMost(LIMITS.labels, 'labels'));
 
-/** Free JSON, whose texts may have several lines. How deep it nests was checked before it. */
-const freeSchema = z.unknown().refine((value) => isFree(value), 'has control characters');
-const freeObjectSchema = z
-  .record(z.string(), z.unknown())
-  .refine((value) => isFree(value), 'has control characters');
+/** More faults of free JSON are not told apart. */
+const FREE_FAULTS = 64;
+
+/** Free JSON, whose texts may have several lines; each place that has control characters is named. How deep it nests was checked before it. */
+const freely = (context: { value: unknown; issues: z.core.$ZodRawIssue[] }): void => {
+  if (isFree(context.value)) return;
+  for (const path of unfreePaths(context.value, [])) {
+    if (context.issues.length >= FREE_FAULTS) break;
+    context.issues.push({ code: 'custom', message: 'has control characters', path, input: context.value });
+  }
+};
+const freeSchema = z.unknown().check(freely);
+const freeObjectSchema = z.record(z.string(), z.unknown()).check(freely);
 
 function isFree(value: unknown): boolean {
   if (typeof value === 'string') return !hasControlBesidesLines(value);
   if (typeof value !== 'object' || value === null) return true;
   if (Array.isArray(value)) return value.every(isFree);
   return Object.entries(value).every(([key, child]) => !hasControl(key) && isFree(child));
+}
+
+function* unfreePaths(value: unknown, path: PropertyKey[]): Generator<PropertyKey[]> {
+  if (typeof value === 'string') {
+    if (hasControlBesidesLines(value)) yield path;
+  } else if (Array.isArray(value)) {
+    for (const [index, child] of value.entries()) yield* unfreePaths(child, [...path, index]);
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, child] of Object.entries(value)) {
+      if (hasControl(key)) yield [...path, key];
+      else yield* unfreePaths(child, [...path, key]);
+    }
+  }
 }
 
 const factFields = {

@@ -191,6 +191,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
         'Written at once. Without `session` it counts only while the node is connected over HTTP, so that a plain request does not keep the node of a dead socket alive.',
       tag: 'Agents',
       door: 'agent',
+      heartbeat: true,
       params: nodeParamsSchema,
       body: {
         schema: heartbeatBodySchema,
@@ -214,7 +215,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
     async (request, reply) => {
       const { id } = request.params;
       const dropped: Dropped[] = [];
-      const required = new Set(['session']);
+      const required = new Set<string>();
       const body = readLeniently(compiledHeartbeatSchema, request.body ?? {}, { required, dropped });
       const { session } = body;
       const fitting = body.stats && fittingStats(body.stats, dropped);
@@ -227,6 +228,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
           ...fitting,
         }),
       );
+      if (request.unreadable) throw request.unreadable;
       const { status, heartbeat } = taken.node;
       return reply.send({
         nodeId: id,

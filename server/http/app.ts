@@ -22,6 +22,7 @@ import { entranceOf, guardDoors } from './doors.ts';
 import { EventStreams } from './event-streams.ts';
 import { eventRoutes } from './events.ts';
 import { healthRoutes } from './health.ts';
+import { jsonBodies } from './json-body.ts';
 import { type HubMetrics, metricsRoute } from './metrics.ts';
 import { nodeRoutes } from './nodes.ts';
 import { pageFiles } from './page.ts';
@@ -92,6 +93,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     clientErrorHandler: answerNoRequest,
   });
   app.removeContentTypeParser('text/plain');
+  jsonBodies(app);
   new RequestLine(app.server, clock);
   // Not `connectionTimeout`: the timer that it gives every connection would stay with the socket of each agent.
   app.server.prependListener('request', (request) => {

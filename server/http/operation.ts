@@ -14,6 +14,8 @@ declare module 'fastify' {
     everyRole?: boolean;
     /** A registration: it passes the agents' admission. */
     registers?: boolean;
+    /** Called also where the body cannot be read: `unreadable` of the request says why. */
+    takesUnreadable?: boolean;
     /** The protocol that a route belongs to, where it is not our own: it has its own tokens and errors. */
     dialect?: DialectFace;
     /** The operation for its documentation: handlers read their input by zod, which names the wrong field. */
@@ -49,6 +51,8 @@ export interface Described {
   everyRole?: boolean;
   /** A registration: it passes the agents' admission. */
   registers?: boolean;
+  /** A heartbeat: it counts, also where its body cannot be read; the answer says so then. */
+  heartbeat?: boolean;
   params?: z.ZodType;
   query?: z.ZodType;
   headers?: z.ZodType;
@@ -147,6 +151,14 @@ export function describe(operation: Described): { config: FastifyContextConfig }
     }),
     response: { ...plainAnswers(answers), ...problems },
   };
-  const { everyRole = false, registers = false } = operation;
-  return { config: { door, documented, ...(everyRole && { everyRole }), ...(registers && { registers }) } };
+  const { everyRole = false, registers = false, heartbeat = false } = operation;
+  return {
+    config: {
+      door,
+      documented,
+      ...(everyRole && { everyRole }),
+      ...(registers && { registers }),
+      ...(heartbeat && { takesUnreadable: true }),
+    },
+  };
 }

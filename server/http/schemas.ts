@@ -113,7 +113,7 @@ export const registeredAnswerSchema = registeredSchema
   .extend({ dropped: droppedSchema });
 
 export const heartbeatBodySchema = z.object({
-  session: z.string().max(LIMITS.nameLength).exactOptional(),
+  session: z.string().exactOptional(),
   stats: statsSchema.exactOptional(),
 });
 /** The hot message: compiled. Its size is looked at where its stats become JSON anyway. */

@@ -24,7 +24,7 @@ describe('a message that is no message', () => {
     'hello',
     '{',
     '{"type":"stats",}',
-    '\ufeff{"type":"stats","stats":{}}',
+    '\ufeff\ufeff{"type":"stats","stats":{}}',
     'null',
     '42',
     '"register"',
@@ -162,6 +162,18 @@ describe('a registration with a wrong field', () => {
       'node.capabilities.0.a',
       { capabilities: [{ b: 1 }] },
     ],
+    [
+      'a control character in one text of free JSON',
+      { metadata: { a: { note: 'x\u009b2J', b: ['\u202e', 'y'] }, c: 'two\nlines' } },
+      'node.metadata.a.note',
+      { metadata: { a: { b: ['y'] }, c: 'two\nlines' } },
+    ],
+    [
+      'a control character in a key of free JSON',
+      { capabilities: [{ 'a\u009b': 1, b: 2 }] },
+      'node.capabilities.0.a\u009b',
+      { capabilities: [{ b: 2 }] },
+    ],
     ['half a surrogate pair in a label', { labels: { a: '\udc00' } }, 'node.labels.a', { labels: {} }],
   ];
   test.each(droppable)(
@@ -172,6 +184,7 @@ describe('a registration with a wrong field', () => {
       const answer = await agent.register({ nodeId: 'n-1', ...node });
       expect(answer.node).toMatchObject({ hostname: 'n-1', ...kept });
       expect(await agent.next()).toMatchObject({ type: 'error', code: 'invalid', path });
+      while (agent.unread.length > 0) expect(await agent.next()).toMatchObject({ code: 'invalid' });
       const [name] = path.split('.').slice(1);
       if (name !== undefined && !(name in kept)) expect(answer.node).not.toHaveProperty(name);
       await agent.ping();

@@ -131,6 +131,65 @@ describe('the API', () => {
     expect(right.body).not.toHaveProperty('dropped');
   });
 
+  it.each([
+    [
+      'NaN',
+      '{"node":{"nodeId":"n-1","hostname":"x","metadata":{"a":NaN,"b":1}}}',
+      ['node.metadata.a'],
+      { b: 1 },
+    ],
+    [
+      'beyond 2^53',
+      '{"node":{"nodeId":"n-1","hostname":"x","metadata":{"a":9007199254740993}}}',
+      ['node.metadata.a'],
+      {},
+    ],
+    [
+      'constructor',
+      '{"node":{"nodeId":"n-1","hostname":"x","metadata":{"constructor":{"prototype":1}}}}',
+      undefined,
+      { constructor: { prototype: 1 } },
+    ],
+    [
+      '__proto__',
+      '{"node":{"nodeId":"n-1","hostname":"x","metadata":{"__proto__":{"a":1},"b":1}}}',
+      ['node.metadata.__proto__'],
+      { b: 1 },
+    ],
+    ['a mark before it', '\ufeff{"node":{"nodeId":"n-1","hostname":"x","metadata":{}}}', undefined, {}],
+  ])(
+    '[STAT-12] a body with %s gets the verdict of a frame with it',
+    async (_name, body, dropped, metadata) => {
+      const api = await start();
+      const registered = await api.call('POST', '/api/v1/nodes', body);
+      expect([registered.status, registered.body.node.metadata]).toEqual([201, metadata]);
+      const named = registered.body.dropped?.map(({ path }: { path: string }) => path);
+      expect(named).toEqual(dropped);
+    },
+  );
+
+  it('[STAT-13] a heartbeat whose body cannot be read is one all the same, and the answer says what is wrong', async () => {
+    const api = await start({ timing: { intervalMs: 1_000, timeoutMs: 3_000 } });
+    await api.call('POST', '/api/v1/nodes', { node: { nodeId: 'n-1', hostname: 'x' } });
+    const seen = async () => (await api.call('GET', '/api/v1/nodes/n-1')).body.stats?.lastHeartbeatAt;
+    for (const body of ['{', '[]', 'null', '"x"', '{"stats":{"cpuPercent":1,}}']) {
+      const before = await seen();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const beat = await api.call('POST', '/api/v1/nodes/n-1/heartbeat', body);
+      expect([body, beat.status, beat.body.code]).toEqual([body, 400, 'bad_json']);
+      expect(Date.parse(await seen())).toBeGreaterThan(Date.parse(before));
+    }
+    const unknown = await api.call('POST', '/api/v1/nodes/nobody/heartbeat', '{');
+    expect([unknown.status, unknown.body.code]).toEqual([404, 'not_registered']);
+    const nan =
+      '{"stats":{"cpuPercent":NaN,"memoryPercent":40,"conditions":[{"type":"disk","status":"fail"}]}}';
+    const beat = await api.call('POST', '/api/v1/nodes/n-1/heartbeat', nan);
+    expect([beat.status, beat.body.dropped]).toMatchObject([200, [{ path: 'stats.cpuPercent' }]]);
+    expect((await api.call('GET', '/api/v1/nodes/n-1')).body).toMatchObject({ status: 'degraded' });
+    const session = await api.call('POST', '/api/v1/nodes/n-1/heartbeat', { session: null });
+    expect([session.status, session.body.dropped]).toMatchObject([200, [{ path: 'session' }]]);
+  });
+
   it('[API-55] bodies: bad JSON 400, other types 415, more than 64 KiB 413', async () => {
     const api = await start();
     const bad = await api.call('POST', '/api/v1/nodes', '{"node":');
@@ -141,8 +200,15 @@ describe('the API', () => {
       node: { hostname: 'x', metadata: { x: 'y'.repeat(66_000) } },
     });
     expect([large.status, large.body.code]).toEqual([413, 'too_large']);
-    const proto = await api.call('POST', '/api/v1/nodes', '{"node":{"hostname":"x","__proto__":{}}}');
-    expect(proto.status).toBe(400);
+    const list = await api.call('POST', '/api/v1/nodes', '[]');
+    expect([list.status, list.body.code]).toEqual([400, 'bad_json']);
+    const latin1 = Buffer.from('{"node":{"hostname":"b\u00fccher"}}', 'latin1');
+    const bytes = await fetch(`${api.url}/api/v1/nodes`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: latin1,
+    });
+    expect([bytes.status, await bytes.json()]).toMatchObject([400, { code: 'bad_json' }]);
   });
 
   it('[API-56] nothing there is 404, another method 405 with Allow, both as problems', async () => {

@@ -81,6 +81,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       id: 'gameHostStats',
       summary: 'Document 004: a heartbeat with figures',
       door: 'agent',
+      heartbeat: true,
       params: z.object({ nodeId: z.string() }),
       body: { schema: heartbeatSchema, examples: { document: exampleHeartbeat } },
       answers: { 200: answer('Updated', exampleNode) },
@@ -104,6 +105,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       const { node } = takenOrProblem(
         await fleet.httpAgents.heartbeat({ id, stats, remoteAddress, principal: principalOf(request) }),
       );
+      if (request.unreadable) throw request.unreadable;
       return reading.end(reply).send(nodeAs004(node, new Date(fleet.now()).toISOString()));
     },
   );

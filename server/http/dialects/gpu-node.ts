@@ -90,6 +90,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       id: 'gpuHeartbeat',
       summary: 'Document 001: a heartbeat with the status of its pools',
       door: 'agent',
+      heartbeat: true,
       params: nodeParamsSchema,
       body: { schema: heartbeatSchema, examples: { document: exampleHeartbeat } },
       answers: { 200: answer('Taken', { node_id: 'gpu-node-1', status: 'ok' }) },
@@ -113,6 +114,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       takenOrProblem(
         await fleet.httpAgents.heartbeat({ id, stats, remoteAddress, principal: principalOf(request) }),
       );
+      if (request.unreadable) throw request.unreadable;
       return reading.end(reply).send({ node_id: id, status: 'ok' });
     },
   );
