@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { durationSchema, exactNumberOrText, LIMITS, surveyJson, textSchema } from '../shared/index.ts';
+import {
+  durationSchema,
+  exactNumberOrText,
+  LIMITS,
+  splitList,
+  surveyJson,
+  textSchema,
+} from '../shared/index.ts';
 
 /** The schemas of single settings: each takes what flags, environment and YAML may hold, and says what is wrong. */
 
@@ -58,7 +65,11 @@ export const pairsSettingSchema = z
     for (const pair of value) {
       const at = pair.indexOf('=');
       if (at > 0) pairs.push([pair.slice(0, at).trim(), pair.slice(at + 1).trim()]);
-      else context.addIssue({ code: 'custom', message: `"${pair}" is not key=value` });
+      else
+        context.addIssue({
+          code: 'custom',
+          message: `"${pair}" is not key=value (a comma in a value is written \\,)`,
+        });
     }
     return Object.fromEntries(pairs);
   });
@@ -87,13 +98,6 @@ export const objectSettingSchema = z
   .pipe(z.record(z.string(), z.unknown(), { error: 'must be a JSON object or key=value pairs' }));
 
 const looksLikeJson = (text: string): boolean => /^\s*[[{"]/.test(text);
-
-function splitList(text: string): string[] {
-  return text
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-}
 
 function parseJson(text: string, context: z.RefinementCtx): unknown {
   try {

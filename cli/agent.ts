@@ -13,6 +13,7 @@ import {
   SettingsError,
   type SettingsSources,
 } from '../agent/index.ts';
+import { splitLists } from '../shared/index.ts';
 import { createLogger, setLogLevel } from './agent-log.ts';
 import { agentReloader } from './agent-reload.ts';
 import { type Environment, takeEnvironment } from './secrets.ts';
@@ -86,11 +87,15 @@ export function agentCommand(): Command {
     )
     .option('--node-id <id>', 'the id of this node (default: follows from the hostname)')
     .option('--hostname <name>', "the node's hostname (default: this machine's)")
-    .option('--label <key=value>', 'a label; repeat it for several', collect)
+    .option(
+      '--label <key=value>',
+      'a label; repeat it or separate by commas (\\, is a comma in a value)',
+      collect,
+    )
     .option('--kind <kind>', 'what kind of machine this is, such as hypervisor, gpu or edge')
     .option('--location <place>', 'where it stands')
-    .option('--role <role>', 'a role; repeat it for several', collect)
-    .option('--pool <pool>', 'a pool it belongs to; repeat it for several', collect)
+    .option('--role <role>', 'a role; repeat it or separate by commas', collect)
+    .option('--pool <pool>', 'a pool it belongs to; repeat it or separate by commas', collect)
     .option('--address <address>', 'where it is reached (default: its first outward IPv4 address)')
     .option('--port <port>', 'a port to append to the detected address')
     .option(
@@ -125,9 +130,9 @@ function settingsOf(flags: Flags, env: Environment): AgentSettings {
     ...(dev && { logLevel: 'debug' }),
     ...same,
     hubUrl: [...(hub ?? []), ...(controlPlane ?? [])].join(',') || undefined,
-    labels: label,
-    roles: role,
-    pools: pool,
+    labels: label && splitLists(label),
+    roles: role && splitLists(role),
+    pools: pool && splitLists(pool),
     heartbeatInterval: interval,
   };
   try {

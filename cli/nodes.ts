@@ -1,11 +1,17 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { z } from 'zod';
-import { durationSchema, printable, STATUSES } from '../shared/index.ts';
+import { durationSchema, isEmptyFilter, noneOf, printable, STATUSES } from '../shared/index.ts';
 import { ApiClient, type Io, processIo } from './api/api-client.ts';
 import { CommandFailure, EXIT } from './api/failure.ts';
-import { followEvents, nodePath, nodeSchema, waitFor } from './api/follow.ts';
+import { followEvents, waitFor } from './api/follow.ts';
+import { getNode, nodePath } from './api/node-reference.ts';
+import { changeReport, fieldsOf, nodeTable } from './api/node-table.ts';
 import { type FormatFlags, format, table } from './api/print.ts';
-import { collect, queryOf, type Row, type Selectors, selectNodes, withSelectors } from './api/select.ts';
+import { type ListFlags, queryOf, selectNodes } from './api/select.ts';
+import { readHubAccess } from './hub-access.ts';
+import { collect, readFilter, type SelectorFlags, withSelectors } from './selectors.ts';
+import { untilSignal } from './signals.ts';
+import { UsageError } from './usage-error.ts';
 
 const summarySchema = z.looseObject({
   total: z.number(),
@@ -14,25 +20,19 @@ const summarySchema = z.looseObject({
   location: z.record(z.string(), z.number()),
   labels: z.record(z.string(), z.record(z.string(), z.number())),
 });
+const NODE = 'an id, a host name, or the beginning of one';
+const OUTPUTS = ['wide', 'json', 'yaml'];
+
+type LsFlags = SelectorFlags &
+  ListFlags &
+  FormatFlags & { hub?: string; output?: string; headers: boolean; watch?: boolean };
+type RmFlags = SelectorFlags & { hub?: string; yes?: boolean };
+
 const withHub = (command: Command): Command =>
   command.exitOverride().option('--hub <url>', 'the hub (ROLLCALL_URL, default http://127.0.0.1:8080)');
 
 const withFormat = (command: Command): Command =>
   command.option('--json', 'as JSON').option('--yaml', 'as YAML');
-
-const showRows = (rows: readonly Row[]): string =>
-  table(
-    ['STATUS', 'ID', 'HOSTNAME', 'KIND', 'LOCATION', 'SINCE', 'REASON'],
-    rows.map(({ status, id, hostname, kind, location, statusSince, reason }) => [
-      status,
-      id,
-      hostname,
-      kind ?? '-',
-      location ?? '-',
-      statusSince,
-      reason,
-    ]),
-  );
 
 const counts = (title: string, all: Readonly<Record<string, number>>): string[][] =>
   Object.entries(all)
@@ -41,7 +41,8 @@ const counts = (title: string, all: Readonly<Record<string, number>>): string[][
 
 const exitCodes = `
 Exit codes: 0 ok, 1 none found, 2 usage, 3 the hub cannot be reached, 4 refused.
-ROLLCALL_URL names the hub, ROLLCALL_TOKEN is sent to it; never a flag, which others could see.`;
+ROLLCALL_URL names the hub. ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE has what is sent to it (DASHBOARD_TOKEN where
+neither is set); never a flag, which others could see.`;
 
 /** `rollcall nodes`: the fleet over the API, for people and scripts. */
 export function nodesCommand(io: Io = processIo): Command {
@@ -56,51 +57,28 @@ export function nodesCommand(io: Io = processIo): Command {
       'hostname, status, statusSince, createdAt, kind or location; - before it for descending',
     )
     .option('--limit <count>', 'at most so many')
-    .action(async (flags: Selectors) => {
-      const rows = await selectNodes(client(flags), flags);
-      io.out(format(flags, rows, () => (rows.length > 0 ? showRows(rows) : 'No nodes.\n')));
-      io.exit(rows.length > 0 ? EXIT.ok : EXIT.none);
-    });
+    .addOption(
+      new Option(
+        '-o, --output <format>',
+        'wide adds labels, address, version, hub and the last heartbeat',
+      ).choices(OUTPUTS),
+    )
+    .option('--no-headers', 'without the line of titles')
+    .option('-w, --watch', 'then a line for each change, until a signal ends it')
+    .action((flags: LsFlags) => listNodes(flags, io));
 
   withFormat(sub('get', 'one node with its live figures'))
-    .argument('<id>')
-    .action(async (id: string, flags: FormatFlags & { hub?: string }) => {
-      const node = await client(flags).get(nodePath(id), nodeSchema);
+    .argument('<node>', NODE)
+    .action(async (node: string, flags: FormatFlags & { hub?: string }) => {
+      const found = await getNode(client(flags), node);
       // Nobody wants a table of one nested thing.
-      io.out(format({ ...flags, yaml: !flags.json }, node, () => ''));
+      io.out(format({ ...flags, yaml: !flags.json }, found, () => ''));
     });
 
   withSelectors(sub('rm', "remove nodes; their agents' sockets are closed and stay away"))
-    .argument('[ids...]')
+    .argument('[nodes...]', NODE)
     .option('--yes', 'needed with selectors')
-    .action(async (ids: string[], flags: Selectors & { yes?: boolean }) => {
-      const api = client(flags);
-      const selecting = [...queryOf(flags)].length > 0;
-      if (selecting === ids.length > 0)
-        throw new CommandFailure(EXIT.usage, 'name nodes, or select them: one of the two');
-      const chosen = selecting ? (await selectNodes(api, flags)).map(({ id }) => id) : ids;
-      if (chosen.length === 0) {
-        io.out('nothing to remove\n');
-        return;
-      }
-      if (selecting && !flags.yes) {
-        throw new CommandFailure(EXIT.usage, `${chosen.length} nodes would be removed; say --yes to do so`);
-      }
-      // Since they were selected some may have come back: the hub removes what still matches.
-      const still = queryOf(flags).toString();
-      let left = 0;
-      for (const id of chosen) {
-        try {
-          await api.delete(`${nodePath(id)}${still && `?${still}`}`, z.unknown());
-          io.out(`${printable(id)} removed\n`);
-        } catch (error) {
-          if (!(error instanceof CommandFailure) || error.exitCode !== EXIT.none) throw error;
-          left += 1;
-          io.err(`rollcall: ${printable(error.message)}\n`);
-        }
-      }
-      io.exit(selecting || left === 0 ? EXIT.ok : EXIT.none);
-    });
+    .action((nodes: string[], flags: RmFlags) => removeNodes(nodes, flags, io));
 
   withFormat(sub('summary', 'counts by status, kind, location and labels'))
     .option('--by <label>', 'count by this label too; repeat it for several', collect)
@@ -122,27 +100,30 @@ export function nodesCommand(io: Io = processIo): Command {
 
   sub('events', 'what happened since a cursor; without one, what happens from now on')
     .option('--since <cursor>', 'where an earlier run ended')
+    .option('--node <node>', `only of this node: ${NODE}`)
     .option('--limit <count>', 'end after so many events')
     .option('--json', 'one JSON object a line')
-    .action(async (flags: { hub?: string; since?: string; limit?: string; json?: boolean }) => {
-      await followEvents(client(flags), flags, io);
-    });
+    .action(
+      async (flags: { hub?: string; since?: string; node?: string; limit?: string; json?: boolean }) => {
+        await followEvents(client(flags), flags, io);
+      },
+    );
 
   sub('wait', 'wait until a node has a status')
-    .argument('<id>')
+    .argument('<node>', NODE)
     .requiredOption('--for <status>', `${STATUSES.join(', ')} or removed`)
     .option('--timeout <duration>', 'give up after so long', '60s')
-    .action(async (id: string, flags: { hub?: string; for: string; timeout: string }) => {
+    .action(async (node: string, flags: { hub?: string; for: string; timeout: string }) => {
       const timeout = durationSchema.safeParse(flags.timeout);
       if (!timeout.success)
         throw new CommandFailure(EXIT.usage, `--timeout: ${timeout.error.issues[0]?.message}`);
-      const wanted: readonly string[] = [...STATUSES, 'removed'];
-      if (!wanted.includes(flags.for))
-        throw new CommandFailure(EXIT.usage, `--for is one of ${wanted.join(', ')}`);
-      const came = await waitFor(client(flags), id, flags.for, timeout.data);
-      const is = printable(`${id} is ${came}`);
-      io.out(came === flags.for ? `${is}\n` : `${is}, not ${flags.for}\n`);
-      io.exit(came === flags.for ? EXIT.ok : EXIT.none);
+      const wanted = [...STATUSES, 'removed'];
+      const asked = flags.for.toLowerCase();
+      if (!wanted.includes(asked)) throw new UsageError(`--for: ${noneOf(flags.for, wanted)}`);
+      const came = await waitFor(client(flags), node, asked, timeout.data);
+      const is = printable(`${node} is ${came}`);
+      io.out(came === asked ? `${is}\n` : `${is}, not ${asked}\n`);
+      io.exit(came === asked ? EXIT.ok : EXIT.none);
     });
 
   return command.addHelpText(
@@ -158,4 +139,57 @@ Examples:
   $ rollcall nodes summary --by zone
   $ rollcall nodes events --json`,
   );
+}
+
+async function listNodes(flags: LsFlags, io: Io): Promise<void> {
+  const filter = readFilter(flags);
+  const shape = { wide: flags.output === 'wide', headers: flags.headers, width: io.columns };
+  const json = flags.json || flags.output === 'json';
+  const yaml = flags.yaml || flags.output === 'yaml';
+  if (flags.watch) {
+    if (yaml) throw new UsageError('--watch prints a table or JSON, not YAML');
+    // Loaded only here: it brings a client of sockets along.
+    const { runWatch } = await import('./watch/run.ts');
+    const output = { write: io.out, colour: false };
+    const settings = { ...readHubAccess(flags.hub, io.env), filter, json: json ?? false, once: false };
+    const ended = Promise.race([untilSignal(), io.readerGone()]);
+    const complain = (message: string): void => io.err(`rollcall: ${printable(message)}\n`);
+    const report = json ? undefined : changeReport(io, shape);
+    io.exit(await runWatch(settings, output, ended, complain, report));
+    return;
+  }
+  const fields = json || yaml ? ['summary'] : fieldsOf(shape.wide);
+  const rows = await selectNodes(new ApiClient(flags.hub, io.env), filter, flags, fields);
+  const people = (): string => (rows.length > 0 ? nodeTable(rows, Date.now(), shape) : 'No nodes.\n');
+  io.out(format({ ...(json && { json }), ...(yaml && { yaml }) }, rows, people));
+  io.exit(rows.length > 0 ? EXIT.ok : EXIT.none);
+}
+
+async function removeNodes(references: readonly string[], flags: RmFlags, io: Io): Promise<void> {
+  const api = new ApiClient(flags.hub, io.env);
+  const filter = readFilter(flags);
+  const selecting = !isEmptyFilter(filter);
+  if (selecting === references.length > 0) throw new UsageError('name nodes, or select them: one of the two');
+  const chosen = selecting ? (await selectNodes(api, filter)).map(({ id }) => id) : references;
+  if (chosen.length === 0) {
+    io.out('nothing to remove\n');
+    return;
+  }
+  if (selecting && !flags.yes)
+    throw new UsageError(`${chosen.length} nodes would be removed; say --yes to do so`);
+  // Since they were selected some may have come back: the hub removes what still matches.
+  const still = queryOf(filter).toString();
+  let left = 0;
+  for (const one of chosen) {
+    try {
+      const id = selecting ? one : (await getNode(api, one)).id;
+      await api.delete(`${nodePath(id)}${still && `?${still}`}`, z.unknown());
+      io.out(`${printable(id)} removed\n`);
+    } catch (error) {
+      if (!(error instanceof CommandFailure) || error.exitCode !== EXIT.none) throw error;
+      left += 1;
+      io.err(`rollcall: ${printable(error.message)}\n`);
+    }
+  }
+  io.exit(selecting || left === 0 ? EXIT.ok : EXIT.none);
 }

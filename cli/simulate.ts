@@ -20,7 +20,8 @@ the same nodes. At the end they say goodbye, and their nodes stay, offline; --de
 
 Environment:
   AGENT_TOKEN or AGENT_TOKEN_FILE  what the hub lets agents in with; never a flag, which others could see
-  DASHBOARD_TOKEN, ROLLCALL_TOKEN  the same for --watch-dashboard
+  ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE  the same for --watch-dashboard (DASHBOARD_TOKEN where neither is set)
+  ROLLCALL_URL                     the hub, where --hub is not given
   NODE_EXTRA_CA_CERTS              a certificate authority of your own, for wss://
 
 One agent is one open file: ulimit -n bounds how many one process holds; for more, start several with another --prefix

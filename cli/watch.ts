@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { printable } from '../shared/index.ts';
 import { readerGone } from './lost-output.ts';
+import { withSelectors } from './selectors.ts';
 import { untilSignal } from './signals.ts';
 import { runWatch } from './watch/run.ts';
 import { readWatchSettings, type WatchFlags } from './watch/settings.ts';
@@ -8,7 +9,8 @@ import { readWatchSettings, type WatchFlags } from './watch/settings.ts';
 const more = `
 Environment:
   ROLLCALL_URL                     the hub, where --hub is not given
-  ROLLCALL_TOKEN, DASHBOARD_TOKEN  what a hub with tokens lets dashboards in with; never a flag, which others could see
+  ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE  what a hub with tokens lets dashboards in with (DASHBOARD_TOKEN where neither
+                                   is set); never a flag, which others could see
   NO_COLOR                         no colours, on a terminal either
 
 Shows the nodes that match now, then a line for each change: when, which node, from and to which status, and why.
@@ -33,30 +35,19 @@ Examples:
   $ rollcall watch --json --once | jq '.nodes[] | select(.status != "online") | .hostname'
 `;
 
-const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
-
 /** What a reader of the output may leave unread. */
 const MOST_UNREAD_BYTES = 64 * 1024 * 1024;
 
 /** `rollcall watch`: follows the fleet in the terminal until a signal ends it. */
 export function watchCommand(): Command {
-  return new Command('watch')
+  const command = new Command('watch')
     .exitOverride()
     .description('follow the fleet in the terminal: who is there, then every change and why')
     .option(
       '--hub <url>',
       "the hub, http(s)://host:port; an agent's ws(s)://host/agent is understood (default: http://127.0.0.1:8080)",
-    )
-    .option(
-      '--status <status>',
-      'only online, degraded, unreachable or offline nodes; repeat it or separate by commas',
-      collect,
-    )
-    .option('--kind <kind>', 'only nodes of this kind; repeat it or separate by commas', collect)
-    .option('--label <key=value>', 'only nodes with this label; several must all match', collect)
-    .option('--location <place>', 'only nodes there')
-    .option('--pool <pool>', 'only nodes of this pool')
-    .option('--q <text>', 'only nodes with this in their hostname, id or address')
+    );
+  return withSelectors(command)
     .option('--json', 'lines of JSON instead of text')
     .option('--once', 'show what is there now, and end')
     .addHelpText('after', more)

@@ -1,4 +1,4 @@
-import { type Filter, filterFromQuery, filterSchema } from '../shared/index.ts';
+import { type Filter, filterFromQuery, filterQuery, filterSchema, queryPairs } from '../shared/index.ts';
 import { FEED_KINDS, type FeedKind } from './store/change-feed.ts';
 import type { Facet } from './store/facets.ts';
 import { SORT_KEYS, type Sort } from './store/row-view.ts';
@@ -52,7 +52,7 @@ function readFilter(asked: Readonly<Record<string, unknown>>): Pick<PageUrl, 'fi
 
 /** Reads the query of an address. What cannot be read is passed over, but for the filter, where it is said. */
 export function readPageUrl(search: string): PageUrl {
-  const query = new URLSearchParams(search);
+  const query = new URLSearchParams(queryPairs(search));
   const asked = filterFromQuery([...query].filter(([key]) => !ownKeys.has(key)));
   const { filter, problem } = readFilter(asked);
   const sort = query.get('sort');
@@ -68,21 +68,6 @@ export function readPageUrl(search: string): PageUrl {
   };
 }
 
-/** The query of a filter, in the grammar of `GET /api/v1/nodes`. */
-export function filterQuery(filter: Filter): Array<[string, string]> {
-  const { status = [], kind = [], location, labels = {}, pool, ids = [], q } = filter;
-  const single = { location, pool, q };
-  return [
-    ...status.map((value): [string, string] => ['status', value]),
-    ...kind.map((value): [string, string] => ['kind', value]),
-    ...Object.entries(labels).map(([key, value]): [string, string] => ['label', `${key}=${value}`]),
-    ...ids.map((value): [string, string] => ['ids', value]),
-    ...Object.entries(single).flatMap(
-      ([key, value]): Array<[string, string]> => (value === undefined ? [] : [[key, value]]),
-    ),
-  ];
-}
-
 /** The query of an address; empty where everything is as it is without one. */
 export function formatPageUrl({ filter, sort, group, view, node, feed }: PageUrl): string {
   const query = new URLSearchParams(filterQuery(filter));
@@ -95,6 +80,3 @@ export function formatPageUrl({ filter, sort, group, view, node, feed }: PageUrl
   const text = query.toString();
   return text === '' ? '' : `?${text}`;
 }
-
-/** Whether a filter lets everything through. */
-export const isEmptyFilter = (filter: Filter): boolean => filterQuery(filter).length === 0;

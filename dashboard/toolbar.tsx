@@ -1,8 +1,8 @@
 import { type RefObject, useEffect, useState } from 'react';
-import type { Filter } from '../shared/index.ts';
+import { type Filter, isEmptyFilter } from '../shared/index.ts';
 import { withoutFacet } from './facet-filter.ts';
 import { FilterMenu } from './filter-menu.tsx';
-import { isEmptyFilter, type PageUrl, VIEWS, type View } from './page-url.ts';
+import { type PageUrl, VIEWS, type View } from './page-url.ts';
 import type { ChangeUrl } from './use-page-url.ts';
 
 const viewWord: Readonly<Record<View, string>> = {

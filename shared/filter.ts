@@ -78,22 +78,41 @@ export function filterKey(filter: Filter): string {
   ]);
 }
 
-const listKeys: ReadonlySet<string> = new Set(['status', 'kind', 'ids']);
+/** Values of these lists never hold a comma, so that each one separates, encoded or not. */
+const commaFreeKeys: ReadonlySet<string> = new Set(['status', 'ids']);
 
 /**
- * A filter from a query string: `status=online&status=offline&kind=gpu&label=zone=a&label=rack=b&q=web`.
- * Lists are repeated keys or commas. Returns what `filterSchema` is then asked to accept; it refuses what may be
+ * The pairs of a query string as it was sent, where lists of texts are repeated keys or commas: a plain comma
+ * separates two values, an encoded one (`%2C`) belongs to its value.
+ */
+export function queryPairs(raw: string): Array<[string, string]> {
+  const pairs: Array<[string, string]> = [];
+  for (const part of raw.replace(/^\?/, '').split('&')) {
+    const [key, ...values] = part.startsWith('kind=') ? part.slice('kind='.length).split(',') : [];
+    const texts = key === undefined ? [part] : [key, ...values].map((value) => `kind=${value}`);
+    for (const text of texts) pairs.push(...new URLSearchParams(text));
+  }
+  return pairs;
+}
+
+/**
+ * A filter from the pairs of a query: `status=online&status=offline&kind=gpu&label=zone=a&label=rack=b&q=web`. The case
+ * of a status does not matter; a label without `=` is wrong. Returns what `filterSchema` is then asked to accept; it refuses what may be
  * given once and came twice, because one of the two would be ignored.
  */
 export function filterFromQuery(query: Iterable<[string, string]>): Record<string, unknown> {
   const fields = new Map<string, string | string[]>();
-  const labels = new Map<string, string | string[]>();
+  const labels = new Map<string, string | string[] | null>();
   for (const [key, value] of query) {
     if (key === 'label') {
       const at = value.indexOf('=');
-      addTo(labels, at < 0 ? value : value.slice(0, at), at < 0 ? '' : value.slice(at + 1));
-    } else if (listKeys.has(key)) {
-      fields.set(key, [fields.get(key) ?? [], value.split(',')].flat());
+      if (at < 0) labels.set(value, null);
+      else addTo(labels, value.slice(0, at), value.slice(at + 1));
+    } else if (commaFreeKeys.has(key)) {
+      const values = (key === 'status' ? value.toLowerCase() : value).split(',');
+      fields.set(key, [fields.get(key) ?? [], values].flat());
+    } else if (key === 'kind') {
+      fields.set(key, [fields.get(key) ?? [], value].flat());
     } else {
       addTo(fields, key, value);
     }
@@ -101,7 +120,25 @@ export function filterFromQuery(query: Iterable<[string, string]>): Record<strin
   return { ...Object.fromEntries(fields), ...(labels.size > 0 && { labels: Object.fromEntries(labels) }) };
 }
 
-function addTo(entries: Map<string, string | string[]>, key: string, value: string): void {
+/** The pairs of a filter's query, one for each value: what `filterFromQuery` reads back. */
+export function filterQuery(filter: Filter): Array<[string, string]> {
+  const { status = [], kind = [], location, labels = {}, pool, ids = [], q } = filter;
+  const single = { location, pool, q };
+  return [
+    ...status.map((value): [string, string] => ['status', value]),
+    ...kind.map((value): [string, string] => ['kind', value]),
+    ...Object.entries(labels).map(([key, value]): [string, string] => ['label', `${key}=${value}`]),
+    ...ids.map((value): [string, string] => ['ids', value]),
+    ...Object.entries(single).flatMap(
+      ([key, value]): Array<[string, string]> => (value === undefined ? [] : [[key, value]]),
+    ),
+  ];
+}
+
+/** Whether a filter lets everything through. */
+export const isEmptyFilter = (filter: Filter): boolean => filterQuery(filter).length === 0;
+
+function addTo(entries: Map<string, string | string[] | null>, key: string, value: string): void {
   const before = entries.get(key);
-  entries.set(key, before === undefined ? value : [before, value].flat());
+  entries.set(key, before === undefined || before === null ? value : [before, value].flat());
 }

@@ -1,6 +1,7 @@
 export * from './agent-wire.ts';
 export * from './bounds.ts';
 export * from './close-codes.ts';
+export * from './comma-list.ts';
 export * from './connection-words.ts';
 export * from './dashboard-wire.ts';
 export * from './duration.ts';
@@ -9,6 +10,7 @@ export * from './filter.ts';
 export * from './heartbeat.ts';
 export * from './hostname.ts';
 export * from './hub-clock.ts';
+export * from './issue-words.ts';
 export * from './json.ts';
 export * from './limits.ts';
 export * from './node.ts';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { connectionWords } from '../../shared/index.ts';
+import { readHubAccess } from '../hub-access.ts';
 import { readerGone } from '../lost-output.ts';
-import { readHubUrl } from '../watch/settings.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { type Budget, readAnswer } from './read-answer.ts';
 
@@ -15,6 +16,8 @@ export interface Io {
   out(text: string): void;
   err(text: string): void;
   exit(code: number): void;
+  /** Columns of the terminal; none where the output goes elsewhere. */
+  columns?: number | undefined;
   /** Resolves when nobody reads what is said outside any more. */
   readerGone(): Promise<void>;
 }
@@ -27,6 +30,7 @@ export const processIo: Io = {
   exit: (code) => {
     process.exitCode = code;
   },
+  columns: process.stdout.isTTY ? process.stdout.columns : undefined,
   readerGone,
 };
 
@@ -36,8 +40,9 @@ export class ApiClient {
   readonly #token: string | undefined;
 
   constructor(hub: string | undefined, env: Io['env']) {
-    this.#url = readHubUrl(hub ?? (env.ROLLCALL_URL || 'http://127.0.0.1:8080'));
-    this.#token = env.ROLLCALL_TOKEN || undefined;
+    const { hubUrl, token } = readHubAccess(hub, env);
+    this.#url = hubUrl;
+    this.#token = token;
   }
 
   /** `budget` bounds several answers that are kept together. */
@@ -82,7 +87,7 @@ export class ApiClient {
 function causeOf(error: unknown): string {
   if (error instanceof Error && error.name === 'TimeoutError')
     return `no whole answer within ${ANSWER_WITHIN_MS / 1_000} s`;
-  return error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+  return connectionWords(error);
 }
 
 /** Nothing where it is no JSON. */
@@ -98,7 +103,7 @@ function failureOf(status: number, body: unknown): CommandFailure {
   const problem = problemSchema.safeParse(body);
   const detail = problem.success ? problem.data.detail : `the hub answered ${status}`;
   if (status === 401 || status === 403) {
-    return new CommandFailure(EXIT.refused, `${detail} (set ROLLCALL_TOKEN)`);
+    return new CommandFailure(EXIT.refused, `${detail} (set ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE)`);
   }
   if (status === 421) return new CommandFailure(EXIT.unreachable, `${detail} (set ROLLCALL_URL to another)`);
   if (status === 404 || status === 410 || status === 412) return new CommandFailure(EXIT.none, detail);

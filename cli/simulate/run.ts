@@ -106,7 +106,9 @@ class Watched {
       signal.addEventListener('abort', settle(resolve), { once: true });
       follower.once('unreachable', (why) => settle(() => fail(why))());
       follower.once('refused', (_code, why) =>
-        settle(() => fail(`${why}; set DASHBOARD_TOKEN to one of its DASHBOARD_TOKENS`))(),
+        settle(() =>
+          fail(`${why}; set ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE to one of its DASHBOARD_TOKENS`),
+        )(),
       );
       follower.start();
     });

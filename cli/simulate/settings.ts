@@ -5,8 +5,8 @@ import { durationSchema, idSchema, LIMITS } from '../../shared/index.ts';
 import { numbersOf, PROFILES } from '../../simulate/profiles/index.ts';
 import type { ProfileKind, ProfileNumbers } from '../../simulate/profiles/profile.ts';
 import type { SimulationOptions } from '../../simulate/simulation.ts';
+import { readHubToken, readHubUrl } from '../hub-access.ts';
 import { UsageError } from '../usage-error.ts';
-import { readHubUrl } from '../watch/settings.ts';
 import { sourceAddresses } from './source-addresses.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -109,7 +109,7 @@ export function readSimulateSettings(
   }
   const { agents, duration, rate, interval, stats, prefix, racks, seed } = read.data;
   const profile = profileNamed(name);
-  const hubUrls = readHubs(hub);
+  const hubUrls = readHubs(hub ?? (env.ROLLCALL_URL ? [env.ROLLCALL_URL] : undefined));
   if (!yes) checkLoopback(hubUrls, agents);
   if (openFiles !== undefined && agents > openFiles - RESERVED_FILES) {
     throw new UsageError(
@@ -201,6 +201,6 @@ function readTokenFile(path: string): string {
 }
 
 function dashboardOf(hubUrls: readonly string[], env: Environment): { hubUrl: string; token?: string } {
-  const token = env.ROLLCALL_TOKEN || env.DASHBOARD_TOKEN;
+  const token = readHubToken(env);
   return { hubUrl: readHubUrl(hubUrls[0] ?? ''), ...(token && { token }) };
 }

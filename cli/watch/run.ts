@@ -13,20 +13,21 @@ const ONCE_WITHIN_MS = 120_000;
 
 /**
  * Follows the fleet and reports until `ended` settles, the hub refuses, or with `once` after the first
- * picture. Resolves with the exit code; `complain` gets the one line of a failure.
+ * picture. Resolves with the exit code; `complain` gets the one line of a failure. `own` reports in
+ * another way.
  */
 export async function runWatch(
   settings: WatchSettings,
   output: Output,
   ended: Promise<unknown>,
   complain: (message: string) => void,
+  own?: Report,
 ): Promise<number> {
   const { hubUrl, token, filter, json, once } = settings;
   const follower = new FleetFollower({ hubUrl, filter, ...(token !== undefined && { token }) });
   const clock = new HubClock();
-  const report = json
-    ? jsonReport(output)
-    : new TextReport(output, () => new Date(clock.now()).toISOString());
+  const report =
+    own ?? (json ? jsonReport(output) : new TextReport(output, () => new Date(clock.now()).toISOString()));
   let deadline: NodeJS.Timeout | undefined;
   try {
     return await new Promise<number>((resolve) => {
@@ -65,7 +66,10 @@ export async function runWatch(
 }
 
 function refusal(hubUrl: string, code: string, message: string): string {
-  const hint = code === 'unauthenticated' ? '; set ROLLCALL_TOKEN to one of its DASHBOARD_TOKENS' : '';
+  const hint =
+    code === 'unauthenticated'
+      ? '; set ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE to one of its DASHBOARD_TOKENS'
+      : '';
   return `${hubUrl} refuses this watch: ${message}${hint}`;
 }
 

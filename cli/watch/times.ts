@@ -13,3 +13,12 @@ export function sinceTime(instant: string, now: string): string {
   const month = String(at.getMonth() + 1).padStart(2, '0');
   return `${at.getFullYear()}-${month}-${String(at.getDate()).padStart(2, '0')}`;
 }
+
+/** How long ago an instant was, roughly: `45s`, `6m`, `5h`, `12d`. */
+export function ageOf(instant: string, now: number): string {
+  const seconds = Math.max(0, Math.floor((now - new Date(instant).getTime()) / 1_000));
+  if (!(seconds >= 60)) return `${seconds || 0}s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m`;
+  if (seconds < 48 * 3_600) return `${Math.floor(seconds / 3_600)}h`;
+  return `${Math.floor(seconds / 86_400)}d`;
+}

@@ -18,6 +18,7 @@ import { describe } from './operation.ts';
 import { Problem, unwrittenProblem } from './problem.ts';
 import { queryOf, read } from './read.ts';
 import {
+  fieldsSchema,
   limitSchema,
   nodeAnswerSchema,
   nodeParamsSchema,
@@ -33,8 +34,6 @@ const cursorSchema = z.tuple([sortSchema, z.string(), z.string()]);
 
 /** What the list itself reads; the rest of a query is a filter. */
 const OWN_PARAMETERS = ['sort', 'limit', 'fields', 'cursor'] as const;
-
-const fieldsSchema = z.enum(['full', 'summary']).default('full');
 
 interface Order {
   sort: SortKey;
@@ -61,6 +60,9 @@ function decodeCursor(order: Order, text: string): OrderKey {
 
 /** Reads the filter that remains in a query once the list's own parameters are taken out. */
 export function readFilter(query: URLSearchParams) {
+  const wrong = query.getAll('label').find((label) => !label.includes('='));
+  if (wrong !== undefined)
+    throw new Problem('invalid', `label: ${JSON.stringify(wrong.slice(0, 64))} is not key=value`, 'label');
   return read(filterSchema, filterFromQuery(query));
 }
 
@@ -115,7 +117,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
         ...(after && { after }),
       });
       return reply.send({
-        nodes: fields === 'summary' ? nodes.map(summarize) : nodes,
+        nodes: await rowsOf(fleet, nodes, fields),
         count: nodes.length,
         total,
         nextCursor: end ? encodeCursor(order, end) : null,
@@ -142,7 +144,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
     }),
     async (request, reply) => {
       const node = await findNode(fleet, request.params.id);
-      const stats = await liveStats(fleet, node);
+      const stats = (await liveStats(fleet, [node]))?.get(node.id);
       return reply.header('ETag', `"${node.seq}"`).send({ ...node, ...(stats && { stats }) });
     },
   );
@@ -205,6 +207,23 @@ const leftAsItIs = ({ id, hostname, status, statusSince, seq }: FleetNode): Prob
     `${hostname} (${id}) was left: it is ${status} since ${statusSince}, version ${seq}, and not what was asked for`,
   );
 
+/** The nodes of a page as they were asked for. */
+async function rowsOf(
+  fleet: Fleet,
+  nodes: readonly FleetNode[],
+  fields: z.output<typeof fieldsSchema>,
+): Promise<unknown[]> {
+  if (fields === 'full') return [...nodes];
+  if (fields === 'summary') return nodes.map(summarize);
+  const live = fields.has('lastHeartbeatAt') ? await liveStats(fleet, nodes) : undefined;
+  return nodes.map((node) => ({
+    id: node.id,
+    ...Object.fromEntries(Object.entries(node).filter(([name]) => fields.has(name))),
+    ...(fields.has('hubId') && node.connection && { hubId: node.connection.hubId }),
+    ...(live && { lastHeartbeatAt: live.get(node.id)?.lastHeartbeatAt ?? null }),
+  }));
+}
+
 const noSuchNode = (id: string): Problem => new Problem('not_found', `there is no node ${id.slice(0, 253)}`);
 
 async function findNode(fleet: Fleet, id: string): Promise<FleetNode> {
@@ -213,10 +232,13 @@ async function findNode(fleet: Fleet, id: string): Promise<FleetNode> {
   return node;
 }
 
-/** Live figures are a courtesy here: a store out of reach must not hide the node itself. */
-async function liveStats(fleet: Fleet, node: FleetNode): Promise<LiveStats | undefined> {
+/** Live figures are a courtesy here: a store out of reach must not hide the nodes themselves. */
+async function liveStats(
+  fleet: Fleet,
+  nodes: readonly FleetNode[],
+): Promise<ReadonlyMap<string, LiveStats> | undefined> {
   try {
-    return (await fleet.stats([node])).get(node.id);
+    return await fleet.stats(nodes);
   } catch {
     return undefined;
   }

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
-import { type Dropped, salvage } from '../../shared/index.ts';
+import { type Dropped, issueWords, queryPairs, salvage } from '../../shared/index.ts';
 import { Problem } from './problem.ts';
 
 /** Reads a value by a schema. Throws a `Problem` that names the first wrong field. */
 export function read<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, { error: issueWords });
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
@@ -31,8 +31,8 @@ export function readLeniently<T extends z.ZodType>(
   return result.data;
 }
 
-/** The query of a request, as it was sent: repeated keys stay apart. */
+/** The query of a request, as it was sent: repeated keys stay apart, and so do the values of a list. */
 export function queryOf(url: string): URLSearchParams {
   const at = url.indexOf('?');
-  return new URLSearchParams(at < 0 ? '' : url.slice(at + 1));
+  return new URLSearchParams(at < 0 ? [] : queryPairs(url.slice(at + 1)));
 }

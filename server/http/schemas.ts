@@ -9,6 +9,7 @@ import {
   nodeFactsSchema,
   nodeSchema,
   nodeSummarySchema,
+  noneOf,
   registeredSchema,
   statsSchema,
   statusSchema,
@@ -36,7 +37,7 @@ const listOf = <T extends z.ZodType>(item: T) => z.array(item).exactOptional();
 /** A filter in a query, as it is documented; `filterFromQuery` reads it. */
 const filterQueryShape = {
   status: listOf(statusSchema).describe('Any of these; repeated or a comma list'),
-  kind: listOf(z.string()).describe('Any of these; repeated or a comma list'),
+  kind: listOf(z.string()).describe('Any of these; repeated or a comma list. `%2C` is a comma in a value'),
   location: z.string().exactOptional(),
   label: listOf(z.string()).describe('A label as key=value; repeated, all must match'),
   pool: z.string().exactOptional(),
@@ -47,16 +48,43 @@ const filterQueryShape = {
 /** The query of `DELETE /nodes/:id`: what the node must still match. */
 export const removalQuerySchema = z.object(filterQueryShape);
 
+/** What a list may be asked for: a row of each name below, or single fields of it. The id is always there. */
+const FIELDS = [...Object.keys(nodeSchema.shape), 'hubId', 'lastHeartbeatAt'];
+const fieldsFault = (name: string): string => `${noneOf(name, ['full', 'summary', ...FIELDS])}`;
+export const fieldsSchema = z
+  .string()
+  .default('full')
+  .transform((text, context): 'full' | 'summary' | ReadonlySet<string> => {
+    if (text === 'full' || text === 'summary') return text;
+    const names = text.split(',');
+    const wrong = names.find((name) => !FIELDS.includes(name));
+    if (wrong === undefined) return new Set(names);
+    context.addIssue({ code: 'custom', message: fieldsFault(wrong) });
+    return z.NEVER;
+  });
+
+/** A node of a list that was asked for single fields. */
+const partOfNodeSchema = z.object({
+  ...nodeSchema.partial().shape,
+  id: idSchema,
+  hubId: z.string().exactOptional(),
+  lastHeartbeatAt: instantSchema.nullable().exactOptional(),
+});
+
+/** The query of `GET /nodes`, as it is documented. */
 export const nodesQuerySchema = z.object({
   ...filterQueryShape,
   sort: sortSchema.default('hostname').describe('- before the name for descending'),
-  fields: z.enum(['full', 'summary']).default('full'),
+  fields: z
+    .string()
+    .default('full')
+    .describe(`full, summary, or a comma list of ${FIELDS.join(', ')}. The id is always there`),
   limit: z.number().int().min(1).max(PAGE_LIMIT.most).default(PAGE_LIMIT.default),
   cursor: z.string().exactOptional().describe('`nextCursor` of the page before'),
 });
 
 export const nodesAnswerSchema = z.object({
-  nodes: z.array(z.union([nodeSchema, nodeSummarySchema])),
+  nodes: z.array(z.union([nodeSchema, nodeSummarySchema, partOfNodeSchema])),
   count: z.number().int().describe('Nodes on this page'),
   total: z.number().int().describe('Nodes that match, on all pages'),
   nextCursor: z.string().nullable(),

@@ -4,6 +4,7 @@ import { parse } from 'yaml';
 import { CommandFailure } from '../../cli/api/failure.ts';
 import { hubsCommand } from '../../cli/hubs.ts';
 import { nodesCommand } from '../../cli/nodes.ts';
+import { UsageError } from '../../cli/usage-error.ts';
 import { startApi, type TestApi } from '../http/test-api.ts';
 
 describe('rollcall nodes and hubs', () => {
@@ -29,7 +30,12 @@ describe('rollcall nodes and hubs', () => {
   afterAll(() => api.close());
 
   /** Runs a command line; what it printed and its exit code, as the process would have it. */
-  async function run(line: string, token = 'reader-token', url = api.url) {
+  async function run(
+    line: string | readonly string[],
+    token = 'reader-token',
+    url = api.url,
+    columns: number | undefined = undefined,
+  ) {
     const said = { out: '', err: '', code: 0 };
     const io = {
       env: { ROLLCALL_URL: url, ROLLCALL_TOKEN: token },
@@ -42,6 +48,7 @@ describe('rollcall nodes and hubs', () => {
       exit: (value: number) => {
         said.code = value;
       },
+      columns,
       readerGone: () => new Promise<void>(() => {}),
     };
     const quiet = { writeOut: io.out, writeErr: io.err };
@@ -49,9 +56,11 @@ describe('rollcall nodes and hubs', () => {
     for (const top of program.commands)
       for (const each of [top, ...top.commands]) each.configureOutput(quiet);
     try {
-      await program.parseAsync(line.split(' '), { from: 'user' });
+      await program.parseAsync(typeof line === 'string' ? line.split(' ') : line, { from: 'user' });
     } catch (error) {
-      if (error instanceof CommandFailure) said.code = error.exitCode;
+      if (error instanceof CommandFailure)
+        Object.assign(said, { code: error.exitCode, err: said.err + error.message });
+      else if (error instanceof UsageError) Object.assign(said, { code: 2, err: error.message });
       else if (error instanceof CommanderError) said.code = error.exitCode === 0 ? 0 : 2;
       else throw error;
     }
@@ -61,7 +70,7 @@ describe('rollcall nodes and hubs', () => {
   it('[NODES-50] ls prints a table, JSON or YAML of the nodes that match', async () => {
     const people = await run('nodes ls --kind gpu --sort -hostname');
     expect(people.code).toBe(0);
-    expect(people.out.split('\n')[0]).toMatch(/^STATUS +ID +HOSTNAME/);
+    expect(people.out.split('\n')[0]).toMatch(/^STATUS +HOSTNAME +ID/);
     expect(people.out.match(/n-\d/g)).toEqual(['n-3', 'n-1']);
     const json = await run('nodes ls --label zone=z0 --json');
     expect(JSON.parse(json.out).map(({ id }: { id: string }) => id)).toEqual(['n-0', 'n-2', 'n-4']);
@@ -122,6 +131,86 @@ describe('rollcall nodes and hubs', () => {
       out: 'nothing to remove\n',
     });
     expect((await run('nodes ls --json')).out).not.toContain('n-0');
+  });
+
+  it('[NODES-58] a node is named by its id, its host name in any case, or the beginning of either', async () => {
+    const agent = { authorization: 'Bearer agent-token' };
+    for (const [nodeId, hostname] of [
+      ['0a1b-1', 'Web-1.example'],
+      ['0a1c-2', 'web-2.example'],
+      ['web-2.example', 'other'],
+      ['0a1d-3', 'twin'],
+      ['0a1d-4', 'twin-b'],
+    ])
+      await api.call('POST', '/api/v1/nodes', { node: { nodeId, hostname } }, agent);
+    const idOf = async (name: string) => parse((await run(['nodes', 'get', name])).out).id;
+    expect(await idOf('web-1.EXAMPLE')).toBe('0a1b-1');
+    expect(await idOf('0a1b')).toBe('0a1b-1');
+    expect(await idOf('web-1')).toBe('0a1b-1');
+    expect(await idOf('web-2.example')).toBe('web-2.example');
+    expect(await idOf('TWIN')).toBe('0a1d-3');
+    const several = await run('nodes get 0a1d');
+    expect(several).toMatchObject({ code: 2, out: '' });
+    expect(several.err).toBe('0a1d may be 2 nodes: twin (0a1d-3), twin-b (0a1d-4); write more of it');
+    expect((await run('nodes rm 0a1', 'admin-token')).code).toBe(2);
+    expect(await run('nodes rm twin-', 'admin-token')).toMatchObject({ code: 0, out: '0a1d-4 removed\n' });
+    expect(await run('nodes wait WEB-1 --for Online')).toMatchObject({ code: 0 });
+    expect((await run('nodes get nobody-there')).code).toBe(1);
+    await run('nodes rm 0a1b 0a1c twin', 'admin-token');
+    await run(['nodes', 'rm', 'web-2.example'], 'admin-token');
+  });
+
+  it('[NODES-59] values with a comma, statuses in any case, and words where something is wrong', async () => {
+    const agent = { authorization: 'Bearer agent-token' };
+    const node = { nodeId: 'big', hostname: 'big', kind: 'gpu,big', labels: { note: 'a,b' } };
+    await api.call('POST', '/api/v1/nodes', { node }, agent);
+    for (const line of [
+      'nodes ls --kind gpu\\,big',
+      'nodes ls --kind no,gpu\\,big',
+      'nodes ls -l note=a\\,b',
+    ])
+      expect(JSON.parse((await run(`${line} --json`)).out)).toMatchObject([{ id: 'big' }]);
+    expect((await run('nodes ls --status ONLINE --kind gpu')).code).toBe(0);
+    for (const [line, words] of [
+      [
+        'nodes ls --status offlin',
+        '"offlin" is none of online, degraded, unreachable, offline; did you mean offline?',
+      ],
+      ['nodes ls -l zone', '--label "zone": write it as key=value'],
+      ['nodes rm -l zone --yes', '--label "zone": write it as key=value'],
+      ['nodes ls --sort hostnam', 'did you mean hostname?'],
+      ['nodes wait n-1 --for onlin', '--for: "onlin" is none of'],
+      ['nodes ls --limit 1e2', '--limit is a whole number from 1'],
+    ] as const) {
+      const wrong = await run(line, 'admin-token');
+      expect([line, wrong.code]).toEqual([line, 2]);
+      expect(wrong.err).toContain(words);
+    }
+    await run('nodes rm big', 'admin-token');
+  });
+
+  it('[NODES-60] ls fits a terminal of 60, 80 or 120 columns, and cuts nothing in a pipe', async () => {
+    const agent = { authorization: 'Bearer agent-token' };
+    const nodeId = '1f0e4c7a-9f3b-5d7e-8a10-1234567890ab';
+    const hostname = `${'long-'.repeat(12)}name.example`;
+    const node = { nodeId, hostname, kind: 'hypervisor', location: 'eu-central-1', labels: { z: 'a,b' } };
+    await api.call('POST', '/api/v1/nodes', { node }, agent);
+    for (const columns of [60, 80, 120]) {
+      const { out } = await run('nodes ls', 'reader-token', api.url, columns);
+      const lines = out.trimEnd().split('\n');
+      expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(columns);
+      expect(lines[0]).toMatch(/^STATUS +HOSTNAME .*AGE/);
+    }
+    const piped = (await run('nodes ls --no-headers --kind hypervisor')).out;
+    expect(piped).toMatch(
+      new RegExp(`^online +${hostname} +${nodeId} +hypervisor +eu-central-1 +\\d+s +registered\n$`),
+    );
+    const wide = (await run('nodes ls -o wide --kind hypervisor', 'reader-token', api.url, 60)).out;
+    expect(wide).toMatch(/REASON +LAST BEAT +ADDRESS +VERSION +HUB +LABELS\n/);
+    expect(wide).toMatch(/ registered +\d+s +- +- +hub-a +z=a\\,b\n$/);
+    expect(JSON.parse((await run('nodes ls -o json --kind hypervisor')).out)).toMatchObject([{ hostname }]);
+    expect((await run('nodes ls -o nonsense')).code).toBe(2);
+    await run(`nodes rm ${nodeId}`, 'admin-token');
   });
 
   it('[NODES-57] rm leaves a node that no longer matches when its turn comes, and says why', async () => {

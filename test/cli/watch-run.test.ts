@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
+import { nodesCommand } from '../../cli/nodes.ts';
 import { runWatch, WATCH_EXIT } from '../../cli/watch/run.ts';
 import type { WatchSettings } from '../../cli/watch/settings.ts';
 import { lose, Opened } from '../dashboards/harness.ts';
@@ -54,6 +55,36 @@ describe('watch', () => {
     );
     watching.end();
     expect(await watching.exit).toBe(WATCH_EXIT.done);
+  });
+
+  test('[NODES-61] ls --watch goes on with a line for each change, in the columns of its table', async () => {
+    const hub = await opened.hub();
+    const agent = await hub.register({ nodeId: 'a', hostname: 'alpha' });
+    const said = { out: '', err: '', end: () => {} };
+    const io = {
+      env: { ROLLCALL_URL: hub.url },
+      out: (text: string) => {
+        said.out += text;
+      },
+      err: (text: string) => {
+        said.err += text;
+      },
+      exit: () => {},
+      readerGone: () =>
+        new Promise<void>((resolve) => {
+          said.end = resolve;
+        }),
+    };
+    const ended = nodesCommand(io).parseAsync(['ls', '--watch'], { from: 'user' });
+    await soon(() => said.out.includes('alpha'));
+    await lose(hub, agent);
+    await soon(() => said.out.includes('unreachable'));
+    said.end();
+    await ended;
+    const [head, first, second] = said.out.split('\n');
+    expect(head).toMatch(/^STATUS {2}HOSTNAME {2}ID/);
+    expect(first).toMatch(/^online {2}alpha {5}a/);
+    expect(second).toMatch(/^unreachable {2}alpha {5}a .* connection_lost$/);
   });
 
   test('survives a restart of the hub, and says what happened', async () => {

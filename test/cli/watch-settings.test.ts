@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { readHubAccess, readHubUrl } from '../../cli/hub-access.ts';
 import { UsageError } from '../../cli/usage-error.ts';
-import { readHubUrl, readWatchSettings } from '../../cli/watch/settings.ts';
+import { readWatchSettings } from '../../cli/watch/settings.ts';
 
 describe('the settings of watch', () => {
   test.each([
@@ -52,8 +56,38 @@ describe('the settings of watch', () => {
     });
   });
 
+  test('[NODES-59] flags take comma lists, values with a comma, and statuses in any case', () => {
+    const flags = {
+      status: ['OFFLINE,Online'],
+      kind: ['gpu\\,big,edge', 'web'],
+      label: ['note=a\\,b,zone=z'],
+    };
+    expect(readWatchSettings(flags, {}).filter).toEqual({
+      status: ['offline', 'online'],
+      kind: ['gpu,big', 'edge', 'web'],
+      labels: { note: 'a,b', zone: 'z' },
+    });
+  });
+
+  test('[CLI-13] the token comes from ROLLCALL_TOKEN or a file, never from both', () => {
+    const file = join(mkdtempSync(join(tmpdir(), 'rollcall-')), 'token');
+    writeFileSync(file, ' from-file\n');
+    const access = (env: Record<string, string>) => readHubAccess(undefined, env);
+    expect(access({ ROLLCALL_TOKEN_FILE: file, DASHBOARD_TOKEN: 'other' })).toMatchObject({
+      token: 'from-file',
+    });
+    expect(() => access({ ROLLCALL_TOKEN: 'a', ROLLCALL_TOKEN_FILE: file })).toThrow(/set one of them/);
+    expect(() => access({ ROLLCALL_TOKEN_FILE: `${file}-2` })).toThrow(/ROLLCALL_TOKEN_FILE: cannot read/);
+    expect(() => access({ ROLLCALL_TOKEN: 'two words' })).toThrow(/one token/);
+    writeFileSync(file, '');
+    expect(() => access({ ROLLCALL_TOKEN_FILE: file })).toThrow(UsageError);
+    rmSync(dirname(file), { recursive: true });
+  });
+
   test.each([
-    [{ status: ['asleep'] }, /--status/],
+    [{ status: ['asleep'] }, /--status: "asleep" is none of online, degraded, unreachable, offline$/],
+    [{ status: ['offlin'] }, /; did you mean offline\?/],
+    [{ status: [''] }, /--status must not be empty/],
     [{ label: ['zone'] }, /--label.*key=value/],
     [{ label: ['__proto__=a'] }, /--label/],
     [{ q: '' }, /--q/],

@@ -342,6 +342,23 @@ describe('the API', () => {
     expect(body.nodes[0]).toMatchObject({ id: 'n-1', hubId: 'hub-a' });
   });
 
+  it('[API-69] fields names what a row shall have; the id is always there', async () => {
+    const api = await start();
+    await add(api, { nodeId: 'n-1', hostname: 'h', kind: 'gpu', labels: { much: 'x'.repeat(200) } });
+    const rows = async (fields: string) =>
+      (await api.call('GET', `/api/v1/nodes?fields=${fields}`)).body.nodes;
+    expect(await rows('hostname')).toEqual([{ id: 'n-1', hostname: 'h' }]);
+    expect(await rows('status,kind,location')).toEqual([{ id: 'n-1', status: 'online', kind: 'gpu' }]);
+    expect(await rows('id,hubId,lastHeartbeatAt')).toEqual([
+      { id: 'n-1', hubId: 'hub-a', lastHeartbeatAt: expect.stringMatching(/Z$/) },
+    ]);
+    const wrong = await api.call('GET', '/api/v1/nodes?fields=hostname,lables');
+    expect([wrong.status, wrong.body.path]).toEqual([400, 'fields']);
+    expect(wrong.body.detail).toMatch(/"lables" is none of .*; did you mean labels\?/);
+    api.store.fault = 'away';
+    expect(await rows('kind,lastHeartbeatAt')).toEqual([{ id: 'n-1', kind: 'gpu' }]);
+  });
+
   it('[API-61] each order both ways, and pages that stay right while nodes come and go', async () => {
     const api = await start();
     for (let n = 0; n < 9; n += 1)

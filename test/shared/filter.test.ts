@@ -6,8 +6,10 @@ import {
   type Filter,
   filterFromQuery,
   filterKey,
+  filterQuery,
   filterSchema,
   matcher,
+  queryPairs,
   STATUSES,
   subscribeSchema,
 } from '../../shared/index.ts';
@@ -89,10 +91,26 @@ test.each([
   ['', {}],
   ['status=online&status=offline', { status: ['online', 'offline'] }],
   ['status=online,offline&kind=a', { status: ['online', 'offline'], kind: ['a'] }],
-  ['label=zone=a&label=rack=b=c&label=x', { labels: { zone: 'a', rack: 'b=c', x: '' } }],
+  ['label=zone=a&label=rack=b=c&label=x=', { labels: { zone: 'a', rack: 'b=c', x: '' } }],
+  ['label=x', { labels: { x: null } }],
+  ['status=ONLINE%2Coffline', { status: ['online', 'offline'] }],
+  ['kind=gpu%2Cbig', { kind: ['gpu,big'] }],
+  ['kind=a%2Cb,c+d&kind=%2C', { kind: ['a,b', 'c d', ','] }],
+  ['?kind=a,b&location=a,b&pool=a%2Cb', { kind: ['a', 'b'], location: 'a,b', pool: 'a,b' }],
   ['location=a&pool=b&q=c&ids=d', { location: 'a', pool: 'b', q: 'c', ids: ['d'] }],
 ])('[FILTER-3] the query %j is the filter %j', (query, filter) => {
-  expect(filterFromQuery(new URLSearchParams(query))).toEqual(filter);
+  expect(filterFromQuery(queryPairs(query))).toEqual(filter);
+});
+
+test('[FILTER-3] what a filter is written as is read back as the same', () => {
+  const filter: Filter = {
+    kind: ['a,b', 'c', '%2C'],
+    pool: 'x,y',
+    labels: { note: 'p=q,r' },
+    q: ',',
+    ids: ['n'],
+  };
+  expect(filterFromQuery(queryPairs(`${new URLSearchParams(filterQuery(filter))}`))).toEqual(filter);
 });
 
 describe('rubbish', () => {

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { foldText, idSchema, LIMITS, normalHostname } from '../../shared/index.ts';
+import type { ApiClient } from './api-client.ts';
+import { CommandFailure, EXIT } from './failure.ts';
+import { type Row, selectNodes } from './select.ts';
+
+/** A node, as far as these commands look into it. */
+const nodeSchema = z.looseObject({ id: z.string(), status: z.string() });
+/** Nodes that are named where several match. */
+const NAMED = 5;
+
+/** The path of a node. */
+export const nodePath = (id: string): string => `/api/v1/nodes/${encodeURIComponent(id)}`;
+
+/**
+ * The node that somebody means by an id, a host name or the beginning of either; the case matters in ids only. Throws
+ * a `CommandFailure`: `none` where there is no such node, `usage` where there are several.
+ */
+export async function getNode(api: ApiClient, reference: string): Promise<z.output<typeof nodeSchema>> {
+  if (idSchema.safeParse(reference).success) {
+    try {
+      return await api.get(nodePath(reference), nodeSchema);
+    } catch (error) {
+      if (!(error instanceof CommandFailure) || error.exitCode !== EXIT.none) throw error;
+    }
+  }
+  return api.get(nodePath(await idOf(api, reference)), nodeSchema);
+}
+
+async function idOf(api: ApiClient, reference: string): Promise<string> {
+  const q = reference.trim();
+  const found =
+    q === '' || q.length > LIMITS.nameLength ? [] : await selectNodes(api, { q }, {}, ['hostname']);
+  const choice = chooseNode(q, found);
+  if (choice.kind === 'one') return choice.id;
+  if (choice.kind === 'none')
+    throw new CommandFailure(EXIT.none, `there is no node ${q.slice(0, LIMITS.nameLength)}`);
+  const names = choice.rows
+    .slice(0, NAMED)
+    .map(({ id, hostname }) => (hostname === id ? id : `${hostname} (${id})`));
+  const more = choice.rows.length > NAMED ? ` and ${choice.rows.length - NAMED} more` : '';
+  throw new CommandFailure(
+    EXIT.usage,
+    `${q} may be ${choice.rows.length} nodes: ${names.join(', ')}${more}; write more of it`,
+  );
+}
+
+type Choice = { kind: 'one'; id: string } | { kind: 'none' } | { kind: 'several'; rows: readonly Row[] };
+
+/** A whole host name comes before the beginning of one. */
+export function chooseNode(reference: string, rows: readonly Row[]): Choice {
+  const name = foldText(reference);
+  const spelling = normalHostname(reference);
+  const texts = rows.map((row) => ({ row, hostname: foldText(row.hostname ?? ''), id: row.id }));
+  const whole = texts.filter(({ hostname }) => normalHostname(hostname) === spelling);
+  const matching =
+    whole.length > 0
+      ? whole
+      : texts.filter(({ hostname, id }) => hostname.startsWith(name) || id.startsWith(reference));
+  const [first, ...others] = matching.map(({ row }) => row);
+  if (first === undefined) return { kind: 'none' };
+  return others.length === 0 ? { kind: 'one', id: first.id } : { kind: 'several', rows: [first, ...others] };
+}
