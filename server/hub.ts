@@ -19,6 +19,7 @@ import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
 import { openFileLimit } from './open-files.ts';
 import { isReady, reachableAt } from './peer-hubs.ts';
+import { ReaderBudget } from './reader-budget.ts';
 import { Refusals } from './refusals.ts';
 import { notServed, serves } from './roles.ts';
 import { dialectTimingOf, type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
@@ -60,6 +61,8 @@ export interface Hub {
   readonly refused: Promise<StoreRefusedError>;
   /** Takes up the tokens of these settings; sockets that are open stay. */
   reload(settings: HubSettings): void;
+  /** The account of what readers leave unread. */
+  readonly readers: ReaderBudget;
   /** Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is harmless. */
   stop(): Promise<void>;
 }
@@ -126,6 +129,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     clock.now(),
   );
   const wrongTokens = new WrongTokens();
+  const readers = new ReaderBudget({ clock, log, relieve: () => fleet.view.lists.drop() });
   const known = (socket: Duplex) => connections.known(socket);
   const refusals = new Refusals(clock, log);
   const http = createHttpApp({
@@ -141,6 +145,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     dialects: dialectsOf(settings, log),
     page: builtPage(),
     docs: settings.DOCS,
+    readers,
     role,
     ...(group && { group }),
   });
@@ -149,7 +154,16 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     { fleet, clock, log, admission, refusals, isReady: (other) => isReady(other, clock) },
     { access, wrongTokens, known },
   );
-  const dashboards = new DashboardGateway({ fleet, access, wrongTokens, refusals, known, clock, log });
+  const dashboards = new DashboardGateway({
+    fleet,
+    access,
+    wrongTokens,
+    refusals,
+    known,
+    clock,
+    log,
+    readers,
+  });
   const connections = new Connections({
     ...{ server: app.server, clock, log },
     openFiles: parts.openFiles ?? openFileLimit(),
@@ -161,6 +175,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     dashboards,
     connections,
     refusals,
+    readers,
     streams: http.streams,
     ...(group && { group }),
   });
@@ -189,6 +204,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     refusals.close();
     await app.close();
     cut();
+    readers.close();
     await store.close();
   };
   const stop = (): Promise<void> => {
@@ -205,7 +221,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   }
   const { port } = addressOf(app.server.address());
   const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
-  return { hubId, url, port, fleet, agents, dashboards, metrics, refused, reload, stop };
+  return { hubId, url, port, fleet, agents, dashboards, metrics, readers, refused, reload, stop };
 }
 
 const tokensOf = (settings: HubSettings): TokenRules => ({

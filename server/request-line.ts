@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from './clock.ts';
+import type { Reader } from './reader-budget.ts';
 
 /** Requests that wait on one connection for the answers to those before them; more end the connection. */
 export const WAITING_OF_ONE = 100;
@@ -29,6 +30,8 @@ export const isAnswering = (socket: Duplex): boolean => busy.has(socket);
  */
 export class RequestLine {
   readonly #handle: Handler;
+  /** Connections with a request under way. */
+  readonly #answering = new Map<Socket, ServerResponse>();
   readonly #clock: Clock;
   /** What waits on each connection that has a request under way and sent another. */
   readonly #waiting = new WeakMap<Socket, Waiting[]>();
@@ -51,6 +54,14 @@ export class RequestLine {
   /** Requests that were read and wait for the answers to others. */
   get waiting(): number {
     return this.#count;
+  }
+
+  /** Those whose answers are not taken yet; event streams are among them. */
+  *readers(): Generator<Reader, void> {
+    for (const [socket, response] of this.#answering) {
+      const unreadBytes = Math.max(response.writableLength, socket.writableLength);
+      if (unreadBytes > 0) yield { unreadBytes, cutOff: () => void socket.resetAndDestroy() };
+    }
   }
 
   #came(request: IncomingMessage, response: ServerResponse): void {
@@ -82,11 +93,13 @@ export class RequestLine {
   #begin(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
     busy.add(socket);
+    this.#answering.set(socket, response);
     response.once('close', () => this.#ended(socket));
     this.#handle(request, response);
   }
 
   #ended(socket: Socket): void {
+    this.#answering.delete(socket);
     if (!this.#waiting.has(socket)) {
       busy.delete(socket);
       return;

@@ -27,6 +27,14 @@ interface OutgoingPacket {
   data?: string | Buffer;
 }
 
+export interface ConnectionParts {
+  remoteAddress: string;
+  clock: Clock;
+  log: Log;
+  /** Is told of each packet that goes to the dashboard, in bytes. */
+  sent: (bytes: number) => void;
+}
+
 /**
  * The connection of one dashboard: what it has not read yet, and its end. The network socket's own buffer is
  * the honest measure of a slow reader, and resetting that socket is the only end that frees all of it at once.
@@ -42,7 +50,8 @@ export class DashboardConnection {
   /** What Engine.IO holds back until the network socket took the packets before. */
   #heldBytes = 0;
 
-  constructor(raw: EngineConnection, socket: Duplex, remoteAddress: string, clock: Clock, log: Log) {
+  constructor(raw: EngineConnection, socket: Duplex, parts: ConnectionParts) {
+    const { remoteAddress, clock, log, sent } = parts;
     this.#raw = raw;
     this.#socket = socket;
     this.remoteAddress = remoteAddress;
@@ -51,7 +60,9 @@ export class DashboardConnection {
     this.#received = new TokenBucket(PACKETS_PER_SECOND, PACKETS_BURST, clock.now());
     raw.on('packet', () => this.#countReceived());
     raw.on('packetCreate', ({ data }) => {
-      this.#heldBytes += PACKET_BYTES + (data?.length ?? 0);
+      const bytes = PACKET_BYTES + (data?.length ?? 0);
+      this.#heldBytes += bytes;
+      sent(bytes);
     });
     raw.on('flush', () => {
       this.#heldBytes = 0;

@@ -12,6 +12,7 @@ import {
   watchSchema,
 } from '../../shared/index.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
+import { TokenBucket } from '../token-bucket.ts';
 import type { DashboardConnection } from './connection.ts';
 import { jsonSize } from './pages.ts';
 import { readRequest } from './requests.ts';
@@ -24,6 +25,12 @@ export interface ClientContext extends SubscriptionContext {
   statsWatch: StatsWatch;
 }
 
+/** Subscriptions that one dashboard may begin: each is a whole picture, or a replay. */
+const SUBSCRIBES_PER_SECOND = 1;
+const SUBSCRIBES_BURST = 5;
+/** Requests of one dashboard that wait for the answers to those before them. */
+const WAITING_REQUESTS = 16;
+
 /** About how large one answer to `history` may be, as JSON. */
 const HISTORY_BYTES = 1024 * 1024;
 
@@ -34,12 +41,17 @@ export class DashboardClient implements StatsWatcher {
   readonly connection: DashboardConnection;
   readonly #context: ClientContext;
   readonly #socket: DashboardSocket;
+  readonly #subscribes: TokenBucket;
   #subscription: Subscription | undefined;
+  /** The request that is answered last; one after the other, so that a dashboard has one answer made at a time. */
+  #lastAnswer: Promise<void> = Promise.resolve();
+  #waitingRequests = 0;
 
   constructor(context: ClientContext, socket: DashboardSocket, connection: DashboardConnection) {
     this.#context = context;
     this.#socket = socket;
     this.connection = connection;
+    this.#subscribes = new TokenBucket(SUBSCRIBES_PER_SECOND, SUBSCRIBES_BURST, context.clock.now());
     socket.on(
       'subscribe',
       this.#handler((payload, ack) => this.#subscribe(payload, ack)),
@@ -97,7 +109,26 @@ export class DashboardClient implements StatsWatcher {
       if (!ack) return;
       const read = readRequest(schema, payload);
       if (!read.ok) ack(read);
-      else find(read.request).then(ack, (error: unknown) => ack(this.#failed(error)));
+      else if (this.#waitingRequests >= WAITING_REQUESTS) ack(tooMany('requests wait for their answers'));
+      else this.#answerInTurn(() => find(read.request), ack);
+    });
+  }
+
+  #answerInTurn(find: () => Promise<unknown>, ack: Answer): void {
+    const { slices } = this.#context.fleet;
+    this.#waitingRequests += 1;
+    this.#lastAnswer = this.#lastAnswer.then(async () => {
+      try {
+        await slices.forReader();
+        const found = await find();
+        await slices.forReader();
+        // Whoever is gone, or does not read, gets none.
+        if (this.connection.takesMore()) ack(found);
+      } catch (error) {
+        ack(this.#failed(error));
+      } finally {
+        this.#waitingRequests -= 1;
+      }
     });
   }
 
@@ -113,6 +144,10 @@ export class DashboardClient implements StatsWatcher {
     const read = readRequest(subscribeSchema, payload);
     if (!read.ok) {
       ack(read);
+      return;
+    }
+    if (!this.#subscribes.take(this.#context.clock.now())) {
+      ack(tooMany('one subscribe a second is answered, the one before goes on'));
       return;
     }
     this.#subscription?.end();
@@ -142,6 +177,12 @@ export class DashboardClient implements StatsWatcher {
     return { ok: true, events: newestWithin(events.slice(0, LIMITS.historyEvents)) };
   }
 }
+
+const tooMany = (why: string): Refusal => ({
+  ok: false,
+  code: 'too_many',
+  message: `too many at once: ${why}; wait a second`,
+});
 
 /** The newest events that one answer may carry, at least one. */
 function newestWithin(events: readonly FleetEvent[]): FleetEvent[] {

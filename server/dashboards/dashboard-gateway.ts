@@ -5,6 +5,7 @@ import type { Access } from '../access.ts';
 import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
+import type { ReaderBudget } from '../reader-budget.ts';
 import { LOOK_EVERY_MS } from '../reading.ts';
 import { Refusals } from '../refusals.ts';
 import { refuseUpgrade } from '../upgrades.ts';
@@ -45,6 +46,8 @@ export interface DashboardGatewayParts {
   /** Connections that have not authenticated yet; beyond it the oldest of them is ended. Default 2,000. */
   maxUnauthenticated?: number;
   pings?: Pings;
+  /** The account of what readers leave unread. */
+  readers: ReaderBudget;
 }
 
 /** An error whose `data` Socket.IO hands to the refused client. */
@@ -65,6 +68,7 @@ export class DashboardGateway {
   readonly #refusals: Refusals;
   readonly #known: (socket: Duplex) => void;
   readonly #maxDashboards: number;
+  readonly #readers: ReaderBudget;
   readonly #maxUnauthenticated: number;
   readonly #io: DashboardServer;
   readonly #intake: HttpServer;
@@ -75,10 +79,12 @@ export class DashboardGateway {
   readonly #unauthenticated = new Map<RawConnection, string>();
   readonly #clients = new Map<DashboardConnection, DashboardClient>();
   readonly #ends: Array<() => void>;
+  /** Upgrades that wait for their turn. */
+  #arriving = 0;
   #closing: Promise<void> | undefined;
 
   constructor(parts: DashboardGatewayParts) {
-    const { fleet, clock, log, access, maxDashboards = MAX_DASHBOARDS, pings } = parts;
+    const { readers, fleet, clock, log, access, maxDashboards = MAX_DASHBOARDS, pings } = parts;
     const { io, intake } = createSocketServer(pings);
     const groups = new FilterGroups({
       view: fleet.view,
@@ -92,6 +98,8 @@ export class DashboardGateway {
     this.#refusals = parts.refusals ?? new Refusals(clock, log);
     this.#known = parts.known ?? (() => {});
     this.#maxDashboards = maxDashboards;
+    this.#readers = readers;
+    readers.watch(() => this.#connections.values());
     this.#maxUnauthenticated = parts.maxUnauthenticated ?? MAX_UNAUTHENTICATED;
     this.#io = io;
     this.#intake = intake;
@@ -144,7 +152,9 @@ export class DashboardGateway {
       refuseUpgrade(socket, 403, 'a hub without tokens answers to localhost only');
     } else if (!this.#access.originAllowed(request)) {
       refuseUpgrade(socket, 403, 'this origin is not allowed');
-    } else if (this.#clients.size >= this.#maxDashboards) {
+    } else if (this.#readers.refuses) {
+      refuseUpgrade(socket, 503, 'this hub keeps as much for readers as it can', { 'Retry-After': '5' });
+    } else if (this.#clients.size + this.#arriving >= this.#maxDashboards) {
       refuseUpgrade(socket, 503, `this hub holds ${this.#maxDashboards} dashboards, its limit`, {
         'Retry-After': '30',
       });
@@ -152,9 +162,22 @@ export class DashboardGateway {
       refuseUpgrade(socket, 400, 'connect with Socket.IO 4 and transports: ["websocket"]');
     } else {
       this.#known(socket);
-      this.#upgrading.set(request, socket);
-      this.#intake.emit('upgrade', request, socket, head);
+      void this.#admitInTurn(request, socket, head);
     }
+  }
+
+  /** A handshake costs a millisecond: where hundreds come at once, agents are served between. */
+  async #admitInTurn(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    this.#arriving += 1;
+    await this.#context.fleet.slices.forReader();
+    this.#arriving -= 1;
+    if (socket.destroyed) return;
+    if (this.#closing) {
+      refuseUpgrade(socket, 503, 'the hub is shutting down', { 'Retry-After': '2' });
+      return;
+    }
+    this.#upgrading.set(request, socket);
+    this.#intake.emit('upgrade', request, socket, head);
   }
 
   /** Ends all dashboards and Socket.IO; the HTTP server is left alone. Calling it twice is harmless. */
@@ -185,7 +208,9 @@ export class DashboardGateway {
       return;
     }
     this.#upgrading.delete(request);
-    const connection = new DashboardConnection(raw, socket, this.#access.remoteAddress(request), clock, log);
+    const remoteAddress = this.#access.remoteAddress(request);
+    const sent = (bytes: number): void => this.#readers.sent(bytes);
+    const connection = new DashboardConnection(raw, socket, { remoteAddress, clock, log, sent });
     this.#connections.set(raw, connection);
     this.#mayAuthenticate(raw, this.#access.peerAddress(request));
     raw.once('close', (why) => {

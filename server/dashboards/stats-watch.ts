@@ -62,7 +62,11 @@ export class StatsWatch {
       const figures = new Map(
         Array.from(found, ([id, stats]) => [id, { stats, json: JSON.stringify(stats) }]),
       );
-      for (const [watcher, watched] of this.#watchers) sendChanged(watcher, watched, figures);
+      const { slices } = this.#fleet;
+      for (const [watcher, watched] of [...this.#watchers]) {
+        if (slices.over()) await slices.forReader();
+        if (this.#watchers.get(watcher) === watched) sendChanged(watcher, watched, figures);
+      }
     } catch (error) {
       // Without the store there is no news; the next look may bring some.
       if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {

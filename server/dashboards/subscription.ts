@@ -83,13 +83,14 @@ export class Subscription implements GroupMember {
       return;
     }
     const since = await this.#resumePoint();
-    if (this.#state.kind === 'ended') {
+    await fleet.slices.forReader();
+    // In one turn: the picture and its positions belong together.
+    const from = since ?? fleet.view.positions();
+    const nodes = this.#over ? [] : await fleet.view.find(this.#request.filter);
+    if (this.#over) {
       ack({ ok: false, code: 'replaced', message: 'another subscribe or unsubscribe came meanwhile' });
       return;
     }
-    // One turn from here to the ack: the picture and its positions belong together.
-    const nodes = fleet.view.select(this.#request.filter);
-    const from = since ?? fleet.view.positions();
     this.#state = { kind: 'snapshotting' };
     ack({
       ok: true,
@@ -137,7 +138,13 @@ export class Subscription implements GroupMember {
     const since = this.#codec.decode(this.#request.since, fleet.view.positions());
     if (!since || !(await this.#viewReaches(since))) return undefined;
     try {
-      const near = await isWithin(fleet.store, since, fleet.view.positions(), LIMITS.resumeEvents);
+      const near = await isWithin(
+        fleet.store,
+        since,
+        fleet.view.positions(),
+        LIMITS.resumeEvents,
+        fleet.slices,
+      );
       return near ? since : undefined;
     } catch (error) {
       if (!isExpected(error)) log.error({ err: error }, 'Could not look up where a dashboard left off');
@@ -209,7 +216,7 @@ export class Subscription implements GroupMember {
     const matches = matcher(filter);
     let cursor = this.#codec.encode(from);
     try {
-      for await (const { entries, positions } of replay(fleet.store, from, upTo)) {
+      for await (const { entries, positions } of replay(fleet.store, from, upTo, fleet.slices)) {
         const events = entries.map(({ event }) => eventFor(fields, event, !matches(event.node)));
         const reached = this.#codec.encode(positions);
         let sent = 0;
@@ -232,9 +239,11 @@ export class Subscription implements GroupMember {
     return this.#state.kind === 'ended';
   }
 
-  /** Waits until the dashboard has taken most of what it was sent. False where the subscription is over. */
+  /** Waits until the dashboard has taken most of what it was sent, and for its turn. False where the subscription is over. */
   async #ready(): Promise<boolean> {
-    return !this.#over && (await this.#connection.drained()) && !this.#over;
+    if (this.#over || !(await this.#connection.drained())) return false;
+    await this.#context.fleet.slices.forReader();
+    return !this.#over;
   }
 }
 

@@ -1,5 +1,7 @@
-import type { FleetEvent } from '../../shared/index.ts';
+import { type FleetEvent, jsonBytes } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
+import { Places } from '../places.ts';
+import type { Slices } from '../slices.ts';
 import { comparePositions, type FleetStore, type LogEntry, type Position } from '../store/fleet-store.ts';
 import { CursorCodec, subscriptionKey } from './cursor.ts';
 import type { FleetView } from './fleet-view.ts';
@@ -10,6 +12,11 @@ const VIEW_WAIT_MS = 1_000;
 const VIEW_LOOK_MS = 20;
 /** Entries that are read of a shard at once. */
 const ENTRIES_PER_READ = 250;
+const LEAST_PER_READ = 16;
+/** A page ends with the event that reaches this, whatever its limit. */
+const PAGE_BYTES = 1024 * 1024;
+/** Pages that are read at a time. */
+const PAGES_AT_A_TIME = 4;
 
 export type EventPage =
   | { kind: 'events'; events: FleetEvent[]; positions: Position[]; more: boolean }
@@ -25,11 +32,14 @@ export class EventLog {
   readonly #store: FleetStore;
   readonly #view: FleetView;
   readonly #clock: Clock;
+  readonly #slices: Slices;
+  readonly #places = new Places(PAGES_AT_A_TIME);
 
-  constructor({ store, view }: { store: FleetStore; view: FleetView }, clock: Clock) {
+  constructor({ store, view, slices }: { store: FleetStore; view: FleetView; slices: Slices }, clock: Clock) {
     this.#store = store;
     this.#view = view;
     this.#clock = clock;
+    this.#slices = slices;
   }
 
   /** The cursor of this moment: what this hub has applied. */
@@ -50,9 +60,15 @@ export class EventLog {
   }
 
   /** At most `limit` events after these positions. Throws `StoreAwayError`. */
-  async page(from: readonly Position[], limit: number): Promise<EventPage> {
+  page(from: readonly Position[], limit: number): Promise<EventPage> {
+    return this.#places.use(() => this.#page(from, limit));
+  }
+
+  async #page(from: readonly Position[], limit: number): Promise<EventPage> {
     const upTo = this.#view.positions();
-    const size = Math.min(limit, ENTRIES_PER_READ);
+    // Twice what each brings where they are alike; a page ends early where one has run out and has more.
+    const share = Math.max(LEAST_PER_READ, Math.ceil((2 * limit) / upTo.length));
+    const size = Math.min(limit, share, ENTRIES_PER_READ);
     const shards: ShardPage[] = [];
     for (const [shard, target] of upTo.entries()) {
       const at = from[shard];
@@ -62,6 +78,7 @@ export class EventLog {
         shards.push({ entries: [], next: 0, whole: true });
         continue;
       }
+      await this.#slices.forReader();
       const entries = await this.#store.replay(shard, at, target, size);
       if (entries === 'gap') return { kind: 'gap' };
       shards.push({ entries, next: 0, whole: entries.length < size });
@@ -89,7 +106,8 @@ interface ShardPage {
 /** The earliest of the shards' next events, again and again, until a shard that has more has to be read again. */
 function merge(shards: readonly ShardPage[], limit: number): FleetEvent[] {
   const events: FleetEvent[] = [];
-  while (events.length < limit) {
+  let bytes = 0;
+  while (events.length < limit && bytes < PAGE_BYTES) {
     let earliest: { page: ShardPage; event: FleetEvent } | undefined;
     for (const page of shards) {
       const event = page.entries[page.next]?.event;
@@ -101,6 +119,7 @@ function merge(shards: readonly ShardPage[], limit: number): FleetEvent[] {
     }
     if (!earliest) return events;
     earliest.page.next += 1;
+    bytes += jsonBytes(earliest.event);
     events.push(earliest.event);
   }
   return events;

@@ -35,6 +35,8 @@ export interface FleetView {
   stored(id: string): Stored | undefined;
   /** The nodes that match, in no order. */
   select(filter: Filter): FleetNode[];
+  /** The same for a reader, in slices: those that match at the moment of the call. */
+  find(filter: Filter): Promise<FleetNode[]>;
   countByStatus(): Record<Status, number>;
   recordsOf(shard: number): NodeRecord[];
   /** Calls back for each applied event and each reload. Returns its end. */

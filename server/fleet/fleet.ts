@@ -2,6 +2,7 @@ import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from
 import { type Cancel, type Clock, instant } from '../clock.ts';
 import { LimitedLog } from '../limited-log.ts';
 import type { Log } from '../log.ts';
+import { Places } from '../places.ts';
 import { Slices } from '../slices.ts';
 import { STALL_MS, StallWatch } from '../stall-watch.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
@@ -32,6 +33,9 @@ const RECOUNT_MS = 60_000;
 
 /** Vouched heartbeats are checked after so long at the latest. */
 const DOUBT_AFTER_MS = 5 * 60_000;
+
+/** Answers of the event log that are made at a time: each may hold a thousand records. */
+const HISTORIES_AT_A_TIME = 4;
 
 export interface FleetOptions {
   hubId: string;
@@ -72,6 +76,7 @@ export class Fleet {
   /** Whether this hub stood still lately. */
   readonly stalls: StallWatch;
   readonly #context: FleetContext;
+  readonly #histories = new Places(HISTORIES_AT_A_TIME);
   readonly #guardian: Guardian;
   readonly #heartbeats: Heartbeats;
   readonly #nodes: NodeCount;
@@ -234,7 +239,7 @@ export class Fleet {
 
   /** The newest events, newest first. Throws `StoreAwayError`. */
   history(request: { id?: string; limit: number }): Promise<FleetEvent[]> {
-    return this.store.history(request);
+    return this.#histories.use(() => this.store.history(request));
   }
 
   /** Writes every waiting heartbeat now. */

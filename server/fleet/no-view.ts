@@ -1,5 +1,6 @@
 import type { FleetNode, Status } from '../../shared/index.ts';
 import type { Clock } from '../clock.ts';
+import { Slices } from '../slices.ts';
 import type { LogEntry, NodeRecord, Position } from '../store/fleet-store.ts';
 import type { FleetView } from './fleet-view.ts';
 import { NodeLists } from './node-lists.ts';
@@ -18,7 +19,7 @@ export class NoView implements FleetView {
   readonly tombstones: Tombstones;
 
   constructor(clock: Clock, shards: number) {
-    this.lists = new NodeLists(this, clock);
+    this.lists = new NodeLists(this, clock, new Slices(clock));
     this.tombstones = new Tombstones(shards);
   }
 
@@ -41,6 +42,10 @@ export class NoView implements FleetView {
 
   select(): FleetNode[] {
     return [];
+  }
+
+  find(): Promise<FleetNode[]> {
+    return Promise.resolve([]);
   }
 
   countByStatus(): Record<Status, number> {

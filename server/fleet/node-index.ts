@@ -46,7 +46,10 @@ type Facet = Map<string, Set<Entry>>;
 
 const sortValue = (node: FleetNode, sort: SortKey): string => node[sort] ?? '';
 
-const keyOf = (node: FleetNode, sort: SortKey): OrderKey => ({ value: sortValue(node, sort), id: node.id });
+export const keyOf = (node: FleetNode, sort: SortKey): OrderKey => ({
+  value: sortValue(node, sort),
+  id: node.id,
+});
 
 /**
  * What lists need to be quick: the nodes by each value that filters ask for, and in each order that somebody
@@ -103,7 +106,7 @@ export class NodeIndex {
    * Makes what pages of a request need besides: an order of many nodes, and the texts that `q` looks into. In small
    * steps, between which the fleet may go on.
    */
-  *preparing({ sort, filter }: Pick<PageRequest, 'sort' | 'filter'>): IterableIterator<void> {
+  *preparing({ sort, filter }: Pick<PageRequest, 'sort' | 'filter'>): Generator<void, void> {
     if (this.size > PICKED_ON_THE_SPOT && !this.#orders.has(sort)) yield* this.#ordering(sort);
     if (filter.q === undefined) return;
     for (const entry of this.#entries.values()) {
@@ -112,7 +115,7 @@ export class NodeIndex {
     }
   }
 
-  *#ordering(sort: SortKey): IterableIterator<void> {
+  *#ordering(sort: SortKey): Generator<void, void> {
     const touched = new Set<string>();
     const order: Order = { entries: new SortedEntries<Ordered>([]), touched };
     this.#orders.set(sort, order);

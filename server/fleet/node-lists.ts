@@ -1,12 +1,13 @@
 import type { FleetNode } from '../../shared/index.ts';
 import type { Cancel, Clock } from '../clock.ts';
+import type { Slices } from '../slices.ts';
 import { NodeIndex, type PageRequest } from './node-index.ts';
 
 /** How long an index that nobody asks is kept. */
 export const LISTS_IDLE_MS = 5 * 60_000;
 
-/** So many steps are done before others have their turn: a few milliseconds. */
-const SLICE = 1_024;
+/** So many steps are done before the clock is read again. */
+const STEPS_PER_LOOK = 128;
 
 /** The nodes to index, as they are at the moment of asking. */
 export interface Listed {
@@ -21,6 +22,7 @@ export interface Listed {
 export class NodeLists {
   readonly #listed: Listed;
   readonly #clock: Clock;
+  readonly #slices: Slices;
   #index: NodeIndex | undefined;
   /** What is being filled: everything, or an order. One after the other. */
   #filling: Promise<unknown> = Promise.resolve();
@@ -28,9 +30,10 @@ export class NodeLists {
   #askedAt = 0;
   #cancelLook: Cancel | undefined;
 
-  constructor(listed: Listed, clock: Clock) {
+  constructor(listed: Listed, clock: Clock, slices: Slices) {
     this.#listed = listed;
     this.#clock = clock;
+    this.#slices = slices;
   }
 
   /** Whether an index is kept now. */
@@ -52,9 +55,9 @@ export class NodeLists {
     this.#index ??= new NodeIndex();
     const index = this.#index;
     const filling = this.#filling.then(async () => {
-      if (!this.#filled) await inSlices(this.#fill(index));
+      if (!this.#filled) await inSlices(this.#fill(index), this.#slices);
       this.#filled = this.#index === index;
-      if (request) await inSlices(index.preparing(request));
+      if (request) await inSlices(index.preparing(request), this.#slices);
     });
     this.#filling = filling.catch(() => {});
     await filling;
@@ -69,7 +72,7 @@ export class NodeLists {
     this.#filled = false;
   }
 
-  *#fill(index: NodeIndex): IterableIterator<void> {
+  *#fill(index: NodeIndex): Generator<void, void> {
     for (const id of [...this.#listed.ids()]) {
       const record = this.#listed.get(id);
       if (record) index.put(record.node);
@@ -89,10 +92,11 @@ export class NodeLists {
   }
 }
 
-async function inSlices(steps: IterableIterator<void>): Promise<void> {
-  let done = 0;
-  for (const _ of steps) {
-    done += 1;
-    if (done % SLICE === 0) await new Promise<void>((resolve) => setImmediate(resolve));
+/** Does small steps for a reader, in turns with other work; what they return at last. */
+export async function inSlices<T>(steps: Iterator<void, T>, slices: Slices): Promise<T> {
+  for (let done = 1; ; done += 1) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (done % STEPS_PER_LOOK === 0 && slices.over()) await slices.forReader();
   }
 }

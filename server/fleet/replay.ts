@@ -1,3 +1,4 @@
+import type { Slices } from '../slices.ts';
 import { comparePositions, type FleetStore, type LogEntry, type Position } from '../store/fleet-store.ts';
 
 /** Log entries that are read at once. */
@@ -20,17 +21,19 @@ export function isAhead(positions: readonly Position[], others: readonly Positio
 }
 
 /**
- * Reads the logs of all shards from one vector of positions to another, in order per shard. Throws
+ * Reads the logs of all shards for a reader, in its turns, from one vector of positions to another, in order per shard. Throws
  * `ReplayGap` where a log does not reach back that far, and `StoreAwayError`.
  */
 export async function* replay(
   store: FleetStore,
   from: readonly Position[],
   upTo: readonly Position[],
+  slices: Slices,
 ): AsyncGenerator<ReplayStep, void> {
   const positions = [...from];
   for (const [shard, target] of upTo.entries()) {
     for (let at = positions[shard]; at && needsReading(at, target); at = positions[shard]) {
+      await slices.forReader();
       const entries = await store.replay(shard, at, target, ENTRIES_PER_READ);
       if (entries === 'gap') throw new ReplayGap(`the log of shard ${shard} does not reach back`);
       const last = entries.length < ENTRIES_PER_READ ? undefined : entries.at(-1);
@@ -51,9 +54,10 @@ export async function isWithin(
   from: readonly Position[],
   upTo: readonly Position[],
   limit: number,
+  slices: Slices,
 ): Promise<boolean> {
   let count = 0;
-  for await (const { entries } of replay(store, from, upTo)) {
+  for await (const { entries } of replay(store, from, upTo, slices)) {
     count += entries.length;
     if (count > limit) return false;
   }

@@ -34,6 +34,9 @@ const VIEW_WAIT_MS = 1_000;
 /** Records of a snapshot that are taken in before the clock is read again. */
 const RECORDS_PER_TURN = 50;
 
+/** Records that are matched against a filter before the clock is read again. */
+const RECORDS_PER_LOOK = 256;
+
 /**
  * The whole fleet in memory, in the order of the log: a snapshot, then every event by `seq`. Lists, filters
  * and counts are answered from it. Records are never changed in place, so that a picture taken at one moment
@@ -62,7 +65,7 @@ export class View implements FleetView {
     this.#shardOf = shardOf;
     this.#clock = clock;
     this.#slices = slices;
-    this.lists = new NodeLists(this, clock);
+    this.lists = new NodeLists(this, clock, slices);
   }
 
   get size(): number {
@@ -100,6 +103,19 @@ export class View implements FleetView {
     const found: FleetNode[] = [];
     for (const shard of this.#records) {
       for (const { node } of shard.values()) if (matches(node)) found.push(node);
+    }
+    return found;
+  }
+
+  async find(filter: Filter): Promise<FleetNode[]> {
+    const matches = matcher(filter);
+    const found: FleetNode[] = [];
+    // Copied at once, so that it is a picture of one moment.
+    for (const shard of this.#records.map((records) => [...records.values()])) {
+      for (const [index, { node }] of shard.entries()) {
+        if (index % RECORDS_PER_LOOK === 0 && this.#slices.over()) await this.#slices.forReader();
+        if (matches(node)) found.push(node);
+      }
     }
     return found;
   }

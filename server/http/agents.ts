@@ -92,15 +92,34 @@ function fittingStats(stats: NodeStats, dropped: Dropped[]): { stats: NodeStats;
   return { stats: fitting.stats, json: JSON.stringify(fitting.stats) };
 }
 
+const REGISTER_REQUIRED = new Set(['node', 'node.hostname', 'node.nodeId']);
+
 /** The body of a registration; a node that is too large loses what can be missed. Throws a `Problem`. */
 function readRegistration(body: unknown, dropped: Dropped[]): z.output<typeof registerBodySchema> {
-  const required = new Set(['node', 'node.hostname', 'node.nodeId']);
-  if (typeof body !== 'object' || body === null || !('node' in body)) {
+  const required = REGISTER_REQUIRED;
+  try {
     return readLeniently(registerBodySchema, body, { required, dropped });
+  } catch (error) {
+    // The node as a whole is wrong, so that it nests no deeper than it may: too large, or no node at all.
+    const isWhole = error instanceof Problem && error.path === 'node';
+    if (!isWhole || typeof body !== 'object' || body === null || !('node' in body)) throw error;
+    return readFitting({ ...body, node: body.node }, error, dropped);
   }
+}
+
+function readFitting(
+  body: { node: unknown },
+  problem: Problem,
+  dropped: Dropped[],
+): z.output<typeof registerBodySchema> {
   const fitting = fitNode(body.node);
+  if (fitting.dropped.length === 0) throw problem;
   dropped.push(...fitting.dropped);
-  return readLeniently(registerBodySchema, { ...body, node: fitting.node }, { required, dropped });
+  return readLeniently(
+    registerBodySchema,
+    { ...body, node: fitting.node },
+    { required: REGISTER_REQUIRED, dropped },
+  );
 }
 
 /** What was dropped, as a part of an answer. */

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { HubGroup } from '../group.ts';
 import type { Log } from '../log.ts';
+import type { ReaderBudget } from '../reader-budget.ts';
 import { Refusals } from '../refusals.ts';
 import { acceptAbsoluteForm } from '../request-faults.ts';
 import { RequestLine } from '../request-line.ts';
@@ -61,6 +62,8 @@ export interface HttpAppParts {
   group?: HubGroup;
   metrics?: HubMetrics;
   dialects?: DialectOptions;
+  /** The account of what readers leave unread. */
+  readers: ReaderBudget;
   /** Whether `/docs`, `/openapi.json` and `/asyncapi.json` are served; they are where it is not said. */
   docs?: boolean;
 }
@@ -78,7 +81,7 @@ export interface HttpFace {
 
 /** Health for balancers, the fleet for programs, agents without a socket, and its own documentation. */
 export function createHttpApp(parts: HttpAppParts): HttpFace {
-  const { fleet, access, clock, log, role = 'all', group, docs = true } = parts;
+  const { fleet, access, clock, log, role = 'all', group, docs = true, readers } = parts;
   const app = Fastify({
     bodyLimit: BODY_BYTES,
     requestTimeout: IO_TIMEOUT_MS,
@@ -94,7 +97,8 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   });
   app.removeContentTypeParser('text/plain');
   jsonBodies(app);
-  new RequestLine(app.server, clock);
+  const requests = new RequestLine(app.server, clock);
+  readers.watch(() => requests.readers());
   // Not `connectionTimeout`: the timer that it gives every connection would stay with the socket of each agent.
   app.server.prependListener('request', (request) => {
     request.socket.setTimeout(IO_TIMEOUT_MS);
@@ -110,7 +114,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   guardDoors(app, { access, role, clock, wrongTokens, refusals, known });
   if (parts.admission) admitRegistrations(app, parts.admission, clock);
   const allowedAt = rememberRoutes(app);
-  const streams = new EventStreams(fleet, clock, log);
+  const streams = new EventStreams({ fleet, clock, log, readers });
 
   if (docs) docsRoutes(app);
   if (parts.page !== undefined && serves(role, 'readers')) pageFiles(app, parts.page);
@@ -118,7 +122,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     healthRoutes(scope, { fleet, role, group, docs });
     nodeRoutes(scope, fleet, access);
     summaryRoute(scope, fleet);
-    eventRoutes(scope, { fleet, clock, streams });
+    eventRoutes(scope, { fleet, streams });
     agentRoutes(scope, { fleet, access });
     if (docs) asyncApiRoute(scope);
     if (parts.metrics) metricsRoute(scope, parts.metrics, group);

@@ -4,6 +4,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import { EventLog } from '../fleet/event-log.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Log } from '../log.ts';
+import type { ReaderBudget } from '../reader-budget.ts';
 import { isFull, LOOK_EVERY_MS, Reading } from '../reading.ts';
 import { comparePositions, type Position } from '../store/fleet-store.ts';
 
@@ -30,6 +31,13 @@ function sseEvents(events: readonly FleetEvent[], cursor: string): string {
     .join('');
 }
 
+export interface EventStreamParts {
+  fleet: Fleet;
+  clock: Clock;
+  log: Log;
+  readers: ReaderBudget;
+}
+
 interface Stream {
   response: ServerResponse;
   reading: Reading;
@@ -48,6 +56,7 @@ export class EventStreams {
   resyncs = 0;
   readonly log: EventLog;
   readonly #fleet: Fleet;
+  readonly #readers: ReaderBudget;
   readonly #clock: Clock;
   readonly #hubLog: Log;
   readonly #streams = new Set<Stream>();
@@ -56,7 +65,8 @@ export class EventStreams {
   #flushWaits = false;
   #closed = false;
 
-  constructor(fleet: Fleet, clock: Clock, log: Log) {
+  constructor({ fleet, clock, log, readers }: EventStreamParts) {
+    this.#readers = readers;
     this.#fleet = fleet;
     this.#clock = clock;
     this.#hubLog = log;
@@ -83,7 +93,7 @@ export class EventStreams {
   }
 
   get full(): boolean {
-    return this.#closed || this.#streams.size >= MOST_STREAMS;
+    return this.#closed || this.#streams.size >= MOST_STREAMS || this.#readers.refuses;
   }
 
   /**
@@ -189,6 +199,7 @@ export class EventStreams {
 
   #broadcast(text: string): void {
     for (const stream of this.#streams) this.#write(stream, text);
+    this.#readers.sent(text.length * this.#streams.size);
   }
 
   #write(stream: Stream, text: string, atOnce = false): void {

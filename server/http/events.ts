@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Clock } from '../clock.ts';
+import type { FleetEvent } from '../../shared/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { SAFE_HEADERS } from '../safe-headers.ts';
 import type { Position } from '../store/fleet-store.ts';
 import { type EventStreams, sseEvent } from './event-streams.ts';
 import { exampleCursor, exampleEvent } from './examples.ts';
+import { listText, sendLong } from './long-answer.ts';
 import { requireView } from './nodes.ts';
 import { describe } from './operation.ts';
 import { Problem } from './problem.ts';
@@ -17,7 +18,6 @@ const querySchema = z.strictObject({ since: eventsQuerySchema.shape.since, limit
 
 export interface EventRouteParts {
   fleet: Fleet;
-  clock: Clock;
   streams: EventStreams;
 }
 
@@ -49,7 +49,7 @@ export function eventRoutes(app: FastifyInstance, { fleet, streams }: EventRoute
           },
         ],
       },
-      problems: ['invalid', 'gap', 'not_ready', 'store_away'],
+      problems: ['invalid', 'gap', 'not_ready', 'store_away', 'busy'],
     }),
     async (request, reply) => {
       requireView(fleet);
@@ -61,7 +61,7 @@ export function eventRoutes(app: FastifyInstance, { fleet, streams }: EventRoute
       }
       const from = since === undefined ? undefined : await log.locate(since);
       if (wantsStream(request)) {
-        if (streams.full) throw new Problem('stopping', 'this hub takes no more streams now');
+        if (streams.full) throw new Problem('busy', 'this hub takes no more streams now');
         reply.hijack();
         return begin(streams, reply.raw, from);
       }
@@ -71,9 +71,14 @@ export function eventRoutes(app: FastifyInstance, { fleet, streams }: EventRoute
         throw new Problem('gap', 'the log does not reach back to this cursor: read the nodes afresh');
       }
       const { events, positions, more } = page;
-      return reply.send({ events, cursor: log.codec.encode(positions), more });
+      const rest = () => ({ cursor: log.codec.encode(positions), more });
+      return sendLong(reply, fleet.slices, listText('events', textsOf(events), rest));
     },
   );
+}
+
+function* textsOf(events: readonly FleetEvent[]): Generator<string, void> {
+  for (const event of events) yield JSON.stringify(event);
 }
 
 const wantsStream = ({ headers }: FastifyRequest): boolean =>

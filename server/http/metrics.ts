@@ -26,6 +26,11 @@ export interface MeteredHub {
   refusals?: Refusals;
   connections?: { strangers: number; ended: Readonly<Record<string, number>> };
   streams?: { size: number; unreadBytes: number; resyncs: number };
+  readers?: {
+    unreadBytes: number;
+    refuses: boolean;
+    cut: Readonly<Record<string, number>>;
+  };
   group?: HubGroup;
 }
 
@@ -135,7 +140,8 @@ export class HubMetrics implements StoreObserver {
   }
 
   /** Begins to read this hub's figures at each scrape. */
-  watch({ fleet, agents, dashboards, connections, refusals, streams, group }: MeteredHub): void {
+  watch(hub: MeteredHub): void {
+    const { fleet, agents, dashboards, connections, refusals, streams, readers, group } = hub;
     fleet.view.listen({ changed: () => {}, reloaded: () => this.#resyncs.inc() });
     const { registry } = this;
     new Gauge({
@@ -211,6 +217,22 @@ export class HubMetrics implements StoreObserver {
       'event_streams_buffered_bytes',
       'Bytes that event streams have not read yet',
       () => streams?.unreadBytes ?? 0,
+    );
+    this.#gauge(
+      'readers_unread_bytes',
+      'Bytes that dashboards, event streams and clients of the API have not read yet',
+      () => readers?.unreadBytes ?? 0,
+    );
+    this.#gauge(
+      'readers_refused',
+      '1 while new readers are sent away, because of what others leave unread or because memory is short',
+      () => Number(readers?.refuses ?? false),
+      'max',
+    );
+    this.#readCounts(
+      ['readers_cut_total', 'Readers that were cut off for what all together left unread, or for memory'],
+      'reason',
+      () => readers?.cut ?? {},
     );
     this.#readCounter(
       'event_stream_resyncs_total',

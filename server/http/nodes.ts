@@ -10,10 +10,11 @@ import {
 } from '../../shared/index.ts';
 import type { Access } from '../access.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import { SORT_KEYS, type SortKey } from '../fleet/node-index.ts';
+import { keyOf, SORT_KEYS, type SortKey } from '../fleet/node-index.ts';
 import type { OrderKey } from '../fleet/sorted-entries.ts';
 import { callerOf } from './doors.ts';
 import { exampleNode, exampleStats, exampleSummary } from './examples.ts';
+import { listText, sendLong } from './long-answer.ts';
 import { describe } from './operation.ts';
 import { Problem, unwrittenProblem } from './problem.ts';
 import { queryOf, read } from './read.ts';
@@ -34,6 +35,9 @@ const cursorSchema = z.tuple([sortSchema, z.string(), z.string()]);
 
 /** What the list itself reads; the rest of a query is a filter. */
 const OWN_PARAMETERS = ['sort', 'limit', 'fields', 'cursor'] as const;
+
+/** A page ends with the node that reaches this, whatever its limit. */
+const PAGE_BYTES = 1024 * 1024;
 
 interface Order {
   sort: SortKey;
@@ -58,6 +62,17 @@ function decodeCursor(order: Order, text: string): OrderKey {
   throw new Problem('invalid', 'cursor: is not one of this list and order', 'cursor');
 }
 
+/** The texts of the first items that together have so many bytes, about; at least one. */
+function* within<T>(bytes: number, items: readonly T[], textOf: (item: T) => string): Generator<string> {
+  let left = bytes;
+  for (const item of items) {
+    if (left <= 0) return;
+    const text = textOf(item);
+    left -= Buffer.byteLength(text);
+    yield text;
+  }
+}
+
 /** Reads the filter that remains in a query once the list's own parameters are taken out. */
 export function readFilter(query: URLSearchParams) {
   const wrong = query.getAll('label').find((label) => !label.includes('='));
@@ -79,7 +94,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
       id: 'listNodes',
       summary: 'List nodes',
       description:
-        'Answered from memory. Every filter that is given must match; a list matches any of its values.',
+        'Answered from memory. A page ends at about 1 MiB, also below its limit; `nextCursor` goes on. Every filter that is given must match; a list matches any of its values.',
       tag: 'Nodes',
       door: 'read',
       query: nodesQuerySchema,
@@ -116,12 +131,18 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
         limit,
         ...(after && { after }),
       });
-      return reply.send({
-        nodes: await rowsOf(fleet, nodes, fields),
-        count: nodes.length,
-        total,
-        nextCursor: end ? encodeCursor(order, end) : null,
+      const row = await rowsOf(fleet, nodes, fields);
+      let count = 0;
+      const texts = within(PAGE_BYTES, nodes, (node) => {
+        count += 1;
+        return JSON.stringify(row(node));
       });
+      const text = listText('nodes', texts, () => {
+        const last = nodes[count - 1];
+        const next = last && count < nodes.length ? keyOf(last, sort) : end;
+        return { count, total, nextCursor: next ? encodeCursor(order, next) : null };
+      });
+      return sendLong(reply, fleet.slices, text);
     },
   );
 
@@ -212,16 +233,16 @@ async function rowsOf(
   fleet: Fleet,
   nodes: readonly FleetNode[],
   fields: z.output<typeof fieldsSchema>,
-): Promise<unknown[]> {
-  if (fields === 'full') return [...nodes];
-  if (fields === 'summary') return nodes.map(summarize);
+): Promise<(node: FleetNode) => unknown> {
+  if (fields === 'full') return (node) => node;
+  if (fields === 'summary') return summarize;
   const live = fields.has('lastHeartbeatAt') ? await liveStats(fleet, nodes) : undefined;
-  return nodes.map((node) => ({
+  return (node) => ({
     id: node.id,
     ...Object.fromEntries(Object.entries(node).filter(([name]) => fields.has(name))),
     ...(fields.has('hubId') && node.connection && { hubId: node.connection.hubId }),
     ...(live && { lastHeartbeatAt: live.get(node.id)?.lastHeartbeatAt ?? null }),
-  }));
+  });
 }
 
 const noSuchNode = (id: string): Problem => new Problem('not_found', `there is no node ${id.slice(0, 253)}`);

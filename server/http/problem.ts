@@ -34,7 +34,7 @@ export const problemCodeSchema = z.enum([
   'rate_limited',
   /** The fleet holds as many nodes as it may. */
   'fleet_full',
-  /** Too many agents come at once, or the hub is behind with its work. */
+  /** Too many agents come at once, the hub is behind with its work, or it keeps as much for readers as it can. */
   'busy',
   /** The hub is still loading its view; try again in a second. */
   'not_ready',

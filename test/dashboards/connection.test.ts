@@ -35,7 +35,9 @@ beforeEach(() => {
   clock = new FakeClock();
   socket = new StuckSocket();
   engine = new FakeEngine();
-  connection = new DashboardConnection(engine, socket, '192.0.2.7', clock, silentLog);
+  connection = new DashboardConnection(engine, socket, {
+    ...{ remoteAddress: '192.0.2.7', clock, log: silentLog, sent: () => {} },
+  });
 });
 
 /** Runs the clock until the promise settles. */
@@ -68,7 +70,9 @@ describe('the connection of a dashboard', () => {
     socket.write(Buffer.alloc(1));
     expect(connection.takesMore()).toBe(false);
     expect(socket.destroyed).toBe(true);
-    const other = new DashboardConnection(engine, new StuckSocket(), '192.0.2.8', clock, silentLog);
+    const other = new DashboardConnection(engine, new StuckSocket(), {
+      ...{ remoteAddress: '192.0.2.8', clock, log: silentLog, sent: () => {} },
+    });
     engine.readyState = 'open';
     for (let packets = 0; packets < 70_000; packets += 1) engine.emit('packetCreate', { data: '2' });
     expect(other.takesMore()).toBe(false);

@@ -7,6 +7,7 @@ import { systemClock } from '../../server/clock.ts';
 import { DashboardGateway, type DashboardGatewayParts } from '../../server/dashboards/dashboard-gateway.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import { silentLog } from '../../server/log.ts';
+import { ReaderBudget } from '../../server/reader-budget.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { routeUpgrades } from '../../server/upgrades.ts';
 import {
@@ -64,10 +65,12 @@ export async function startTestHub({
   const store = new FaultyStore(new MemoryStore(memory));
   if (away) store.fault = 'away';
   const fleet = testFleet(store, systemClock, hubId);
+  const readers = new ReaderBudget({ clock: systemClock, log: silentLog });
   const gateway = new DashboardGateway({
     fleet,
     clock: systemClock,
     log: silentLog,
+    readers,
     access: new Access({ ...noRules, ...rules }),
     ...(maxDashboards !== undefined && { maxDashboards }),
     ...(maxUnauthenticated !== undefined && { maxUnauthenticated }),
@@ -83,6 +86,7 @@ export async function startTestHub({
   const close = async () => {
     await fleet.stop();
     await gateway.close();
+    readers.close();
     await new Promise<void>((resolve) => void server.close(() => resolve()));
     await store.close();
   };

@@ -135,6 +135,31 @@ describe('history', () => {
     expect(events[0]?.seq).toBe(50);
   });
 
+  test('[RES-6] requests are answered one after the other, and no more than 16 wait', async () => {
+    const hub = await opened.hub();
+    await hub.register({ nodeId: 'a' });
+    let asked = 0;
+    let release = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { history } = hub.store;
+    hub.store.history = async (...request) => {
+      asked += 1;
+      await held;
+      return history(...request);
+    };
+    const dashboard = await opened.dashboard(hub);
+    const answers = Array.from({ length: 18 }, () => dashboard.ask('history', {}));
+    expect(await Promise.all(answers.slice(16))).toEqual(
+      Array.from({ length: 2 }, () => expect.objectContaining({ ok: false, code: 'too_many' })),
+    );
+    expect(asked).toBe(1);
+    release();
+    for (const answer of answers.slice(0, 16)) expect(await answer).toMatchObject({ ok: true });
+    expect(asked).toBe(16);
+  });
+
   test('[HIST-4] a wrong request is answered as invalid; without the store it says so', async () => {
     const hub = await opened.hub();
     const dashboard = await opened.dashboard(hub);

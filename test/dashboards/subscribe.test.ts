@@ -148,6 +148,22 @@ describe('subscribe', () => {
     expect(dashboard.pages).toHaveLength(1);
   });
 
+  test('[RES-5] one subscribe a second over a burst of five is answered, and the one before goes on', async () => {
+    const hub = await opened.hub();
+    const dashboard = await opened.dashboard(hub);
+    for (let n = 0; n < 5; n += 1) await dashboard.follow();
+    const refused = await dashboard.ask('subscribe', {});
+    expect(refused).toMatchObject({
+      ok: false,
+      code: 'too_many',
+      message: expect.stringContaining('second'),
+    });
+    await hub.register({ nodeId: 'a' });
+    await dashboard.hearsEvents(1);
+    const another = await opened.dashboard(hub);
+    expect(await another.follow()).toMatchObject({ total: 1 });
+  });
+
   test('[SUB-13] unsubscribe ends it', async () => {
     const hub = await opened.hub();
     const dashboard = await opened.dashboard(hub);

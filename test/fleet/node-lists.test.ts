@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { PageRequest } from '../../server/fleet/node-index.ts';
 import { LISTS_IDLE_MS, NodeLists } from '../../server/fleet/node-lists.ts';
+import { Slices } from '../../server/slices.ts';
 import type { FleetNode } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fleetNode } from '../support/fixtures.ts';
+import { WorkingClock } from '../support/working-clock.ts';
 
 const MANY = 12_000;
 const named = (n: number, hostname = `host-${(n * 7_919) % 100_003}`): FleetNode =>
@@ -26,7 +28,7 @@ describe('the index behind lists', () => {
   beforeEach(() => {
     clock = new FakeClock();
     fleet = new Map();
-    lists = new NodeLists({ ids: () => fleet.keys(), get: (id) => fleet.get(id) }, clock);
+    lists = new NodeLists({ ids: () => fleet.keys(), get: (id) => fleet.get(id) }, clock, new Slices(clock));
   });
 
   const put = (node: FleetNode): void => {
@@ -70,7 +72,10 @@ describe('the index behind lists', () => {
     expect((await lists.open()).size).toBe(11);
   });
 
-  it('is right when nodes came, changed and went while it was filled and put in order', async () => {
+  it('[RES-4] is right when nodes came, changed and went while it was filled and put in order', async () => {
+    const working = new WorkingClock();
+    const listed = { ids: () => fleet.keys(), get: (id: string) => fleet.get(id) };
+    lists = new NodeLists(listed, working, new Slices(working));
     for (let n = 0; n < MANY; n += 1) put(named(n));
     let filled = false;
     const opening = lists.open(request()).finally(() => {
@@ -81,7 +86,7 @@ describe('the index behind lists', () => {
       put(named(changes % MANY, `moved-${changes % 977}`));
       remove(`n${(changes * 31 + 7) % MANY}`);
       put(named(MANY + changes));
-      await new Promise((resolve) => setImmediate(resolve));
+      await working.advance(1);
     }
     await opening;
     expect(changes).toBeGreaterThan(10);

@@ -8,6 +8,7 @@ import type { Fleet } from '../../server/fleet/fleet.ts';
 import { createHttpApp, type HttpFace } from '../../server/http/app.ts';
 import { HubMetrics } from '../../server/http/metrics.ts';
 import { silentLog } from '../../server/log.ts';
+import { ReaderBudget } from '../../server/reader-budget.ts';
 import type { Role } from '../../server/roles.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
@@ -49,6 +50,7 @@ export interface TestApiOptions {
   timing?: { intervalMs: number; timeoutMs: number };
   clock?: Clock;
   role?: Role;
+  readers?: ReaderBudget;
 }
 
 const noRules: AccessRules = { agentTokens: [], dashboardTokens: [], allowedOrigins: [], trustProxy: false };
@@ -60,11 +62,13 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const store = new FaultyStore(options.stored ?? new MemoryStore(memory));
   const metrics = new HubMetrics(clock);
   const fleet = testFleet(meteredStore(store, metrics), clock, hubId, options.timing);
+  const readers = options.readers ?? new ReaderBudget({ clock, log: silentLog });
   const face = createHttpApp({
     fleet,
     access: new Access({ ...noRules, ...rules }),
     clock,
     log: silentLog,
+    readers,
     metrics,
     ...(options.role && { role: options.role }),
     dialects: { enabled: dialects, open: parseOpenDialects(open), timing: timingOf(options.dialectTiming) },
@@ -74,6 +78,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     agents: { size: 0 },
     dashboards: { size: 0, unreadBytes: 0 },
     streams: face.streams,
+    readers,
   });
   await fleet.start();
   await face.app.listen({ host: '127.0.0.1', port: 0 });
@@ -103,6 +108,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       await face.drain(1_000);
       await fleet.stop();
       await face.app.close();
+      readers.close();
       await options.stored?.close();
     },
   };

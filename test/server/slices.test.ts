@@ -3,20 +3,7 @@ import { View } from '../../server/fleet/view.ts';
 import { Slices } from '../../server/slices.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { fleetNode, nodeRecord } from '../support/fixtures.ts';
-
-/** Time passes by working: each look at the clock costs a millisecond. */
-class WorkingClock extends FakeClock {
-  #workedMs = 0;
-
-  override now(): number {
-    this.#workedMs += 1;
-    return super.now() + this.#workedMs;
-  }
-
-  work(ms: number): void {
-    this.#workedMs += ms;
-  }
-}
+import { WorkingClock } from '../support/working-clock.ts';
 
 describe('slices of long work', () => {
   it('are over after 10 ms, and begin anew each turn', async () => {
@@ -45,6 +32,60 @@ describe('slices of long work', () => {
     clock.after(0, countTurns);
     await clock.advance(10);
     expect(turns).toEqual(['first', 'turn 1', 'second', 'turn 2', 'third', 'turn 3']);
+  });
+
+  it('[RES-4] go to readers after the fleet, but every fourth of them at least', async () => {
+    const clock = new WorkingClock();
+    const slices = new Slices(clock);
+    const turns: string[] = [];
+    const read = (): void => {
+      turns.push('reader');
+      clock.work(10);
+    };
+    void slices.next().then(() => turns.push('fleet'));
+    for (let n = 0; n < 3; n += 1) void slices.forReader().then(read);
+    for (let n = 0; n < 6; n += 1) void slices.next().then(() => turns.push('fleet'));
+    expect(slices.readersWaiting).toBe(3);
+    await clock.advance(20);
+    expect(turns.join(' ')).toBe('fleet fleet fleet reader fleet fleet fleet reader fleet reader');
+    expect(slices.readersWaiting).toBe(0);
+  });
+
+  it('[RES-4] serve as many readers as fit', async () => {
+    const clock = new WorkingClock();
+    const slices = new Slices(clock);
+    void slices.next();
+    let read = 0;
+    const worked: number[] = [];
+    for (let n = 0; n < 7; n += 1)
+      void slices.forReader().then(() => {
+        clock.work(4);
+        read += 1;
+      });
+    const count = (): void => {
+      worked.push(read);
+      if (read < 7) clock.after(0, count);
+    };
+    clock.after(0, count);
+    await clock.advance(30);
+    expect(worked.some((most) => most > 1 && most < 7)).toBe(true);
+    expect(worked.at(-1)).toBe(7);
+  });
+
+  it("[RES-4] are at once a reader's where nobody waits, until the slice is over", async () => {
+    const clock = new WorkingClock();
+    const slices = new Slices(clock);
+    let done = 0;
+    const work = async (): Promise<void> => {
+      await slices.forReader();
+      clock.work(4);
+      done += 1;
+    };
+    void work().then(work).then(work).then(work).then(work);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(done).toBe(2);
+    await clock.advance(10);
+    expect(done).toBe(5);
   });
 
   it('let others do their work while a large fleet is loaded', async () => {

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { type FleetNode, figureSchema, idSchema, inContact } from '../../../shared/index.ts';
 import { registerByRequest, takenOrProblem } from '../agents.ts';
 import { principalOf } from '../doors.ts';
+import { listText, sendLong } from '../long-answer.ts';
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { read } from '../read.ts';
-import { answer, type Dialect, errorAnswers, lastSeen, Reading } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, lastSeen, Reading, textsOf } from './dialect.ts';
 
 /**
  * Documents 000 and 002: JSON over Connect. A node is who its hostname says; RegisterNode answers with the whole
@@ -183,9 +184,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     }),
     async (_request, reply) => {
       requireView(fleet);
-      const nodes = fleet.view.select({});
-      const seen = await lastSeen(fleet, nodes);
-      return reply.send({ nodes: nodes.map((node) => nodeAs000(node, seen.get(node.id))) });
+      const nodes = await fleet.view.find({});
+      const texts = textsOf(fleet, nodes, (node, seen) => nodeAs000(node, seen.get(node.id)));
+      return sendLong(reply, fleet.slices, listText('nodes', texts));
     },
   );
 

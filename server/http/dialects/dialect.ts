@@ -70,16 +70,26 @@ const STATS_PAGE = 500;
 
 /** Nodes with when they last beat; from their records where the store is out of reach. */
 export async function lastSeen(fleet: Fleet, nodes: readonly FleetNode[]): Promise<Map<string, string>> {
-  const seen = new Map<string, string>();
+  const stats = await fleet.stats(nodes).catch(() => new Map<string, LiveStats>());
+  return new Map(
+    nodes.map((node) => {
+      const { lastHeartbeatAt } = stats.get(node.id) ?? {};
+      return [node.id, lastHeartbeatAt ?? node.evidence.lastHeartbeatAt ?? node.statusSince];
+    }),
+  );
+}
+
+/** A whole fleet in the words of a dialect, as JSON: some at a time, as they are read. */
+export async function* textsOf(
+  fleet: Fleet,
+  nodes: readonly FleetNode[],
+  tell: (node: FleetNode, seen: ReadonlyMap<string, string>) => unknown,
+): AsyncGenerator<string, void> {
   for (let from = 0; from < nodes.length; from += STATS_PAGE) {
     const page = nodes.slice(from, from + STATS_PAGE);
-    const stats = await fleet.stats(page).catch(() => new Map<string, LiveStats>());
-    for (const node of page) {
-      const at = stats.get(node.id)?.lastHeartbeatAt ?? node.evidence.lastHeartbeatAt ?? node.statusSince;
-      seen.set(node.id, at);
-    }
+    const seen = await lastSeen(fleet, page);
+    for (const node of page) yield JSON.stringify(tell(node, seen));
   }
-  return seen;
 }
 
 /** An answer of a dialect as the documentation tells it. */

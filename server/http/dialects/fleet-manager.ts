@@ -8,13 +8,16 @@ import {
   type Status,
 } from '../../../shared/index.ts';
 import { instant } from '../../clock.ts';
+import { inSlices } from '../../fleet/node-lists.ts';
+import { sorting } from '../../fleet/sorting.ts';
 import { registerByRequest, takenOrProblem } from '../agents.ts';
 import { principalOf } from '../doors.ts';
+import { listText, sendLong } from '../long-answer.ts';
 import { requireView } from '../nodes.ts';
 import { Problem, type ProblemCode } from '../problem.ts';
 import { queryOf, read } from '../read.ts';
 import { nodeParamsSchema } from '../schemas.ts';
-import { answer, type Dialect, errorAnswers, lastSeen, Reading } from './dialect.ts';
+import { answer, type Dialect, errorAnswers, lastSeen, Reading, textsOf } from './dialect.ts';
 
 /**
  * Document 003: edge agents of a fleet manager. Only `node_id` and `node_type` are required. 409 only while a
@@ -186,12 +189,21 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     async (request, reply) => {
       requireView(fleet);
       const { node_type, status, location } = read(listSchema, Object.fromEntries(queryOf(request.url)));
-      const nodes = fleet.view
-        .select({ ...(node_type && { kind: [node_type] }), ...(location && { location }) })
-        .filter((node) => status === undefined || shownAs[node.status] === status)
-        .sort((a, b) => (a.id < b.id ? -1 : 1));
-      const seen = await lastSeen(fleet, nodes);
-      return reply.send({ nodes: nodes.map((node) => nodeAs003(node, seen)), count: nodes.length });
+      const found = await fleet.view.find({
+        ...(node_type && { kind: [node_type] }),
+        ...(location && { location }),
+      });
+      const shown = found.filter((node) => status === undefined || shownAs[node.status] === status);
+      const nodes = await inSlices(
+        sorting(shown, (a, b) => (a.id < b.id ? -1 : 1)),
+        fleet.slices,
+      );
+      const texts = textsOf(fleet, nodes, nodeAs003);
+      return sendLong(
+        reply,
+        fleet.slices,
+        listText('nodes', texts, () => ({ count: nodes.length })),
+      );
     },
   );
 

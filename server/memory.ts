@@ -1,0 +1,40 @@
+import { totalmem } from 'node:os';
+import { getHeapStatistics } from 'node:v8';
+
+/** What this process takes, and what it may take, in bytes. */
+export interface Memory {
+  heapUsed: number;
+  /** Of V8; beyond it the process ends. */
+  heapLimit: number;
+  resident: number;
+  /** Of the machine, or of the container that the process runs in; beyond it the kernel ends the process. */
+  residentLimit: number;
+}
+
+/** Beyond these parts of a limit memory is short. Resident memory also falls late: what was freed is kept for a while. */
+const HEAP_SHORT = 0.85;
+const RESIDENT_SHORT = 0.92;
+
+/** What readers together may leave unread: this part of the smaller limit, within bounds. */
+const UNREAD_PART = 1 / 8;
+const LEAST_UNREAD_BYTES = 32 * 1024 * 1024;
+const MOST_UNREAD_BYTES = 256 * 1024 * 1024;
+
+/** The figures of this moment; about 20 us. */
+export function memoryNow(): Memory {
+  const { used_heap_size: heapUsed, heap_size_limit: heapLimit } = getHeapStatistics();
+  // 0, or more than there is, where no container limits it.
+  const constrained = process.constrainedMemory() || Number.POSITIVE_INFINITY;
+  const residentLimit = Math.min(constrained, totalmem());
+  return { heapUsed, heapLimit, resident: process.memoryUsage.rss(), residentLimit };
+}
+
+export function isShort({ heapUsed, heapLimit, resident, residentLimit }: Memory): boolean {
+  return heapUsed > HEAP_SHORT * heapLimit || resident > RESIDENT_SHORT * residentLimit;
+}
+
+/** Bytes that readers together may leave unread. */
+export function unreadBudgetOf({ heapLimit, residentLimit }: Memory): number {
+  const part = Math.floor(Math.min(heapLimit, residentLimit) * UNREAD_PART);
+  return Math.min(Math.max(part, LEAST_UNREAD_BYTES), MOST_UNREAD_BYTES);
+}
