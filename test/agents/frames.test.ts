@@ -174,11 +174,13 @@ describe('control frames', () => {
     raw.socket.pause();
     const metadata = { filler: 'x'.repeat(30_000) };
     let unread = 0;
-    // Each answer carries the whole node. They go into the buffers of the network first, then into the hub.
+    // One that says the same is no change, so nothing holds it back, and each answer carries the whole node. They go
+    // into the buffers of the network first, then into the hub.
+    const again = frame(OPCODE.text, register({ nodeId: 'raw', hostname: 'raw', metadata }));
     for (let sent = 1; hub.hub.agents.size > 1; sent += 1) {
-      expect(sent).toBeLessThan(1_000);
-      raw.write(frame(OPCODE.text, register({ nodeId: 'raw', hostname: 'raw', kind: `k${sent}`, metadata })));
-      await soon(() => hub.node('raw')?.seq === sent + 1 || hub.hub.agents.size === 1);
+      expect(sent).toBeLessThan(3_000);
+      raw.write(again);
+      for (let turn = 0; turn < 5; turn += 1) await new Promise<void>((resolve) => setImmediate(resolve));
       unread = Math.max(unread, hub.hub.agents.unreadBytes);
       await clock.advance(10);
     }

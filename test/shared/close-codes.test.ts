@@ -11,6 +11,7 @@ test('[CLOSE-13] every code of the hub tells the agent what to do', () => {
     4404: 'stop',
     4408: 'reconnect',
     4409: 'back-off',
+    4503: 'back-off',
   });
 });
 
