@@ -18,7 +18,7 @@ import { HubMetrics } from './http/metrics.ts';
 import { builtPage } from './http/page.ts';
 import { type Log, logWith } from './log.ts';
 import { openFileLimit } from './open-files.ts';
-import { isReady, reachableAt } from './peer-hubs.ts';
+import { reachableAt, unheardOf } from './peer-hubs.ts';
 import { ReaderBudget } from './reader-budget.ts';
 import { Refusals } from './refusals.ts';
 import { notServed, serves } from './roles.ts';
@@ -151,7 +151,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   });
   const { app } = http;
   const agents = new AgentGateway(
-    { fleet, clock, log, admission, refusals, isReady: (other) => isReady(other, clock) },
+    { fleet, clock, log, admission, refusals, unheardOf: (other) => unheardOf(other, clock) },
     { access, wrongTokens, known },
   );
   const dashboards = new DashboardGateway({

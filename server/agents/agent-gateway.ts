@@ -10,7 +10,7 @@ import { type Caller, NOBODY, type Principal } from '../principal.ts';
 import { refuseForNow, refuseUpgrade } from '../upgrades.ts';
 import { TOO_MANY_WRONG, type WrongTokens } from '../wrong-tokens.ts';
 import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
-import { Evacuation } from './evacuation.ts';
+import { Evacuation, type EvacuationParts } from './evacuation.ts';
 
 /** How often deadlines are looked at: one sweep over those sockets whose turn it is, instead of a timer each. */
 const SWEEP_MS = 1_000;
@@ -67,17 +67,17 @@ export class AgentGateway {
   #draining: Promise<void> | undefined;
 
   constructor(
-    parts: Omit<AgentSocketContext, 'gone'> & { isReady: (address: string) => Promise<boolean> },
+    parts: Omit<AgentSocketContext, 'gone'> & Pick<EvacuationParts, 'unheardOf'>,
     entrance: Entrance,
   ) {
-    const { fleet, clock, log, admission, refusals, isReady } = parts;
+    const { fleet, clock, log, admission, refusals, unheardOf } = parts;
     this.admission = admission;
     const gone = (agent: AgentSocket) => this.#deadlines.delete(agent);
     this.#context = { fleet, clock, log, refusals, admission, gone };
     this.#access = entrance.access;
     this.#entrance = entrance;
     const agents = () => this.#deadlines.all();
-    this.#evacuation = new Evacuation({ fleet, clock, log, agents, isReady });
+    this.#evacuation = new Evacuation({ fleet, clock, log, agents, unheardOf });
     this.#ends = [
       clock.every(SWEEP_MS, () => void this.#sweep()),
       clock.every(TURN_MS, () => {

@@ -19,8 +19,22 @@ export interface EvacuationParts {
   clock: Clock;
   log: Log;
   agents: () => Iterable<AgentSocket>;
-  /** Whether the hub at this address, `host:port`, says that it is ready. It never throws, and takes a second at most. */
-  isReady: (address: string) => Promise<boolean>;
+  /**
+   * How long ago the hub at this address, `host:port`, heard of the store; nothing where it is not ready. It never
+   * throws, and takes a second at most.
+   */
+  unheardOf: (address: string) => Promise<number | undefined>;
+}
+
+/** A hub looks at its store twice a second at least, so that of two that are cut off at once one heard so much later. */
+const HEARD_APART_MS = 750;
+
+/**
+ * Whether another hub, which heard of the store so long ago, still sees it although this one has been blind for so
+ * long. A hub that was cut off at the same moment goes on saying that it is ready until a look of its own has failed.
+ */
+export function seesTheStore(unheardMs: number, blindMs: number): boolean {
+  return unheardMs <= Math.min(blindMs / 2, blindMs - HEARD_APART_MS);
 }
 
 /**
@@ -107,10 +121,11 @@ export class Evacuation {
   #ask(now: number): void {
     if (this.#older.length === 0 || now - this.#askedAt < ASK_EVERY_MS) return;
     this.#askedAt = now;
-    const { fleet, clock, isReady } = this.#parts;
+    const { fleet, clock, unheardOf } = this.#parts;
     for (const address of fleet.presence.addressesElsewhere.slice(0, MOST_ASKED)) {
-      void isReady(address).then((ready) => {
-        if (ready) this.#readyAt = clock.now();
+      void unheardOf(address).then((unheardMs) => {
+        const now = clock.now();
+        if (unheardMs !== undefined && seesTheStore(unheardMs, fleet.blindMs(now))) this.#readyAt = now;
       });
     }
   }

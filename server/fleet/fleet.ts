@@ -209,9 +209,14 @@ export class Fleet {
     return this.#followers.some((follower) => follower.usable);
   }
 
-  /** For how long no part of the store has answered, milliseconds; a hub that stood still heard nothing meanwhile. */
+  /** Milliseconds since any part of the store answered. */
+  unheardMs(now: number = this.#context.clock.now()): number {
+    return Math.max(0, now - this.#heardAt);
+  }
+
+  /** For how long no part of the store has answered while this hub listened: while it stood still it heard nothing. */
   blindMs(now: number): number {
-    return Math.min(now - this.#heardAt, this.stalls.awakeMs(now));
+    return Math.min(this.unheardMs(now), this.stalls.awakeMs(now));
   }
 
   /** A node as this hub sees it, or as the store has it where the view does not know it yet. */

@@ -14,6 +14,7 @@ const readySchema = z.object({
   viewLoaded: z.boolean(),
   store: z.enum(['live', 'stale']),
   since: instantSchema,
+  storeUnheardMs: z.number().int(),
   hubs: z.number().int(),
   workers: z
     .object({ wanted: z.number().int(), running: z.number().int(), ready: z.number().int() })
@@ -24,6 +25,7 @@ const readyExample = {
   viewLoaded: true,
   store: 'live',
   since: '2026-01-02T09:27:41.446Z',
+  storeUnheardMs: 214,
   hubs: 2,
 };
 const namesSchema = z.record(z.string(), z.string());
@@ -88,6 +90,7 @@ export function healthRoutes(
         viewLoaded: fleet.view.loaded,
         store: state,
         since,
+        storeUnheardMs: fleet.unheardMs(),
         hubs,
         ...(group && { workers }),
       };

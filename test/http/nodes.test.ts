@@ -271,7 +271,7 @@ describe('without the store', () => {
       200,
       {
         ...{ status: 'ready', serves: 'all', viewLoaded: true, store: 'live' },
-        ...{ since: expect.any(String), hubs: 1 },
+        ...{ since: expect.any(String), storeUnheardMs: expect.any(Number), hubs: 1 },
       },
     ]);
     store.fault = 'away';
