@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Agent } from 'node:http';
 import { isIP } from 'node:net';
 import {
   formatDuration,
@@ -52,6 +53,8 @@ export interface FleetAgentOptions {
   deregisterTimeoutMs?: number;
   /** Default: silent. A pino logger fits. */
   logger?: AgentLogger;
+  /** The way to a hub that is not reached directly: through a proxy, say. Asked at each attempt. */
+  agentFor?: (url: string) => Agent | undefined;
   /** The local address to connect from, for load tests that need more than one. */
   localAddress?: string;
   /** From 0 to below 1, for every jitter. Default `Math.random`. */
@@ -75,6 +78,7 @@ export interface AgentConfig {
   stopTimeoutMs: number;
   deregisterTimeoutMs: number;
   logger: AgentLogger;
+  agentFor?: (url: string) => Agent | undefined;
   localAddress?: string;
   random: () => number;
   clock: AgentClock;
@@ -96,7 +100,7 @@ export function checkNode(node: AgentNode): NodeFacts {
 
 /** The options with their defaults. Throws a `FleetAgentError` `invalid_options` that names what is wrong. */
 export function checkOptions(options: FleetAgentOptions): AgentConfig {
-  const { token, instanceId, heartbeat, stats, localAddress, clock = systemClock } = options;
+  const { token, instanceId, heartbeat, stats, agentFor, localAddress, clock = systemClock } = options;
   const urls = typeof options.hubUrl === 'string' ? [options.hubUrl] : options.hubUrl;
   if (urls.length === 0) throw invalid('hubUrl: give at least one hub');
   if (token !== undefined) checkToken(token);
@@ -119,6 +123,7 @@ export function checkOptions(options: FleetAgentOptions): AgentConfig {
     stopTimeoutMs: options.stopTimeoutMs ?? 3_000,
     deregisterTimeoutMs: options.deregisterTimeoutMs ?? 10_000,
     logger: options.logger ? limitedLog(options.logger, clock) : silentLogger,
+    ...(agentFor !== undefined && { agentFor }),
     ...(localAddress !== undefined && { localAddress }),
     random: options.random ?? Math.random,
     clock,

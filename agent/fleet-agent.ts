@@ -227,9 +227,10 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   /** Begins an attempt at the next hub. */
   #dial(listener: HubConnectionListener): HubConnection {
     const { clock, handshakeTimeoutMs, registerTimeoutMs, stopTimeoutMs, logger } = this.#config;
-    const { localAddress } = this.#config;
+    const { localAddress, agentFor } = this.#config;
     const token = this.#token;
     const url = this.#urls.next();
+    const agent = agentFor?.(url);
     const fields = { ...this.#ids, hub: new URL(url).host, hostname: this.#node.hostname };
     logger.info(fields, 'Registering with the hub');
     // While the node may be shown online, a hub that hangs must not eat the time for trying another.
@@ -240,6 +241,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
         url,
         ...(token !== undefined && { token }),
         ...(localAddress !== undefined && { localAddress }),
+        ...(agent && { agent }),
         known,
         handshakeTimeoutMs: Math.min(handshakeTimeoutMs, longestMs),
         registerTimeoutMs,

@@ -1,6 +1,6 @@
-import type { IncomingMessage } from 'node:http';
+import type { Agent, IncomingMessage } from 'node:http';
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
-import { KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
+import { connectionWords, KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
 import { readRetryAfterHeader } from './backoff.ts';
 import type { AgentClock } from './clock.ts';
 import { HUB_BOUNDS, HubBounds } from './hub-bounds.ts';
@@ -19,6 +19,8 @@ export interface HubConnectionOptions {
   url: string;
   token?: string;
   localAddress?: string;
+  /** The way to the hub, where it is not direct. */
+  agent?: Agent;
   /** This agent was registered before: the hub takes it ahead of newcomers. */
   known: boolean;
   /** From the first packet to the WebSocket being open. */
@@ -55,6 +57,7 @@ function socketOptions(options: HubConnectionOptions): SocketOptions {
       ...(options.token !== undefined && { authorization: `Bearer ${options.token}` }),
       ...(options.known && { [KNOWN_HEADER]: '1' }),
     },
+    ...(options.agent && { agent: options.agent }),
     ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
   };
 }
@@ -140,7 +143,7 @@ export class HubConnection {
     const socket = this.#socket;
     // ws emits `close` after each `error`; the error is only the better explanation.
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#failure ??= { kind: 'failed', message: error.message || error.code || 'connection failed' };
+      this.#failure ??= { kind: 'failed', message: connectionWords(error) };
     });
     socket.on('unexpected-response', (_request, response) => this.#refused(response));
     socket.once('upgrade', ({ socket: { localAddress } }) => {

@@ -19,6 +19,8 @@ export interface MachineAgentOptions
   mostMisses?: number;
   /** Where the disks that matter are mounted. */
   diskPaths?: readonly string[];
+  /** The way to a hub that is not reached directly. */
+  agentFor?: FleetAgentOptions['agentFor'];
   /** The version of this program, for the node's `agent` field. */
   version?: string;
 }
@@ -53,6 +55,7 @@ export async function createMachineAgent(options: MachineAgentOptions): Promise<
     addressOf: addressFinder(machine, port),
     stats: (): Promise<NodeStats> => stats.read(),
     ...(token !== undefined && { token }),
+    ...(options.agentFor && { agentFor: options.agentFor }),
     ...(logger && { logger }),
     ...(clock && { clock }),
     ...(random && { random }),

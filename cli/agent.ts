@@ -16,6 +16,7 @@ import {
 import { splitLists } from '../shared/index.ts';
 import { createLogger, setLogLevel } from './agent-log.ts';
 import { agentReloader } from './agent-reload.ts';
+import { loadProxies } from './proxy.ts';
 import { type Environment, takeEnvironment } from './secrets.ts';
 import { onSignals } from './signals.ts';
 import { UsageError } from './usage-error.ts';
@@ -29,6 +30,8 @@ Only as variables or in the file:
   NODE_CAPABILITIES='{"gpuCount":2}'       JSON, or a comma list of words
   DISK_PATHS=/,/var                        disks whose fullest is told (default: every real one that can be written)
   NODE_CAPACITY=maxServers=20              a JSON object or key=value pairs; NODE_METADATA likewise
+
+HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured; a hub on this machine is always reached directly.
 
 The file's keys are hubUrl, token, tokenFile, nodeId, hostname, labels, kind, location, roles, pools, capabilities,
 capacity, metadata, address, port, diskPaths, heartbeatInterval, deregisterOnExit and logLevel.
@@ -156,10 +159,12 @@ async function runAgent(read: () => AgentSettings, version: string | undefined):
   const { hubUrl, token, port, heartbeatInterval, answerTimeout, maxHeartbeatFailures, diskPaths } = settings;
   const logger = await createLogger(settings.logLevel);
   const own = { ...(version !== undefined && { version }) };
+  const { agentFor } = await loadProxies(process.env);
   const agent = await createMachineAgent({
     hubUrl,
     node: nodeOf(settings),
     logger,
+    agentFor,
     ...(token !== undefined && { token }),
     ...(port !== undefined && { port }),
     ...(diskPaths !== undefined && { diskPaths }),

@@ -9,6 +9,7 @@ import { changeReport, fieldsOf, nodeTable } from './api/node-table.ts';
 import { type FormatFlags, format, table } from './api/print.ts';
 import { type ListFlags, queryOf, selectNodes } from './api/select.ts';
 import { readHubAccess } from './hub-access.ts';
+import { loadProxies } from './proxy.ts';
 import { collect, readFilter, type SelectorFlags, withSelectors } from './selectors.ts';
 import { untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
@@ -42,7 +43,7 @@ const counts = (title: string, all: Readonly<Record<string, number>>): string[][
 const exitCodes = `
 Exit codes: 0 ok, 1 none found, 2 usage, 3 the hub cannot be reached, 4 refused.
 ROLLCALL_URL names the hub. ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE has what is sent to it (DASHBOARD_TOKEN where
-neither is set); never a flag, which others could see.`;
+neither is set); never a flag, which others could see. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured.`;
 
 /** `rollcall nodes`: the fleet over the API, for people and scripts. */
 export function nodesCommand(io: Io = processIo): Command {
@@ -151,7 +152,9 @@ async function listNodes(flags: LsFlags, io: Io): Promise<void> {
     // Loaded only here: it brings a client of sockets along.
     const { runWatch } = await import('./watch/run.ts');
     const output = { write: io.out, colour: false };
-    const settings = { ...readHubAccess(flags.hub, io.env), filter, json: json ?? false, once: false };
+    const access = readHubAccess(flags.hub, io.env);
+    const agent = (await loadProxies(io.env)).agentFor(access.hubUrl);
+    const settings = { ...access, filter, agent, json: json ?? false, once: false };
     const ended = Promise.race([untilSignal(), io.readerGone()]);
     const complain = (message: string): void => io.err(`rollcall: ${printable(message)}\n`);
     const report = json ? undefined : changeReport(io, shape);

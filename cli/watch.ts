@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { printable } from '../shared/index.ts';
 import { readerGone } from './lost-output.ts';
+import { loadProxies } from './proxy.ts';
 import { withSelectors } from './selectors.ts';
 import { untilSignal } from './signals.ts';
 import { runWatch } from './watch/run.ts';
@@ -11,6 +12,7 @@ Environment:
   ROLLCALL_URL                     the hub, where --hub is not given
   ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE  what a hub with tokens lets dashboards in with (DASHBOARD_TOKEN where neither
                                    is set); never a flag, which others could see
+  HTTP_PROXY, HTTPS_PROXY, NO_PROXY  the way to a hub that is not on this machine
   NO_COLOR                         no colours, on a terminal either
 
 Shows the nodes that match now, then a line for each change: when, which node, from and to which status, and why.
@@ -65,7 +67,8 @@ export function watchCommand(): Command {
       };
       const tooSlow = new Promise((resolve) => slow.signal.addEventListener('abort', resolve));
       const ended = Promise.race([untilSignal(), readerGone(), tooSlow]);
-      process.exitCode = await runWatch(settings, output, ended, complain);
+      const agent = (await loadProxies(env)).agentFor(settings.hubUrl);
+      process.exitCode = await runWatch({ ...settings, agent }, output, ended, complain);
       if (!slow.signal.aborted) return;
       complain('whoever reads this output is too slow: more than 64 MiB waited');
       process.exitCode = 1;

@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { connectionWords } from '../../shared/index.ts';
 import { readHubAccess } from '../hub-access.ts';
 import { readerGone } from '../lost-output.ts';
+import { type Ask, loadProxies } from '../proxy.ts';
+import { UsageError } from '../usage-error.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { type Budget, readAnswer } from './read-answer.ts';
 
@@ -38,11 +40,14 @@ export const processIo: Io = {
 export class ApiClient {
   readonly #url: string;
   readonly #token: string | undefined;
+  readonly #env: Io['env'];
+  #ways: Promise<Ask> | undefined;
 
   constructor(hub: string | undefined, env: Io['env']) {
     const { hubUrl, token } = readHubAccess(hub, env);
     this.#url = hubUrl;
     this.#token = token;
+    this.#env = env;
   }
 
   /** `budget` bounds several answers that are kept together. */
@@ -68,17 +73,24 @@ export class ApiClient {
     throw new CommandFailure(EXIT.unreachable, `${this.#url} does not answer like a Rollcall hub`);
   }
 
+  /** How the hub is asked: through a proxy, where the environment names one. */
+  #way(): Promise<Ask> {
+    this.#ways ??= loadProxies(this.#env).then(({ askFor }) => askFor(this.#url));
+    return this.#ways;
+  }
+
   /** A request and the text of its answer, all of it within the deadline. */
   async #exchange(method: string, path: string, budget: Budget | undefined) {
     try {
-      const response = await fetch(`${this.#url}${path}`, {
+      const ask = await this.#way();
+      const response = await ask(`${this.#url}${path}`, {
         method,
         headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
         signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
       });
       return { status: response.status, text: await readAnswer(response, budget) };
     } catch (error) {
-      if (error instanceof CommandFailure) throw error;
+      if (error instanceof CommandFailure || error instanceof UsageError) throw error;
       throw new CommandFailure(EXIT.unreachable, `cannot reach ${this.#url}: ${causeOf(error)}`);
     }
   }

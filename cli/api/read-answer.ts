@@ -12,7 +12,10 @@ export const keptBudget = (): Budget => ({ bytes: CLIENT_LIMITS.keptBytes });
 const MIB = 1024 * 1024;
 
 /** The text of an answer. It is read no further than the bounds, however much comes or is unpacked. */
-export async function readAnswer(response: Response, budget: Budget | undefined): Promise<string> {
+export async function readAnswer(
+  response: { body: AsyncIterable<Uint8Array> | null },
+  budget: Budget | undefined,
+): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { Agent } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { io, type Socket } from 'socket.io-client';
 import { z } from 'zod';
@@ -6,6 +7,7 @@ import {
   CLIENT_LIMITS,
   changesSchema,
   connectErrorSchema,
+  connectionWords,
   DASHBOARD_PATH,
   type DashboardEvent,
   type DashboardToHub,
@@ -26,6 +28,8 @@ export interface FollowerOptions {
   /** `http(s)://host:port`, with a path where a proxy puts the hub below one. */
   hubUrl: string;
   token?: string;
+  /** The way to the hub, where it is not direct. */
+  agent?: Agent;
   filter?: Filter;
   fields?: 'full' | 'summary';
   gzip?: boolean;
@@ -137,9 +141,12 @@ export class FleetFollower extends EventEmitter<FollowerEvents> {
     this.stop();
     this.#state = { kind: 'away' };
     const url = new URL(hubUrl);
-    const { token, reconnectDelayMs = 1_000 } = this.#options;
+    const { token, agent, reconnectDelayMs = 1_000 } = this.#options;
+    // The library hands it to ws, though its types know another agent.
+    const way: object = agent ? { agent } : {};
     const socket: Socket<HubToDashboard, DashboardToHub> = io(url.origin, {
       ...WIRE,
+      ...way,
       path: `${url.pathname.replace(/\/+$/, '')}${DASHBOARD_PATH}`,
       transports: ['websocket'],
       forceNew: true,
@@ -391,10 +398,13 @@ function bytesOf(data: unknown): number {
   return data instanceof Uint8Array ? data.byteLength : 0;
 }
 
-/** Why a connection failed, as the layer below says it. */
+/** Why a connection failed: the error of the socket below, where there is one. */
 function reasonOf(error: Error): string {
   const below: unknown = 'description' in error ? error.description : undefined;
-  const message =
-    typeof below === 'object' && below !== null && 'message' in below ? below.message : undefined;
-  return typeof message === 'string' && message !== '' ? message : error.message;
+  const event = typeof below === 'object' && below !== null ? below : {};
+  if (below instanceof Error) return connectionWords(below);
+  if ('error' in event && event.error instanceof Error) return connectionWords(event.error);
+  return 'message' in event && typeof event.message === 'string' && event.message !== ''
+    ? event.message
+    : connectionWords(error);
 }

@@ -23,8 +23,13 @@ export async function runWatch(
   complain: (message: string) => void,
   own?: Report,
 ): Promise<number> {
-  const { hubUrl, token, filter, json, once } = settings;
-  const follower = new FleetFollower({ hubUrl, filter, ...(token !== undefined && { token }) });
+  const { hubUrl, token, filter, json, once, agent } = settings;
+  const follower = new FleetFollower({
+    hubUrl,
+    filter,
+    ...(agent && { agent }),
+    ...(token !== undefined && { token }),
+  });
   const clock = new HubClock();
   const report =
     own ?? (json ? jsonReport(output) : new TextReport(output, () => new Date(clock.now()).toISOString()));

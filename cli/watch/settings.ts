@@ -1,3 +1,4 @@
+import type { Agent } from 'node:http';
 import type { Filter } from '../../shared/index.ts';
 import { type HubAccess, readHubAccess } from '../hub-access.ts';
 import type { Environment } from '../secrets.ts';
@@ -12,6 +13,8 @@ export interface WatchFlags extends SelectorFlags {
 
 export interface WatchSettings extends HubAccess {
   filter: Filter;
+  /** The way to the hub, where it is not direct. */
+  agent?: Agent | undefined;
   json: boolean;
   once: boolean;
 }
