@@ -18,6 +18,7 @@ export function inContact(status: Status): boolean {
  * Why something changed. `superseded`: registered again while another instance of its agent still beat, often
  * a cloned machine. `connection_lost`: its socket closed without a goodbye. `hub_lost`: its heartbeat ended
  * together with the lease of the hub that held it. `store_restored`: the store lost writes, a hub put them back.
+ * `unknown`: what the store holds is no reason that this version knows.
  */
 export const reasonSchema = z.enum([
   'registered',
@@ -32,6 +33,7 @@ export const reasonSchema = z.enum([
   'deregistered',
   'removed_by_operator',
   'store_restored',
+  'unknown',
 ]);
 export type Reason = z.infer<typeof reasonSchema>;
 
@@ -216,7 +218,11 @@ const shownFields = {
   metadata: shownObject.exactOptional(),
   agent: z.object({ name: shownText, version: shownText }).exactOptional(),
 };
-const shownConditionSchema = z.object({ ...conditionSchema.shape, message: shownText.exactOptional() });
+const shownConditionSchema = z.object({
+  ...conditionSchema.shape,
+  type: shownText,
+  message: shownText.exactOptional(),
+});
 
 /** Live figures as clients take them from a hub. */
 export const shownStatsSchema = z.object({

@@ -14,6 +14,7 @@ export const reasonWords: Readonly<Record<Reason, string>> = {
   deregistered: 'deregistered by its agent',
   removed_by_operator: 'removed by an operator',
   store_restored: 'put back after the store had lost it',
+  unknown: 'for a reason that this version does not know',
 };
 
 /** Reasons whose evidence says the same with figures. */

@@ -1,8 +1,13 @@
 import {
+  conditionSchema,
+  eventTypeSchema,
   type FleetEvent,
   type FleetNode,
   idSchema,
   nodeSchema,
+  proofSchema,
+  type Reason,
+  reasonSchema,
   STATUSES,
   type Status,
 } from '../../../shared/index.ts';
@@ -19,7 +24,7 @@ const isText = (value: unknown): value is string => typeof value === 'string';
 const isTextIfAny = (value: unknown): boolean => value === undefined || isText(value);
 const isTexts = (value: unknown): boolean => Array.isArray(value) && value.every(isText);
 const statuses: ReadonlySet<unknown> = new Set<Status>(STATUSES);
-const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const INSTANT = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
 const isInstant = (value: unknown): boolean => isText(value) && INSTANT.test(value);
 const isPositive = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0;
 
@@ -34,23 +39,37 @@ const isConnection = (value: unknown): boolean =>
     isText(value.remoteAddress) &&
     isInstant(value.since));
 
+const isObjectIfAny = (value: unknown): boolean => value === undefined || isObject(value);
+const conditionStatuses: ReadonlySet<unknown> = new Set(conditionSchema.shape.status.options);
+
 const isCondition = (value: unknown): boolean =>
-  isObject(value) && isText(value.type) && isText(value.status) && isTextIfAny(value.message);
+  isObject(value) && isText(value.type) && conditionStatuses.has(value.status) && isTextIfAny(value.message);
+
+const isAgentIfAny = (value: unknown): boolean =>
+  value === undefined || (isObject(value) && isText(value.name) && isText(value.version));
+
+const proofs: ReadonlySet<unknown> = new Set(proofSchema.options);
+const isTrustIfAny = (value: unknown): boolean =>
+  value === undefined || (isObject(value) && proofs.has(value.by));
 
 const isEvidence = (value: unknown): boolean =>
   isObject(value) &&
   isTextIfAny(value.hubId) &&
   isTextIfAny(value.detail) &&
+  isTextIfAny(value.by) &&
+  (value.closeCode === undefined || Number.isSafeInteger(value.closeCode)) &&
   (value.lastHeartbeatAt === undefined || isInstant(value.lastHeartbeatAt));
 
-/** Reasons that this version does not know pass: a newer hub wrote them. */
+const reasons: ReadonlySet<unknown> = new Set(reasonSchema.options);
+const types: ReadonlySet<unknown> = new Set(eventTypeSchema.options);
+
 function isNode(value: Readonly<Record<string, unknown>>): boolean {
   return (
     isText(value.id) &&
     isPositive(value.seq) &&
     isText(value.hostname) &&
     statuses.has(value.status) &&
-    isText(value.reason) &&
+    reasons.has(value.reason) &&
     isInstant(value.statusSince) &&
     isInstant(value.createdAt) &&
     isInstant(value.registeredAt) &&
@@ -66,12 +85,22 @@ function isNode(value: Readonly<Record<string, unknown>>): boolean {
     isTextIfAny(value.machineId) &&
     isTextIfAny(value.kind) &&
     isTextIfAny(value.address) &&
-    isTextIfAny(value.location)
+    isTextIfAny(value.location) &&
+    isAgentIfAny(value.agent) &&
+    isTrustIfAny(value.trust) &&
+    isObjectIfAny(value.cpu) &&
+    isObjectIfAny(value.memory) &&
+    isObjectIfAny(value.capacity) &&
+    isObjectIfAny(value.metadata)
   );
 }
 
 const isWhole = (value: unknown, id: string): value is FleetNode =>
   isObject(value) && value.id === id && isNode(value);
+
+const TRUSTED = { by: 'token' };
+/** Of a reason that is none, or that a newer hub gave: whoever follows the fleet reads the reasons of one version. */
+const UNKNOWN: Reason = 'unknown';
 
 /** Of a node whose record does not say it. */
 const USUAL_TIMING = { intervalMs: 10_000, timeoutMs: 30_000 };
@@ -92,11 +121,13 @@ export function readNode(
     const read = schema.safeParse(value[name]);
     if (read.success && read.data !== undefined) kept[name] = read.data;
   }
+  // How its agent showed who it is cannot be read, or is of a newer hub: it is not held weaker than a token's.
+  if (value.trust !== undefined) kept.trust ??= TRUSTED;
   // A newer hub may know more statuses: its nodes are live until they fall silent. Without any it is no record.
   if (kept.status === undefined && !isText(value.status)) return undefined;
   const known = [kept.registeredAt, kept.statusSince, kept.createdAt].find(isText) ?? now;
   const usual = {
-    ...{ hostname: id, status: 'online', reason: 'store_restored', statusSince: known, conditions: [] },
+    ...{ hostname: id, status: 'online', reason: UNKNOWN, statusSince: known, conditions: [] },
     ...{ evidence: {}, heartbeat: USUAL_TIMING, connection: null, createdAt: known, registeredAt: known },
   };
   const node = nodeSchema.safeParse({ ...usual, ...kept });
@@ -106,8 +137,16 @@ export function readNode(
 /** The event of a log entry about this node, likewise. */
 export function readEvent(value: unknown, id: string): { event: FleetEvent; salvaged: boolean } | undefined {
   if (!isEventOf(value, id)) return undefined;
-  const read = readNode(value.node, id, value.at);
-  return read && { event: { ...value, node: read.node }, salvaged: read.salvaged };
+  // Of a removal it is the node before it.
+  const { node, seq } = value;
+  const isSame = value.to === null || node.seq === seq;
+  const read = readNode(isSame ? node : { ...node, seq }, id, value.at);
+  if (!read) return undefined;
+  const isKnown = reasons.has(value.reason) && types.has(value.type);
+  const event = { ...value, node: read.node };
+  if (isKnown) return { event, salvaged: read.salvaged };
+  const type = types.has(value.type) ? value.type : 'updated';
+  return { event: { ...event, type, reason: UNKNOWN }, salvaged: true };
 }
 
 const isStatusOrNull = (value: unknown): boolean => value === null || statuses.has(value);

@@ -7,6 +7,8 @@ import type { Log } from '../../../server/log.ts';
 import { StoreRefusedError } from '../../../server/store/fleet-store.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from '../../../server/store/redis/keys.ts';
 import { RedisStore } from '../../../server/store/redis/redis-store.ts';
+import { readEvent } from '../../../server/store/redis/salvage.ts';
+import { fleetEventSchema } from '../../../shared/index.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
 import { registerAgent, registerMessage, type TestAgent } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
@@ -254,6 +256,43 @@ describe('bad data under the keys of a fleet', () => {
     });
     expect(first.counted).toEqual(['fields']);
   });
+
+  it.each<[string, Record<string, unknown>, Record<string, unknown>]>([
+    ['cpu', { cpu: 5 }, {}],
+    ['memory', { memory: 'x' }, {}],
+    ['capacity', { capacity: [1] }, {}],
+    ['metadata', { metadata: [] }, {}],
+    ['agent', { agent: 'x' }, {}],
+    ['trust', { trust: 'x' }, { trust: { by: 'token' } }],
+    ['the proof of a newer hub', { trust: { by: 'attested' } }, { trust: { by: 'token' } }],
+    ['by', { evidence: { by: 5 } }, { evidence: {} }],
+    ['closeCode', { evidence: { closeCode: 'x' } }, { evidence: {} }],
+    ['a status of a condition', { conditions: [{ type: 'disk', status: 'weird' }] }, { conditions: [] }],
+    ['a day', { statusSince: '2026-99-99T00:00:00.000Z' }, {}],
+    ['a reason', { reason: 'martian' }, { reason: 'unknown' }],
+    ['a version of another change', { seq: 9_007_199_254_740_991 }, { seq: 2 }],
+  ])(
+    '[BAD-3] readers get what their schema takes, also where the store holds a wrong %s',
+    (_name, wrong, right) => {
+      const at = '2026-11-28T12:00:00.000Z';
+      const node = {
+        ...{ id: 'n-1', seq: 2, hostname: 'n-1', labels: {}, roles: [], pools: [], status: 'online' },
+        ...{ reason: 'registered', statusSince: at, conditions: [], evidence: {}, connection: null },
+        ...{ heartbeat: { intervalMs: 1_000, timeoutMs: 3_000 }, createdAt: at, registeredAt: at },
+      };
+      const event = {
+        ...{ seq: 2, type: 'updated', nodeId: 'n-1', at, from: 'online', to: 'online' },
+        ...{ reason: 'registered', evidence: {} },
+      };
+      expect(readEvent({ ...event, node }, 'n-1')).toMatchObject({ salvaged: false });
+      const read = readEvent({ ...event, node: { ...node, ...wrong } }, 'n-1')?.event;
+      expect(fleetEventSchema.safeParse(read)).toMatchObject({ success: true });
+      expect(read?.node).toMatchObject({ hostname: 'n-1', seq: 2, ...right });
+      const newer = readEvent({ ...event, node, type: 'moved', reason: 'martian' }, 'n-1')?.event;
+      expect(fleetEventSchema.safeParse(newer)).toMatchObject({ success: true });
+      expect(newer).toMatchObject({ type: 'updated', reason: 'unknown' });
+    },
+  );
 
   it('[BAD-1] so does any mixture of it', { timeout: 120_000 }, async () => {
     const touch = fc.record({
