@@ -10,7 +10,7 @@ const schemes: Readonly<Record<string, string>> = {
 
 /**
  * The WebSocket address of a hub's agents. `http` is taken as `ws` and `https` as `wss`; without a path it is
- * `/agent`. Throws where the text is no such address, or holds a name and password: they would end up in logs,
+ * `/agent`, and `http(s)://host/fleet` is `/fleet/agent`; the path of a `ws(s)` address is taken as it is. Throws where the text is no such address, or holds a name and password: they would end up in logs,
  * and the hub asks for a token.
  */
 export function toAgentUrl(text: string): string {
@@ -28,7 +28,9 @@ export function toAgentUrl(text: string): string {
       `the address of ${url.host} must not hold a name or password`,
     );
   }
-  const path = url.pathname === '/' ? AGENT_PATH : url.pathname;
+  const below = url.pathname.replace(/\/+$/, '');
+  const isWhole = below.endsWith(AGENT_PATH) || (below !== '' && url.protocol.startsWith('ws'));
+  const path = isWhole ? url.pathname : `${below}${AGENT_PATH}`;
   return `${scheme}//${url.host}${path}${url.search}`;
 }
 

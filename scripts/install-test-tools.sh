@@ -1,5 +1,5 @@
 #!/bin/sh
-# Finds redis-server, a Chromium and the websockets of Python for the tests, or installs them where that can be done
+# Finds redis-server, nginx, a Chromium and the websockets of Python for the tests, or installs them where that can be done
 # without asking: on Debian, as root. Does nothing where they are there. The tests start servers and browsers of their
 # own; no service is started here. CHROMIUM_PATH names a Chromium or Chrome elsewhere.
 set -eu
@@ -23,6 +23,8 @@ chromium_found || packages="$packages chromium"
 # Tests set the clocks of the programs that they start, by a small library.
 command -v cc >/dev/null 2>&1 || packages="$packages gcc libc6-dev"
 
+command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || packages="$packages nginx-light"
+
 # Another Python may come first in PATH; Debian's own has Debian's packages.
 for python in python3 /usr/bin/python3 none; do
   [ "$python" != none ] || packages="$packages python3-websockets"
@@ -34,6 +36,7 @@ done
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   echo "missing for the tests:$packages" >&2
   echo "redis-server and redis-cli 7.0 or later (Debian: sudo apt-get install redis-server; macOS: brew install redis)" >&2
+  echo "nginx (Debian: sudo apt-get install nginx-light; macOS: brew install nginx)" >&2
   echo "Python 3.11 or later with websockets (Debian: sudo apt-get install python3-websockets)" >&2
   echo "cc, a C compiler (Debian: sudo apt-get install gcc libc6-dev)" >&2
   echo "a Chromium or Chrome (Debian: sudo apt-get install chromium), or CHROMIUM_PATH=/path/to/one" >&2

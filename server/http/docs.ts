@@ -59,6 +59,13 @@ export function docsRoutes(app: FastifyInstance): void {
       route.config = { ...route.config, door: 'open' };
       route.handler = once[route.url] ?? route.handler;
     });
+    // The page finds its files only from its folder's own address, and a proxy may have put that below another path.
+    scope.addHook('onRequest', async (request, reply) => {
+      const [path = '', query] = request.url.split('?', 2);
+      if (path === '/docs') return reply.redirect('docs/');
+      if (path === '/docs/static/index.html') return reply.redirect('../');
+      if (path === '/docs/' && query !== undefined) return reply.redirect('./');
+    });
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: policy,

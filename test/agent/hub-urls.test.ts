@@ -9,6 +9,10 @@ describe('toAgentUrl', () => {
     ['ws://127.0.0.1:8080', 'ws://127.0.0.1:8080/agent'],
     ['wss://hub.example/fleet/agent?x=1', 'wss://hub.example/fleet/agent?x=1'],
     ['http://[::1]:8080', 'ws://[::1]:8080/agent'],
+    ['https://hub.example/fleet', 'wss://hub.example/fleet/agent'],
+    ['http://hub.example/fleet/', 'ws://hub.example/fleet/agent'],
+    ['https://hub.example/fleet/agent', 'wss://hub.example/fleet/agent'],
+    ['ws://hub.example/own', 'ws://hub.example/own'],
   ])('takes %s as %s', (given, expected) => {
     expect(toAgentUrl(given)).toBe(expected);
   });
