@@ -47,7 +47,7 @@ export class Leases {
     );
     const [seconds] = await this.#link.run('fleet', (client) => client.time());
     const endsAt = asNumber(seconds) * 1_000 + ttlMs;
-    await withList(this.#link, this.#keys, (client) => client.zadd(this.#keys.hubs, endsAt, hubId));
+    await this.#withList((client) => client.zadd(this.#keys.hubs, endsAt, hubId));
     await this.#forget();
   }
 
@@ -79,9 +79,18 @@ export class Leases {
   }
 
   #listed(): Promise<string[]> {
-    return withList(this.#link, this.#keys, (client) =>
-      client.zrange(this.#keys.hubs, '0', String(MOST_HUBS - 1)),
-    );
+    return this.#withList((client) => client.zrange(this.#keys.hubs, '0', String(MOST_HUBS - 1)));
+  }
+
+  /** Works on the list of hubs; where that is of another type it is put aside, and begun anew. */
+  async #withList<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
+    try {
+      return await this.#link.run('fleet', work);
+    } catch (error) {
+      if (!(error instanceof WrongTypeError)) throw error;
+      await putKeyAside(this.#link, this.#keys, { key: this.#keys.hubs, bad: this.#bad });
+      return this.#link.run('fleet', work);
+    }
   }
 
   async #read(hubId: string): Promise<HeldLease | undefined> {
@@ -113,24 +122,18 @@ function notOfType(error: unknown): '' {
   throw error;
 }
 
-/** Works on the list of hubs; where that is of another type it is put aside, and begun anew. */
-async function withList<T>(
-  link: RedisLink,
-  keys: FleetKeys,
-  work: (client: RedisClient) => Promise<T>,
-): Promise<T> {
-  try {
-    return await link.run('fleet', work);
-  } catch (error) {
-    if (!(error instanceof WrongTypeError)) throw error;
-    await putKeyAside(link, keys, keys.hubs);
-    return link.run('fleet', work);
-  }
-}
-
 /** Moves a key of the whole fleet out of the way, where no other hub has done so. */
-export async function putKeyAside(link: RedisLink, { keyPrefix }: FleetKeys, key: string): Promise<void> {
+export async function putKeyAside(
+  link: RedisLink,
+  { keyPrefix }: FleetKeys,
+  { key, bad }: { key: string; bad: BadData },
+): Promise<void> {
   const aside = quarantineOf(keyPrefix, key);
-  await link.run('fleet', (client) => client.rename(key, aside)).catch(() => {});
+  await link
+    .run('fleet', (client) => client.rename(key, aside))
+    .then(
+      () => bad.found('key', key),
+      () => {},
+    );
   await link.run('fleet', (client) => client.pexpire(aside, QUARANTINE_MS));
 }

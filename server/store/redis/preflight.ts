@@ -1,5 +1,6 @@
 import { StoreRefusedError } from '../fleet-store.ts';
 import { SLOTS } from '../shards.ts';
+import type { BadData } from './bad-data.ts';
 import type { FleetKeys } from './keys.ts';
 import { putKeyAside } from './leases.ts';
 import { type RedisLink, type StoreLogger, WrongTypeError } from './redis-link.ts';
@@ -51,14 +52,16 @@ export interface Claim {
 export async function claimFormat(
   link: RedisLink,
   keys: FleetKeys,
-  { held, now, logger }: { held: Claim | undefined; now: number; logger: StoreLogger | undefined },
+  parts: { held: Claim | undefined; now: number; logger: StoreLogger | undefined; bad: BadData },
 ): Promise<Claim> {
+  const { held, now, logger, bad } = parts;
   const shards = String(keys.shards.length);
-  const [format, storedShards, stored] = await readClaim(link, keys, [
+  const fields = [
     ['format', KEY_FORMAT],
     ['shards', shards],
     ['claimedAt', String(held?.claimedAt ?? now)],
-  ]);
+  ] as const;
+  const [format, storedShards, stored] = await readClaim(link, keys, { fields, bad });
   const claimedAt = readVersion(stored);
   if (format === KEY_FORMAT && storedShards === shards) return { claimedAt: claimedAt ?? now };
   if (held && held.claimedAt < (claimedAt ?? Number.POSITIVE_INFINITY)) {
@@ -81,7 +84,7 @@ export async function claimFormat(
 async function readClaim(
   link: RedisLink,
   keys: FleetKeys,
-  fields: ReadonlyArray<readonly [name: string, value: string]>,
+  { fields, bad }: { fields: ReadonlyArray<readonly [name: string, value: string]>; bad: BadData },
 ): Promise<unknown[]> {
   const claim = () =>
     link.pipeline('fleet', (pipeline) => {
@@ -90,7 +93,7 @@ async function readClaim(
     });
   const replies = await claim().catch(async (error: unknown) => {
     if (!(error instanceof WrongTypeError)) throw error;
-    await putKeyAside(link, keys, keys.meta);
+    await putKeyAside(link, keys, { key: keys.meta, bad });
     return claim();
   });
   return asList(replies.at(-1));

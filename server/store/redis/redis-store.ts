@@ -488,7 +488,7 @@ export class RedisStore implements FleetStore {
     try {
       const now = this.#clock.now();
       this.#claimed = await claimFormat(this.#link, this.#keys, {
-        ...{ held: this.#claimed, now, logger: this.#logger },
+        ...{ held: this.#claimed, now, logger: this.#logger, bad: this.#bad },
       });
     } catch (error) {
       if (this.#claimed && error instanceof StoreRefusedError) this.#refused?.(error);

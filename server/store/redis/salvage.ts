@@ -142,11 +142,15 @@ export function readEvent(value: unknown, id: string): { event: FleetEvent; salv
   const isSame = value.to === null || node.seq === seq;
   const read = readNode(isSame ? node : { ...node, seq }, id, value.at);
   if (!read) return undefined;
-  const isKnown = reasons.has(value.reason) && types.has(value.type);
   const event = { ...value, node: read.node };
-  if (isKnown) return { event, salvaged: read.salvaged };
-  const type = types.has(value.type) ? value.type : 'updated';
-  return { event: { ...event, type, reason: UNKNOWN }, salvaged: true };
+  const hasType = types.has(value.type);
+  const hasReason = reasons.has(value.reason);
+  const hasEvidence = isEvidence(value.evidence);
+  if (hasType && hasReason && hasEvidence) return { event, salvaged: read.salvaged };
+  const type = hasType ? value.type : 'updated';
+  const reason = hasReason ? value.reason : UNKNOWN;
+  const evidence = hasEvidence ? value.evidence : {};
+  return { event: { ...event, type, reason, evidence }, salvaged: true };
 }
 
 const isStatusOrNull = (value: unknown): boolean => value === null || statuses.has(value);
@@ -160,8 +164,7 @@ function isEventOf(value: unknown, id: string): value is FleetEvent {
     isInstant(value.at) &&
     isStatusOrNull(value.from) &&
     isStatusOrNull(value.to) &&
-    isText(value.reason) &&
-    isEvidence(value.evidence)
+    isText(value.reason)
   );
 }
 

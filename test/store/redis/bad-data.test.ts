@@ -245,6 +245,22 @@ describe('bad data under the keys of a fleet', () => {
     }
   });
 
+  it('[BAD-2] so are keys of the whole fleet', async () => {
+    const { first, keys } = await disturbed([]);
+    const client = new Redis(redis.url);
+    for (const key of [keys.hubs, keys.meta]) {
+      await client.del(key);
+      await client.set(key, 'rubbish');
+    }
+    await first.store.leases();
+    const third = await startHub(keys.keyPrefix, 'hub-c');
+    await until('hub-c is ready', () => third.fleet.ready);
+    expect([...first.counted, ...third.counted].filter((kind) => kind === 'key').length).toBe(2);
+    for (const key of [keys.hubs, keys.meta])
+      expect(await client.get(`${keys.keyPrefix}:quarantine:{${key}}`)).toBe('rubbish');
+    await client.quit();
+  });
+
   it('[BAD-3] of which only some fields cannot be read keeps the others', async () => {
     const { first, keys } = await disturbed([]);
     const of = keys.shards[first.store.shardOf('node-0')];
@@ -288,6 +304,8 @@ describe('bad data under the keys of a fleet', () => {
       const read = readEvent({ ...event, node: { ...node, ...wrong } }, 'n-1')?.event;
       expect(fleetEventSchema.safeParse(read)).toMatchObject({ success: true });
       expect(read?.node).toMatchObject({ hostname: 'n-1', seq: 2, ...right });
+      const about = readEvent({ ...event, node, evidence: { by: 7 } }, 'n-1')?.event;
+      expect(about).toMatchObject({ evidence: {}, node: { hostname: 'n-1' } });
       const newer = readEvent({ ...event, node, type: 'moved', reason: 'martian' }, 'n-1')?.event;
       expect(fleetEventSchema.safeParse(newer)).toMatchObject({ success: true });
       expect(newer).toMatchObject({ type: 'updated', reason: 'unknown' });
