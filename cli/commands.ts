@@ -44,4 +44,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     description: 'load a hub with simulated agents, and see how it copes',
     load: async () => (await import('./simulate.ts')).simulateCommand(),
   },
+  {
+    name: 'completion',
+    description: 'print a script that completes commands, flags and their values',
+    load: async () => (await import('./completion.ts')).completionCommand(),
+  },
 ];
