@@ -47,6 +47,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   {
     name: 'completion',
     description: 'print a script that completes commands, flags and their values',
-    load: async () => (await import('./completion.ts')).completionCommand(),
+    load: async () => (await import('./completion.ts')).completionCommand(loadAll),
   },
 ];
+
+const loadAll = (): Promise<Command[]> => Promise.all(COMMANDS.map(({ load }) => load()));

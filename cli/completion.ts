@@ -1,6 +1,5 @@
 import { Argument, Command } from 'commander';
 import { STATUSES } from '../shared/index.ts';
-import { COMMANDS } from './commands.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
@@ -20,7 +19,7 @@ interface Entry {
 }
 
 /** `rollcall completion bash|zsh|fish`: prints a script, made of the commands and flags that there are. */
-export function completionCommand(): Command {
+export function completionCommand(loadAll: () => Promise<Command[]>): Command {
   return new Command('completion')
     .exitOverride()
     .description('print a script that completes commands, flags and their values')
@@ -35,7 +34,7 @@ Examples:
     )
     .action(async (shell: (typeof SHELLS)[number]) => {
       const program = new Command('rollcall');
-      for (const { load } of COMMANDS) program.addCommand(await load());
+      for (const command of await loadAll()) program.addCommand(command);
       const entries = entriesOf(program, '');
       process.stdout.write(shell === 'fish' ? fishScript(entries) : bashScript(entries, shell === 'zsh'));
     });
