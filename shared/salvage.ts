@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { jsonBytes } from './json.ts';
 import { LIMITS } from './limits.ts';
 import type { NodeStats } from './node.ts';
+import { printable } from './text.ts';
 
 /** A field that was dropped, and why; the rest of its message counts. */
 export interface Dropped {
@@ -62,7 +63,7 @@ export function nameOf(issue: z.core.$ZodIssue): Dropped {
   const [reason] = issue.code === 'invalid_key' ? issue.issues : [];
   return {
     code: 'invalid',
-    path: pathText(issue.path).toWellFormed().slice(0, MOST_TEXT),
+    path: printable(pathText(issue.path)).slice(0, MOST_TEXT),
     message: (reason?.message ?? issue.message).slice(0, MOST_TEXT),
   };
 }

@@ -9,6 +9,7 @@ import {
   LIMITS,
   nameOf,
   parseJson,
+  printable,
   type Register,
   registerSchema,
   type StatsMessage,
@@ -57,7 +58,7 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
       return {
         type: 'bad',
         code: 'unknown_type',
-        message: `there is no message of type ${JSON.stringify(type.slice(0, 64))}`,
+        message: `there is no message of type ${printable(JSON.stringify(type.slice(0, 64)))}`,
         path: 'type',
       };
   }

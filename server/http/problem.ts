@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { printable } from '../../shared/index.ts';
 import { NOT_YOUR_NODE } from '../fleet/decide-claim.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 
@@ -94,9 +95,10 @@ export class Problem extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ProblemCode, detail: string, path?: string, retryAfterMs?: number) {
-    super(detail);
+    // Both may quote the request, and a terminal may show them.
+    super(printable(detail));
     this.code = code;
-    this.path = path;
+    this.path = path === undefined ? undefined : printable(path);
     this.retryAfterMs = retryAfterMs;
   }
 

@@ -47,6 +47,16 @@ describe('a message that is no message', () => {
     await expectUnharmed(watched);
   });
 
+  test('[TERM-6] what is quoted of a message holds no control character', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    const answer = await agent.exchange(JSON.stringify({ type: 'x\u009b2J\u202e' }));
+    expect(answer).toMatchObject({
+      code: 'unknown_type',
+      message: expect.stringContaining('\\u009b2J\\u202e'),
+    });
+  });
+
   test.each(['ping', 'registered', 'toString', '__proto__', 'constructor', '', 'x'.repeat(60_000)])(
     '[LIM-2] the type %j is answered unknown_type, and the session goes on',
     async (type) => {
@@ -171,7 +181,7 @@ describe('a registration with a wrong field', () => {
     [
       'a control character in a key of free JSON',
       { capabilities: [{ 'a\u009b': 1, b: 2 }] },
-      'node.capabilities.0.a\u009b',
+      'node.capabilities.0.a\\u009b',
       { capabilities: [{ b: 2 }] },
     ],
     ['half a surrogate pair in a label', { labels: { a: '\udc00' } }, 'node.labels.a', { labels: {} }],

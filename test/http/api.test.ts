@@ -190,6 +190,17 @@ describe('the API', () => {
     expect([session.status, session.body.dropped]).toMatchObject([200, [{ path: 'session' }]]);
   });
 
+  it.each([
+    ['GET', '/api/v1/nodes/%C2%9B2J', undefined],
+    ['GET', '/api/v1/nodes?label=%E2%80%AE', undefined],
+    ['POST', '/api/v1/nodes', '{"node":\u009b}'],
+    ['POST', '/api/v1/nodes', { node: { hostname: 'x', labels: { 'a\u009b': '1' } } }],
+    ['DELETE', '/v2/nodes/a%C2%9B', undefined],
+  ])('[TERM-6] what %s %s quotes holds no control character', async (method, path, body) => {
+    const api = await start();
+    expect((await api.call(method, path, body)).text).not.toMatch(/[\u0080-\u009f\u202e]/);
+  });
+
   it('[API-55] bodies: bad JSON 400, other types 415, more than 64 KiB 413', async () => {
     const api = await start();
     const bad = await api.call('POST', '/api/v1/nodes', '{"node":');
