@@ -10,7 +10,11 @@ import { type Budget, readAnswer } from './read-answer.ts';
 /** How long a hub may take for one answer. */
 const ANSWER_WITHIN_MS = 15_000;
 
-const problemSchema = z.looseObject({ code: z.string(), detail: z.string() });
+const problemSchema = z.looseObject({
+  code: z.string(),
+  detail: z.string(),
+  path: z.string().exactOptional(),
+});
 
 /** What is said outside, so that tests can listen. */
 export interface Io {
@@ -119,6 +123,6 @@ function failureOf(status: number, body: unknown): CommandFailure {
   }
   if (status === 421) return new CommandFailure(EXIT.unreachable, `${detail} (set ROLLCALL_URL to another)`);
   if (status === 404 || status === 410 || status === 412) return new CommandFailure(EXIT.none, detail);
-  if (status < 500) return new CommandFailure(EXIT.usage, detail);
+  if (status < 500) return new CommandFailure(EXIT.usage, detail, problem.data?.path);
   return new CommandFailure(EXIT.unreachable, detail);
 }

@@ -5,9 +5,12 @@ export const EXIT = { ok: 0, none: 1, usage: 2, unreachable: 3, refused: 4 } as 
 export class CommandFailure extends Error {
   override name = 'CommandFailure';
   readonly exitCode: number;
+  /** The field of the request that the hub does not take, where it named one. */
+  readonly path: string | undefined;
 
-  constructor(exitCode: number, message: string) {
+  constructor(exitCode: number, message: string, path?: string) {
     super(message);
     this.exitCode = exitCode;
+    this.path = path;
   }
 }

@@ -43,13 +43,19 @@ export async function selectNodes(
   const rows: Row[] = [];
   const budget = keptBudget();
   const deadline = performance.now() + LIST_WITHIN_MS;
+  let shown = fields.join(',');
   for (let cursor: string | null | undefined; cursor !== null && rows.length < most; ) {
     const query = queryOf(filter);
     if (sort !== undefined) query.set('sort', sort);
-    query.set('fields', fields.join(','));
     query.set('limit', String(Math.min(PAGE, most - rows.length)));
     if (cursor !== undefined) query.set('cursor', cursor);
-    const page = await api.get(`/api/v1/nodes?${query}`, pageSchema, budget);
+    const ask = (as: string) => api.get(`/api/v1/nodes?${query}&fields=${as}`, pageSchema, budget);
+    const page = await ask(shown).catch((error: unknown) => {
+      if (!(error instanceof CommandFailure) || error.path !== 'fields' || shown === 'summary') throw error;
+      // A hub of version 0.1 knows no other lists of fields than these.
+      shown = 'summary';
+      return ask(shown);
+    });
     for (const node of page.nodes) rows.push(node);
     if (page.nextCursor !== null && !(goesOn(page, cursor) && performance.now() < deadline)) throw endless();
     if (rows.length > CLIENT_LIMITS.keptNodes) throw endless();
