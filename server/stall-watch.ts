@@ -1,9 +1,6 @@
 /** A process that comes to its timers later than this stood still. */
 export const STALL_MS = 1_000;
 
-/** However long it stood still, what came meanwhile is taken for so much at most. */
-const LONGEST_STALL_MS = 60_000;
-
 /**
  * Whether this process stood still lately: it was stopped, its machine was, or one piece of work took too long. What
  * it finds afterwards (closes, frames, deadlines) tells of the past. Sockets may be served before the timers are, so
@@ -11,14 +8,14 @@ const LONGEST_STALL_MS = 60_000;
  */
 export class StallWatch {
   readonly #everyMs: number;
-  #turnedAt: number;
+  /** It begins with the first turn: a hub that loads the fleet has no timers yet. */
+  #turnedAt = Number.POSITIVE_INFINITY;
   #wokeAt = Number.NEGATIVE_INFINITY;
   #lastMs = 0;
   #count = 0;
 
   /** `turned` is going to be called every `everyMs`. */
-  constructor(now: number, everyMs: number) {
-    this.#turnedAt = now;
+  constructor(everyMs: number) {
     this.#everyMs = everyMs;
   }
 
@@ -34,7 +31,7 @@ export class StallWatch {
     return this.#count;
   }
 
-  /** How long it stood still the last time, at most a minute. */
+  /** How long it stood still the last time. */
   lastMs(now: number): number {
     this.#look(now);
     return this.#lastMs;
@@ -57,7 +54,7 @@ export class StallWatch {
     if (lateMs <= STALL_MS) return;
     this.#turnedAt = now;
     this.#wokeAt = now;
-    this.#lastMs = Math.min(lateMs, LONGEST_STALL_MS);
+    this.#lastMs = lateMs;
     this.#count += 1;
   }
 }

@@ -66,6 +66,9 @@ const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 /** Timeouts of its node for which a socket may be silent. */
 const SOCKET_TIMEOUTS = 2;
 
+/** However long the hub stood still, frames for so long at most are allowed. */
+const LONGEST_STALL_MS = 60_000;
+
 /** What lies in the sockets after a stall has been read by then. */
 const READ_WITHIN_MS = 100;
 
@@ -217,7 +220,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     const { stalls } = this.#context?.fleet ?? {};
     if (!stalls || this.#stalls === stalls.count(now)) return false;
     this.#stalls = stalls.count(now);
-    this.#frames += stalls.lastMs(now) * FRAMES.perMs;
+    this.#frames += Math.min(stalls.lastMs(now), LONGEST_STALL_MS) * FRAMES.perMs;
     return this.#frames >= 0;
   }
 

@@ -87,7 +87,8 @@ export class Fleet {
   readonly #limited: LimitedLog;
   /** The newest step of the store's clock that was told of. */
   #stepTold = { ms: 0, at: Number.NEGATIVE_INFINITY };
-  #beatAt: number;
+  /** Stalls of this hub that were told of. */
+  #stallsTold = 0;
   /** When any part of the store answered last. */
   #heardAt: number;
   readonly #flushTurns: number;
@@ -102,7 +103,7 @@ export class Fleet {
     this.hubId = hubId;
     this.slices = new Slices(clock);
     this.#limited = new LimitedLog(clock);
-    this.stalls = new StallWatch(clock.now(), LOOK_INTERVAL_MS);
+    this.stalls = new StallWatch(LOOK_INTERVAL_MS);
     this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
     this.#nodes = new NodeCount(this.view, store);
@@ -148,8 +149,7 @@ export class Fleet {
       merge: (unmerged) => this.#guardian.merge(unmerged),
     });
     this.#followers = Array.from({ length: store.shards }, (_, shard) => this.#newFollower(shard));
-    this.#beatAt = clock.now();
-    this.#heardAt = this.#beatAt;
+    this.#heardAt = clock.now();
     this.#flushTurns = flushTurns(timing.timeoutMs);
   }
 
@@ -159,13 +159,12 @@ export class Fleet {
     await this.presence.start();
     this.pacing.start();
     await Promise.all(this.#followers.map((follower) => follower.wake()));
-    this.#beatAt = clock.now();
-    this.stalls.turned(this.#beatAt);
-    this.#heardAt = this.#beatAt;
+    this.#heardAt = clock.now();
+    this.stalls.turned(this.#heardAt);
     this.#ends.push(store.onPutAside((id) => void this.#putBack(id)));
     this.#ends.push(store.onBell((shard) => void this.#followers[shard]?.wake()));
     this.#ends.push(clock.every(LOOK_INTERVAL_MS, () => this.#beat()));
-    await this.#nodes.recount();
+    await this.#nodes.recount().catch(() => {});
     this.#ends.push(clock.every(RECOUNT_MS, () => void this.#nodes.recount().catch(() => {})));
   }
 
@@ -256,12 +255,12 @@ export class Fleet {
 
   #beat(): void {
     const now = this.#context.clock.now();
-    const late = now - this.#beatAt - LOOK_INTERVAL_MS;
-    this.#beatAt = now;
     this.stalls.turned(now);
-    if (late > STALL_MS) {
-      this.#context.log.warn({ lateMs: late }, 'This hub stalled; silence from before it judges nobody');
-      for (const follower of this.#followers) follower.stalled();
+    const stalls = this.stalls.count(now);
+    if (stalls !== this.#stallsTold) {
+      this.#stallsTold = stalls;
+      const fields = { lateMs: this.stalls.lastMs(now) };
+      this.#context.log.warn(fields, 'This hub stalled; silence from before it judges nobody');
       this.presence.renewNow();
     }
     if (now - this.#flushedAt > FLUSH_TURN_MS - LOOK_INTERVAL_MS) this.#flushInTurn(now);
@@ -321,6 +320,7 @@ export class Fleet {
     const followed = this.#followers[shard]?.position;
     const now = this.#context.clock.now();
     const answer = await this.#heartbeats.flush(this.store, shard, now, followed);
+    if (answer) this.#heardAt = this.#context.clock.now();
     if (answer === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
     await this.#guardian.answered(shard, answer);
   }

@@ -99,7 +99,7 @@ export class Follower {
   /** Stalls of this hub that are accounted for. */
   #stalls = 0;
   /** When the newest look began that read the log to its end. */
-  #heardAt = Number.NEGATIVE_INFINITY;
+  #caughtUpAt = Number.NEGATIVE_INFINITY;
 
   readonly #store: FleetStore;
   readonly #view: FleetView;
@@ -182,8 +182,8 @@ export class Follower {
     await this.#running;
   }
 
-  /** The hub itself stalled: what it heard of the store before says nothing of now. */
-  stalled(): void {
+  /** What was heard of the store before says nothing of now. */
+  #beginAnew(): void {
     if (this.storeSince !== Number.POSITIVE_INFINITY) this.storeSince = this.#clock.now();
   }
 
@@ -315,7 +315,7 @@ export class Follower {
     const stalls = this.#stallWatch.count(now);
     if (stalls === this.#stalls) return;
     this.#stalls = stalls;
-    this.stalled();
+    this.#beginAnew();
   }
 
   /** An answer that took long means that heartbeats may be as late, for as long as a timeout lasts. */
@@ -328,7 +328,7 @@ export class Follower {
     const steppedMs = this.#storeClock.take(answer);
     if (steppedMs === 0) return;
     // Heartbeats were cut short by a step forwards: who is silent shows a timeout later.
-    if (steppedMs > 0) this.stalled();
+    if (steppedMs > 0) this.#beginAnew();
     this.#unsettledMs = steppedMs + (this.#unsettledMs ?? 0);
   }
 
@@ -359,7 +359,7 @@ export class Follower {
       return;
     }
     phase.caughtUp = !news.moreLogged;
-    if (phase.caughtUp) this.#heardAt = this.#lookedAt;
+    if (phase.caughtUp) this.#caughtUpAt = this.#lookedAt;
     else this.#again = true;
     if (news.looked > 0) await this.#judge(news);
     else this.#rest(news);
@@ -392,7 +392,7 @@ export class Follower {
   #loses(why: string): void {
     if (this.#phase.kind === 'lost') return;
     this.storeSince = Number.POSITIVE_INFINITY;
-    const missedSome = this.#clock.now() - this.#heardAt > STALL_MS;
+    const missedSome = this.#clock.now() - this.#caughtUpAt > STALL_MS;
     const waiting = this.#duties.lost(this.shard, { viewIsWhole: this.#viewIsWhole, missedSome });
     this.#phase = { kind: 'lost', why, waiting };
     this.#again = true;

@@ -26,9 +26,12 @@ export function flushTurns(timeoutMs: number): number {
  */
 export class Heartbeats {
   readonly #waiting: LiveSession[][];
+  /** Heartbeats of sessions that are over, which are to last until this hub time all the same. */
+  readonly #owed: Array<Array<{ session: LiveSession; until: number }>>;
 
   constructor(shards: number) {
     this.#waiting = Array.from({ length: shards }, () => []);
+    this.#owed = Array.from({ length: shards }, () => []);
   }
 
   /** Notes a heartbeat, with stats where it brought some. */
@@ -45,9 +48,17 @@ export class Heartbeats {
     for (const session of sessions) if (!session.ended) this.note(session, session.lastBeatAt);
   }
 
+  /**
+   * The close of this session is held back until this hub time: no hub is to call the node silent before. Written once;
+   * whoever registered meanwhile is not touched by it.
+   */
+  owe(session: LiveSession, until: number): void {
+    this.#owed[session.shard]?.push({ session, until });
+  }
+
   /** Whether there may be something to write of a shard. */
   someWait(shard: number): boolean {
-    return (this.#waiting[shard]?.length ?? 0) > 0;
+    return (this.#waiting[shard]?.length ?? 0) + (this.#owed[shard]?.length ?? 0) > 0;
   }
 
   /** Forgets what waits of a session: after its close, an earlier heartbeat must not refresh the node. */
@@ -67,9 +78,16 @@ export class Heartbeats {
     followed: Position | undefined,
   ): Promise<BeatAnswer | undefined> {
     const taken = this.#waiting[shard];
-    if (!taken || taken.length === 0) return undefined;
+    const owed = this.#owed[shard];
+    if (!taken || !owed || taken.length + owed.length === 0) return undefined;
     this.#waiting[shard] = [];
     const beats = taken.map((session) => takeBeat(session, now)).filter((beat) => beat !== undefined);
+    for (const { session, until } of owed.splice(0)) {
+      const { nodeId: id, session: of } = session;
+      const ttlMs = until - now;
+      if (ttlMs > 0)
+        beats.push({ session, stats: undefined, beat: { id, session: of, ttlMs, vouched: false } });
+    }
     if (beats.length === 0) return undefined;
     const checks = toBeChecked(beats);
     try {

@@ -14,6 +14,8 @@ export class HeldCloses {
   /** The newest of each node, by when it is due. */
   readonly #held = new Map<string, { closing: Closing; dueAt: number }>();
   #cancel: Cancel | undefined;
+  /** When the timer ends, hub time. */
+  #nextAt = Number.POSITIVE_INFINITY;
 
   constructor(clock: Clock, write: (id: string, closing: Closing) => void) {
     this.#clock = clock;
@@ -22,8 +24,10 @@ export class HeldCloses {
 
   hold(id: string, closing: Closing, forMs: number): void {
     if (this.#held.size >= MOST_HELD) return;
-    this.#held.set(id, { closing, dueAt: this.#clock.now() + forMs });
-    this.#cancel ??= this.#clock.after(forMs, () => this.#writeDue());
+    const dueAt = this.#clock.now() + forMs;
+    this.#held.set(id, { closing, dueAt });
+    // One with a shorter timeout does not wait for those with a longer one.
+    if (dueAt < this.#nextAt) this.#wakeAt(dueAt);
   }
 
   /** What is held is left to the heartbeats. */
@@ -32,8 +36,14 @@ export class HeldCloses {
     this.#held.clear();
   }
 
+  #wakeAt(at: number): void {
+    this.#cancel?.();
+    this.#nextAt = at;
+    this.#cancel = this.#clock.after(at - this.#clock.now(), () => this.#writeDue());
+  }
+
   #writeDue(): void {
-    this.#cancel = undefined;
+    this.#nextAt = Number.POSITIVE_INFINITY;
     const now = this.#clock.now();
     let nextAt = Number.POSITIVE_INFINITY;
     for (const [id, { closing, dueAt }] of this.#held) {
@@ -44,6 +54,6 @@ export class HeldCloses {
       this.#held.delete(id);
       this.#write(id, closing);
     }
-    if (this.#held.size > 0) this.#cancel = this.#clock.after(nextAt - now, () => this.#writeDue());
+    if (nextAt < this.#nextAt) this.#wakeAt(nextAt);
   }
 }

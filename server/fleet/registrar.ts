@@ -32,6 +32,9 @@ import type { Decide, Settled } from './settle.ts';
  */
 const RETURN_PART = 1 / 2;
 
+/** What a close that is held back may take to be written after that. */
+const WRITTEN_WITHIN_MS = 1_000;
+
 /** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
 const WAITING_CLOSES = 100_000;
 
@@ -334,8 +337,15 @@ export class Registrar {
     const { timeoutMs } = timing;
     const closing = { ...how, session: session.session, lastBeatAt, timeoutMs };
     const heldMs = stalls.graceLeftMs(timeoutMs * RETURN_PART, clock.now());
-    if (heldMs > 0 && !how.goodbye) this.#held.hold(session.nodeId, closing, heldMs);
+    if (heldMs > 0 && !how.goodbye) this.#holdClose(session, closing, heldMs);
     else await this.#writeClose(session.nodeId, closing, session);
+  }
+
+  /** Until it is written, the node's heartbeat lasts: another hub would call its end a silence. */
+  #holdClose(session: LiveSession, closing: Closing, heldMs: number): void {
+    const until = this.#context.clock.now() + heldMs + WRITTEN_WITHIN_MS;
+    this.#held.hold(session.nodeId, closing, heldMs);
+    if (session.lastBeatAt + session.timing.timeoutMs < until) this.#context.heartbeats.owe(session, until);
   }
 
   /** The session is over here; nothing is written. */

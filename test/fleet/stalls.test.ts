@@ -78,6 +78,49 @@ describe('closes of the time in which a hub stood still', () => {
     });
   });
 
+  it('[FRZ-1] until then the other hubs do not call it silent either, though its heartbeat would have ended', async () => {
+    const [clock, frozenClock] = [new FakeClock(), new FakeClock()];
+    const memory = new MemoryFleet(clock, 2);
+    const frozen = testFleet(new MemoryStore(memory), frozenClock, 'hub-a');
+    const other = testFleet(new MemoryStore(memory), clock, 'hub-b');
+    await frozen.start();
+    await other.start();
+    const pass = async (ms: number) => {
+      for (let passed = 0; passed < ms; passed += 100) {
+        await clock.advance(100);
+        await frozenClock.advance(100);
+      }
+    };
+    const { session } = await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
+    const gone = await registerAgent(frozen, registerMessage({ nodeId: 'gone' }));
+    await pass(500);
+    await clock.advance(25_000);
+    frozenClock.jump(25_000);
+    for (const closed of [session, gone.session]) await frozen.registrar.closed(closed, lost);
+    await pass(12_000);
+    await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
+    await pass(6_000);
+    const changes = async (id: string) =>
+      (await other.history({ id, limit: 10 })).map(({ to }) => to).reverse();
+    expect(await changes('n')).toEqual(['online', 'online']);
+    expect(await changes('gone')).toEqual(['online', 'unreachable', 'offline']);
+  });
+
+  it('[FRZ-1] one with a short timeout does not wait for one with a long timeout', async () => {
+    const { clock, frozen, other } = await twoHubs();
+    const patient = registerMessage({ nodeId: 'patient' });
+    const long = await registerAgent(frozen, { ...patient, heartbeat: { intervalMs: 200_000 } });
+    const { session } = await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
+    clock.jump(10_000);
+    await frozen.registrar.closed(long.session, lost);
+    await frozen.registrar.closed(session, lost);
+    await clock.advance(16_000);
+    expect(await status(other, 'n')).toBe('unreachable');
+    expect(await status(other, 'patient')).toBe('online');
+    await clock.advance(300_000);
+    expect(await status(other, 'patient')).toBe('unreachable');
+  });
+
   it('[FRZ-1] a goodbye is told at once', async () => {
     const { clock, frozen, other } = await twoHubs();
     const { session } = await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
