@@ -307,6 +307,22 @@ describe('the fleet, whatever happens', () => {
       { do: 'lose data', shard: 0 },
     ]));
 
+  it('[MODEL-1] also where a hub that was stopped goes on without its store', () =>
+    live(memoryWorld(SHARDS), [
+      ...[{ do: 'pass', ms: 12_000 } as const, { do: 'pass', ms: 33_000 } as const],
+      { do: 'stop hub', which: 1 },
+      { do: 'pass', ms: 12_000 },
+      { do: 'lose answers', which: 1 },
+      { do: 'continue hub', which: 1 },
+      { do: 'pass', ms: 50 },
+      { do: 'clone', who: 0, which: 0 },
+      { do: 'remove', who: 0, which: 0 },
+      { do: 'start agent', who: 0 },
+      { do: 'close late', who: 0 },
+      { do: 'pass', ms: 300 },
+      { do: 'pass', ms: 33_000 },
+    ]));
+
   it('[MODEL-2] and so on a real Redis, in real time', async () => {
     const redis = await startRedis();
     try {

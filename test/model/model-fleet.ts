@@ -218,7 +218,17 @@ export class ModelAgent {
     // A stopped hub finds in its socket what came meanwhile: it may not judge before it has looked.
     const { stopped } = hub.clock;
     if (stopped && hub.store.fault === 'none') this.#inStoppedHub.push(beatAt);
-    hub.clock.deliver(() => hub.fleet.heartbeat(session));
+    const writtenWithinMs = flushTurns(this.#world.timing.timeoutMs) * FLUSH_TURN_MS + TURN_MS;
+    // Where it goes on without its store, it cannot write what it finds.
+    const lostIfCutOff = (): void => {
+      if (!hub.reachesStore) this.#inStoppedHub = this.#inStoppedHub.filter((at) => at !== beatAt);
+    };
+    hub.clock.deliver(() => {
+      hub.fleet.heartbeat(session);
+      if (!stopped) return;
+      lostIfCutOff();
+      this.#clock.after(writtenWithinMs, lostIfCutOff);
+    });
     if (stopped || !hub.reachesStore) return;
     // It waits in the hub before it is written: a socket or a hub that ends meanwhile takes it along.
     const noteDelivered = (): void => {
@@ -227,7 +237,7 @@ export class ModelAgent {
       if (this.#world.exact || hub.hasWritten(session)) this.#delivered.push(beatAt);
       else this.#clock.after(TURN_MS, noteDelivered);
     };
-    this.#clock.after(flushTurns(this.#world.timing.timeoutMs) * FLUSH_TURN_MS + TURN_MS, noteDelivered);
+    this.#clock.after(writtenWithinMs, noteDelivered);
   }
 
   #reconnect(hubs: readonly ModelHub[]): void {
