@@ -278,7 +278,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       features: [MOVE_FEATURE],
       node: this.#address === undefined ? this.#node : { ...this.#node, address: this.#address },
     };
-    connection.send(JSON.stringify(register));
+    if (connection.send(JSON.stringify(register))) this.#contest.asked(connection, clock.nowMs());
   }
 
   /** Nothing where the address is set, or cannot be told. */
@@ -328,6 +328,8 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   #onRegistered(reply: Registered): void {
     this.#reply = reply;
     this.#retime(reply.heartbeat);
+    if (this.#phase.name === 'connecting' || this.#phase.name === 'live')
+      this.#contest.answered(this.#phase.connection);
     if (this.#phase.name === 'connecting') this.#goLive(this.#phase.connection, reply);
     this.#first.resolve(reply);
     this.emit('registered', reply);
@@ -352,7 +354,11 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   /** Looks for another hub, and keeps this session until one took the node. */
   #search(cause: SearchCause, firstInMs: number): void {
     const phase = this.#phase;
-    if (phase.name !== 'live' || phase.search || this.#leaving) return;
+    if (phase.name !== 'live' || this.#leaving) return;
+    if (phase.search) {
+      if (phase.search.isLast) phase.search.resume(cause);
+      return;
+    }
     const { clock, logger, random } = this.#config;
     const backoff = new Backoff(random);
     logger.warn({ ...this.#ids, cause }, 'Looking for another hub; this session goes on meanwhile');
@@ -362,13 +368,14 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       register: (connection) => this.#sendRegister(connection),
       delayAfter: (how) => delayBefore(nextStep(how), how, backoff, this.#ceilings()),
       found: (connection, reply) => this.#found(connection, reply),
+      over: () => delete phase.search,
     });
   }
 
   #endSearch(cause: SearchCause): void {
-    if (this.#phase.name !== 'live' || this.#phase.search?.cause !== cause) return;
-    this.#phase.search.end();
-    delete this.#phase.search;
+    const phase = this.#phase;
+    if (phase.name !== 'live' || phase.search?.cause !== cause || phase.search.isLast) return;
+    if (!phase.search.finish()) delete phase.search;
     this.#config.logger.info(this.#ids, 'The hub is well again: this session goes on');
   }
 
@@ -430,7 +437,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   /** The hub may be gone, or slow: it is left when another took the node, or its connection ends. */
   #lost(misses: number): void {
     if (this.#leaving) this.#cut({ kind: 'silent' });
-    if (this.#phase.name !== 'live' || this.#phase.search) return;
+    if (this.#phase.name !== 'live' || (this.#phase.search && !this.#phase.search.isLast)) return;
     const why = `Too many missed heartbeats (${misses}), attempting re-registration`;
     this.#config.logger.warn({ ...this.#ids, misses }, why);
     this.#search('silent', this.#backoff.next(this.#ceilings().ownMs));
@@ -487,7 +494,9 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       this.#enter('re-registering', describeEnd(how));
       return;
     }
-    const alone = mayBeAlone(how, wasRegistered) && this.#contest.mayReturn(this.#config.clock.nowMs());
+    const nowMs = this.#config.clock.nowMs();
+    const alone =
+      mayBeAlone(how, wasRegistered, this.#contest.isUnanswered(nowMs)) && this.#contest.mayReturn(nowMs);
     const next = alone ? 'reconnect' : nextStep(how);
     const retryInMs = delayBefore(next, how, this.#backoff, this.#ceilings());
     const end: SessionEnd = {

@@ -27,11 +27,12 @@ export type Ended =
 
 /**
  * Superseded, and yet maybe the only agent of its node: it never heard that it was registered, so that the other
- * registration may be of a process that is gone, or was an earlier attempt of its own which came later.
+ * registration may be of a process that is gone; or the hub says that it was one of its own, or it may have been one,
+ * which an older hub does not say, because an attempt of its own `isUnanswered`.
  */
-export function mayBeAlone(ended: Ended, wasRegistered: boolean): boolean {
+export function mayBeAlone(ended: Ended, wasRegistered: boolean, isUnanswered: boolean): boolean {
   if (ended.kind !== 'closed' || ended.code !== CLOSE.superseded.code) return false;
-  return !wasRegistered || ended.reason === SUPERSEDED_BY_ITSELF.reason;
+  return !wasRegistered || isUnanswered || ended.reason === SUPERSEDED_BY_ITSELF.reason;
 }
 
 /** What the agent does after that. `reconnect-now`: without any delay. */

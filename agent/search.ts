@@ -16,6 +16,8 @@ export interface SearchParts {
   delayAfter: (how: Ended) => number | null;
   /** Another hub took the node; the connection is the agent's from now on. */
   found: (connection: HubConnection, reply: Registered) => void;
+  /** The last attempt failed. */
+  over: () => void;
 }
 
 /**
@@ -23,15 +25,39 @@ export interface SearchParts {
  * session ends when another one has begun, so that the node is never without one.
  */
 export class Search {
-  readonly cause: SearchCause;
+  cause: SearchCause;
   readonly #parts: SearchParts;
   #attempt: HubConnection | undefined;
+  /** The attempt asked to be registered. */
+  #asked = false;
+  #isLast = false;
   #cancelWait: () => void;
 
   constructor(cause: SearchCause, firstInMs: number, parts: SearchParts) {
     this.cause = cause;
     this.#parts = parts;
     this.#cancelWait = parts.clock.after(firstInMs, () => this.#connect());
+  }
+
+  /** Nothing more is tried: what is under way is the last attempt. */
+  get isLast(): boolean {
+    return this.#isLast;
+  }
+
+  /**
+   * Nothing more is tried. A hub that was asked already may yet take the node, and is heard to the end: its registration
+   * would supersede this session, and nobody would hold it. False where there is none, and the search is over.
+   */
+  finish(): boolean {
+    this.#isLast = this.#attempt !== undefined && this.#asked;
+    if (!this.#isLast) this.end();
+    return this.#isLast;
+  }
+
+  /** Goes on, after the last attempt too. */
+  resume(cause: SearchCause): void {
+    this.cause = cause;
+    this.#isLast = false;
   }
 
   /** Gives up an attempt that is under way. */
@@ -52,7 +78,10 @@ export class Search {
   #connect(): void {
     const { connect, register, found } = this.#parts;
     const connection = connect({
-      opened: () => register(connection),
+      opened: () => {
+        this.#asked = true;
+        register(connection);
+      },
       message: (message) => {
         if (message.type === 'registered') {
           this.#attempt = undefined;
@@ -66,11 +95,16 @@ export class Search {
       ended: (how) => this.#failed(how),
     });
     this.#attempt = connection;
+    this.#asked = false;
   }
 
   #failed(how: Ended): void {
     this.#attempt = undefined;
-    const { clock, delayAfter } = this.#parts;
+    const { clock, delayAfter, over } = this.#parts;
+    if (this.#isLast) {
+      over();
+      return;
+    }
     const delayMs = delayAfter(how);
     if (delayMs !== null) this.#cancelWait = clock.after(delayMs, () => this.#connect());
   }

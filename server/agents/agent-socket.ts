@@ -296,8 +296,10 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     }
     const { session, reply } = outcome;
     if (this.#state.kind === 'closed') {
-      // Gone while the store was asked: the node was registered all the same, and its end is told now.
-      this.#sessionOver(session, this.#state.ending);
+      // Gone while the store was asked: the node was registered all the same, and a goodbye is told now. Any other end
+      // says nothing of an agent that never heard of this session, and may have one elsewhere: its heartbeat judges.
+      const { ending } = this.#state;
+      this.#sessionOver(session, ending?.goodbye ? ending : undefined);
       return;
     }
     this.#enter({ kind: 'live', session });

@@ -42,21 +42,32 @@ export class Guardian {
   async answered(shard: number, answer: BeatAnswer | undefined): Promise<void> {
     if (!answer || answer === 'epoch') return;
     const toRestore: LostNode[] = [];
+    const superseded: LiveSession[] = [];
     for (const refused of answer.refused) {
-      const lost = this.#refused(refused);
+      const lost = this.#refused(refused, superseded);
       if (lost) toRestore.push(lost);
     }
     if (toRestore.length > 0) await this.merge(await this.#context.store.restore(shard, toRestore));
-    await Promise.all(answer.returned.map((id) => this.#returned(id)));
+    await Promise.all([
+      ...answer.returned.map((id) => this.#returned(id)),
+      ...superseded.map(async (session) =>
+        this.#rechecked(session, await this.#context.store.read(session.nodeId)),
+      ),
+    ]);
   }
 
-  /** Ends a session that the store says is over; else the store lost it, and it is to be put back. */
-  #refused(refused: RefusedBeat): LostNode | undefined {
+  /**
+   * Ends a session that the store says is over, once it is known who superseded it; else the store lost it, and it is
+   * to be put back.
+   */
+  #refused(refused: RefusedBeat, superseded: LiveSession[]): LostNode | undefined {
     const session = this.#context.sessions.get(refused.id);
     if (!session || session.leaving || session.session !== refused.session) return undefined;
     const { sessionSeq } = session.record;
-    if (refused.by === 'session' && refused.storedSessionSeq >= sessionSeq)
-      return this.#end(session, CLOSE.superseded);
+    if (refused.by === 'session' && refused.storedSessionSeq >= sessionSeq) {
+      superseded.push(session);
+      return undefined;
+    }
     if (refused.by === 'tombstone' && refused.storedVersion >= sessionSeq)
       return this.#end(session, CLOSE.removed);
     this.#context.log.warn(

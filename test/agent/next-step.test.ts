@@ -44,14 +44,21 @@ describe('nextStep', () => {
 });
 
 describe('mayBeAlone', () => {
-  it.each<[string, Ended, boolean, boolean]>([
-    ['superseded before it was registered', closed(4409), false, true],
-    ['superseded by its own later registration', closed(4409, SUPERSEDED_BY_ITSELF.reason), true, true],
-    ['superseded by another', closed(4409), true, false],
-    ['removed', closed(4404), false, false],
-    ['lost', { kind: 'silent' }, false, false],
-  ])('%s', (_name, ended, wasRegistered, expected) => {
-    expect(mayBeAlone(ended, wasRegistered)).toBe(expected);
+  it.each<[string, Ended, boolean, boolean, boolean]>([
+    ['superseded before it was registered', closed(4409), false, false, true],
+    [
+      'superseded by its own later registration',
+      closed(4409, SUPERSEDED_BY_ITSELF.reason),
+      true,
+      false,
+      true,
+    ],
+    ['superseded, maybe by its own, as a hub of version 0.1 says it', closed(4409), true, true, true],
+    ['superseded by another', closed(4409), true, false, false],
+    ['removed', closed(4404), false, true, false],
+    ['lost', { kind: 'silent' }, false, true, false],
+  ])('%s', (_name, ended, wasRegistered, isUnanswered, expected) => {
+    expect(mayBeAlone(ended, wasRegistered, isUnanswered)).toBe(expected);
   });
 });
 

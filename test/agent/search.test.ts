@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CLOSE } from '../../shared/index.ts';
 import { soon } from '../support/soon.ts';
 import { makeAgent, startHub } from './harness.ts';
 
@@ -70,6 +71,72 @@ describe('a hub that asks its agents to move', () => {
     if (again) hub.reply(hub.last, again);
     await soon(() => agent.state === 'registered');
     expect(ends).toEqual([]);
+  });
+
+  it('[MOVE-4] a hub that was asked before it may stay is heard, and takes it then', async () => {
+    const hub = await startHub({ timing });
+    const { agent, clock, ends, logged, register } = makeAgent(hub);
+    await register();
+    const [first] = hub.sessions;
+    hub.script.onRegister = () => {};
+    hub.send(hub.last, { type: 'move', withinMs: 0 });
+    await soon(() => logged(/Looking for another hub/).length === 1);
+    clock.tick(0);
+    await soon(() => hub.sessions.length === 2 && hub.last.registers.length === 1);
+    if (first) hub.send(first, { type: 'stay' });
+    await soon(() => logged(/The hub is well again/).length === 1);
+    const [asked] = hub.last.registers;
+    if (asked) hub.reply(hub.last, asked);
+    await soon(() => first?.closed !== undefined);
+    expect(hub.last.closed).toBeUndefined();
+    expect(ends).toEqual([]);
+    expect(agent.state).toMatch(/registered|heartbeating/);
+  });
+
+  it('[MOVE-4] where that hub does not take it, nothing more is tried, and a later move tries again', async () => {
+    const hub = await startHub({ timing });
+    const { clock, ends, logged, register } = makeAgent(hub);
+    await register();
+    const [first] = hub.sessions;
+    const move = async (sessions: number): Promise<void> => {
+      if (first) hub.send(first, { type: 'move', withinMs: 0 });
+      await soon(() => logged(/Looking for another hub/).length === sessions - 1);
+      clock.tick(0);
+      await soon(() => hub.sessions.length === sessions && hub.last.registers.length === 1);
+    };
+    hub.script.onRegister = () => {};
+    await move(2);
+    if (first) hub.send(first, { type: 'stay' });
+    await soon(() => logged(/The hub is well again/).length === 1);
+    const timers = clock.timers();
+    hub.last.socket.close(1013);
+    await soon(() => clock.timers() < timers);
+    clock.tick(9_000);
+    expect(hub.attempts).toBe(2);
+    await move(3);
+    expect(first?.closed).toBeUndefined();
+    expect(ends).toEqual([]);
+  });
+
+  it('[MOVE-5] one that lost its session while an attempt of its own has no answer returns soon', async () => {
+    const hub = await startHub({ timing });
+    const { clock, ends, logged, register } = makeAgent(hub);
+    await register();
+    const [first] = hub.sessions;
+    hub.script.onRegister = () => {};
+    hub.send(hub.last, { type: 'move', withinMs: 0 });
+    await soon(() => logged(/Looking for another hub/).length === 1);
+    clock.tick(0);
+    await soon(() => hub.sessions.length === 2 && hub.last.registers.length === 1);
+    const timers = clock.timers();
+    hub.last.socket.close(1013);
+    await soon(() => clock.timers() !== timers || hub.last.closed !== undefined);
+    await soon(() => {
+      first?.socket.close(4409, CLOSE.superseded.reason);
+      return ends.length === 1;
+    });
+    expect(ends).toMatchObject([{ code: 4409, next: 'reconnect' }]);
+    expect(ends[0]?.retryInMs).toBeLessThanOrEqual(5_000);
   });
 
   it('[MOVE-3] a removal and a stop end the search too', async () => {

@@ -99,6 +99,37 @@ describe('closes that the agent begins', () => {
     ]);
     expect(hub.hub.fleet.sessions.size).toBe(0);
   });
+
+  test('[MOVE-6] an end without a goodbye before the registration was answered changes nothing', async () => {
+    const memory = new MemoryFleet(systemClock, 4);
+    const store = new FaultyStore(new MemoryStore(memory));
+    const hub = await hubs.start({ memory, store });
+    const agent = await hub.connect();
+    const { commit } = store;
+    let waits = false;
+    let answer = (): void => {};
+    const answered = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    store.commit = async (change) => {
+      waits = true;
+      await answered;
+      return commit(change);
+    };
+    agent.send({
+      type: 'register',
+      protocol: 1,
+      instanceId: agent.instanceId,
+      node: { nodeId: 'n-1', hostname: 'n-1' },
+    });
+    await soon(() => waits);
+    agent.socket.terminate();
+    await soon(() => hub.hub.agents.size === 0);
+    answer();
+    await hub.nodeThat('n-1', ({ status }) => status === 'online');
+    await soon(() => hub.hub.fleet.sessions.size === 0);
+    expect(await hub.events('n-1')).toMatchObject([{ type: 'registered', to: 'online' }]);
+  });
 });
 
 describe('closes that the hub begins', () => {

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import type { Beat } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
+import { CLOSE, SUPERSEDED_BY_ITSELF } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import {
@@ -17,11 +18,12 @@ describe('a hub vouches for a heartbeat, so that its record need not be looked a
   let fleet: Fleet;
   let other: Fleet;
   let beats: Beat[];
+  let store: FaultyStore;
 
   beforeEach(async () => {
     clock = new FakeClock();
     const memory = new MemoryFleet(clock, 2);
-    const store = new FaultyStore(new MemoryStore(memory));
+    store = new FaultyStore(new MemoryStore(memory));
     const { beat } = store;
     store.beat = (shard, some, followed) => {
       beats.push(...some);
@@ -89,4 +91,27 @@ describe('a hub vouches for a heartbeat, so that its record need not be looked a
     }
     expect(answers.filter((vouched) => vouched === false)).toHaveLength(2);
   });
+
+  it.each([true, false])(
+    '[MOVE-5] a session that is refused before the log told why is said to be superseded by its own agent (%s)',
+    async (isOwn) => {
+      const { session, link } = await register();
+      const { tick } = store;
+      store.tick = async (shard, request) => {
+        const answer = await tick(shard, request);
+        if (answer.kind !== 'news') return answer;
+        const { upTo: _, ...news } = answer;
+        return { ...news, entries: [], moreLogged: false };
+      };
+      const again = registerAgent(
+        other,
+        registerMessage({ nodeId: 'a' }, isOwn ? { instanceId: session.record.instanceId } : {}),
+      );
+      await clock.advance(200);
+      await again;
+      fleet.heartbeat(session);
+      await clock.advance(400);
+      expect(link.ended).toEqual([isOwn ? SUPERSEDED_BY_ITSELF : CLOSE.superseded]);
+    },
+  );
 });
