@@ -3,6 +3,7 @@ import { systemClock } from '../../server/clock.ts';
 import { CursorCodec, subscriptionKey } from '../../server/fleet/cursor.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
+import { registerAgent, registerMessage } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
 import { SseClient } from './sse-client.ts';
 import { startApi, type TestApi, type TestApiOptions } from './test-api.ts';
@@ -22,6 +23,13 @@ describe('the log for programs', () => {
   };
   const add = (api: TestApi, id: string, more: Record<string, unknown> = {}) =>
     api.call('POST', '/api/v1/nodes', { node: { hostname: id, nodeId: id, ...more } });
+  /** One more event of 30 kB: of another node each time, as the changes of one are written once a second. */
+  const large = async (api: TestApi, n: number): Promise<void> => {
+    const metadata = { filler: 'x'.repeat(30_000) };
+    await registerAgent(api.fleet, registerMessage({ nodeId: `n-${n}`, metadata }));
+    // What the kernel takes is no longer unread.
+    await api.call('GET', '/healthz');
+  };
   const idsOf = (client: SseClient) => client.events.map(({ data }) => data.nodeId);
   afterEach(async () => {
     for (const client of clients.splice(0)) client.close();
@@ -169,9 +177,7 @@ describe('the log for programs', () => {
     const good = await stream(api).open();
     const slow = await stream(api).open();
     slow.pause();
-    const metadata = { filler: 'x'.repeat(30_000) };
-    for (let n = 0; n < 1_000 && api.face.streams.size === 2; n += 1)
-      await add(api, `n-${n % 5}`, { metadata });
+    for (let n = 0; n < 2_000 && api.face.streams.size === 2; n += 1) await large(api, n);
     expect(api.face.streams.size).toBe(1);
     const before = good.events.length;
     await add(api, 'last');
@@ -187,8 +193,7 @@ describe('the log for programs', () => {
     await stream(api).open();
     const slow = await stream(api).open();
     slow.pause();
-    const metadata = { filler: 'x'.repeat(30_000) };
-    while (api.face.streams.unreadBytes === 0) await add(api, 'n', { metadata });
+    for (let n = 0; n < 2_000 && api.face.streams.unreadBytes === 0; n += 1) await large(api, n);
     for (let seconds = 0; seconds < 29; seconds += 1) await clock.advance(1_000);
     expect(api.face.streams.size).toBe(2);
     for (let seconds = 0; seconds < 3; seconds += 1) await clock.advance(1_000);
