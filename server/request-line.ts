@@ -8,6 +8,8 @@ import type { Reader } from './reader-budget.ts';
 export const WAITING_OF_ONE = 100;
 /** Requests that wait on all connections; beyond it each connection that sends one more ends. */
 const WAITING_OF_ALL = 10_000;
+/** How long a body may go on that nobody waits for: its request was answered before it was whole. */
+const REST_OF_BODY_MS = 1_000;
 /** How long waiting requests are begun in one turn of the event loop, before its sockets have theirs. */
 const SLICE_MS = 5;
 
@@ -94,8 +96,19 @@ export class RequestLine {
     const { socket } = request;
     busy.add(socket);
     this.#answering.set(socket, response);
-    response.once('close', () => this.#ended(socket));
+    response.once('close', () => {
+      if (!request.complete) this.#endWithBody(request);
+      this.#ended(socket);
+    });
     this.#handle(request, response);
+  }
+
+  /** The client had its answer, such as a refusal; what it still sends would be read and thrown away for ever. */
+  #endWithBody(request: IncomingMessage): void {
+    if (request.socket.destroyed) return;
+    this.#clock.after(REST_OF_BODY_MS, () => {
+      if (!request.complete) request.socket.destroy();
+    });
   }
 
   #ended(socket: Socket): void {

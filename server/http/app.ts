@@ -29,6 +29,7 @@ import { nodeRoutes } from './nodes.ts';
 import { pageFiles } from './page.ts';
 import { Problem, type ProblemCode, sendProblem, setRetryAfter } from './problem.ts';
 import { summaryRoute } from './summary.ts';
+import { BODY_BYTES } from './whole-body.ts';
 
 /** How long a client may take to send a request, and to read an answer, without a sign of life. */
 const IO_TIMEOUT_MS = 15_000;
@@ -36,8 +37,6 @@ const IO_TIMEOUT_MS = 15_000;
 const REQUESTS_LOOK_MS = 5_000;
 /** How long a connection without a request is kept. */
 const IDLE_TIMEOUT_MS = 60_000;
-/** Bytes of a request's body. */
-const BODY_BYTES = 64 * 1024;
 /** How often it is looked whether the last request in flight has ended. */
 const DRAIN_LOOK_MS = 20;
 

@@ -1,6 +1,8 @@
-import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { parseJson } from '../../shared/index.ts';
 import { Problem } from './problem.ts';
+import { wholeBody } from './whole-body.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -15,26 +17,22 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 export function jsonBodies(app: FastifyInstance): void {
   app.decorateRequest('unreadable', null);
   app.removeContentTypeParser('application/json');
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
-    if (body.length === 0) {
-      done(null, undefined);
-      return;
-    }
-    const value = readBody(body);
-    if (!(value instanceof Problem)) {
-      done(null, value);
-    } else if (request.routeOptions.config.takesUnreadable) {
-      request.unreadable = value;
-      done(null, undefined);
-    } else {
-      done(value, undefined);
-    }
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) => {
+    const body = await wholeBody(request, payload);
+    if (body.length === 0) return undefined;
+    const value = readBody(body, request.headers['content-encoding']);
+    if (!(value instanceof Problem)) return value;
+    if (!request.routeOptions.config.takesUnreadable) throw value;
+    request.unreadable = value;
+    return undefined;
   });
 }
 
-function readBody(body: string | Buffer): object | Problem {
+function readBody(body: Buffer, encoding: string | undefined): object | Problem {
+  if (encoding !== undefined && encoding.toLowerCase() !== 'identity')
+    return new Problem('unsupported_media_type', 'send the body without Content-Encoding');
   try {
-    const value = parseJson(typeof body === 'string' ? body : utf8.decode(body));
+    const value = parseJson(utf8.decode(body));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
     return new Problem('bad_json', 'the body is not a JSON object');
   } catch (error) {

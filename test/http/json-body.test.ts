@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { RawSocket } from '../support/raw-socket.ts';
 import { type TestHub, TestHubs } from '../support/test-hub.ts';
 
 const hubs = new TestHubs();
@@ -73,4 +74,28 @@ test.each(nodes)('[API-87] %s has one verdict over the socket and over HTTP', as
     expect(byHttp.path).toBe(bySocket.path);
     if (code === 'invalid') expect(byHttp.detail).toBe(`${bySocket.path}: ${bySocket.message}`);
   }
+});
+
+test('[RES-12] a body that comes byte by byte takes no more than its bytes, and too many pieces are refused', async () => {
+  const token = 'Host: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked';
+  const post = `POST /api/v1/nodes HTTP/1.1\r\n${token}\r\n\r\n`;
+  const inPieces = (text: string): string => `${[...text].map((one) => `1\r\n${one}\r\n`).join('')}0\r\n\r\n`;
+  const node = '{"instanceId":"3d9f8a10-6a4e-4f0e-9d0b-0a3f5f3b1c11","node":{"hostname":"bit-by-bit"}}';
+  const honest = await RawSocket.connect(hub.port);
+  honest.write(post + inPieces(node));
+  expect(await honest.head()).toMatch(/^HTTP\/1\.1 201 /);
+  const dribble = await RawSocket.connect(hub.port);
+  dribble.write(post + inPieces(' '.repeat(5_000)));
+  expect(await dribble.head()).toMatch(/^HTTP\/1\.1 413 /);
+  honest.destroy();
+  dribble.destroy();
+});
+
+test('[API-55] a compressed body is 415, not broken JSON', async () => {
+  const response = await hub.fetch('/api/v1/nodes', {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' },
+    body: '{}',
+  });
+  expect([response.status, JSON.parse(await response.text()).code]).toEqual([415, 'unsupported_media_type']);
 });

@@ -125,4 +125,18 @@ describe('requests that do not wait for answers', () => {
     after.write(upgrade);
     expect(await after.head()).toBeDefined();
   });
+
+  it('[RES-11] end a connection a second after an answer that did not wait for the body', async () => {
+    const { port } = await serve((_request, response) => void response.writeHead(401).end());
+    const raw = await open(port);
+    raw.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf');
+    expect(await raw.head()).toMatch(/^HTTP\/1\.1 401 /);
+    await raw.gone;
+    const whole = await open(port);
+    whole.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf');
+    await whole.head();
+    whole.write('half');
+    whole.write(get('/next'));
+    expect(await whole.head()).toMatch(/^HTTP\/1\.1 401 /);
+  });
 });
