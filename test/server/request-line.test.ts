@@ -127,7 +127,9 @@ describe('requests that do not wait for answers', () => {
   });
 
   it('[RES-11] end a connection a second after an answer that did not wait for the body', async () => {
-    const { port } = await serve((_request, response) => void response.writeHead(401, { 'Content-Length': 0 }).end());
+    const { port } = await serve(
+      (_request, response) => void response.writeHead(401, { 'Content-Length': 0 }).end(),
+    );
     const raw = await open(port);
     raw.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf');
     expect(await raw.head()).toMatch(/^HTTP\/1\.1 401 /);
