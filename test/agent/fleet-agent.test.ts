@@ -113,7 +113,7 @@ describe('registration', () => {
       500, 1_000, 2_000, 2_500, 2_500, 2_500, 2_500, 2_500,
     ]);
     expect(ends[0]).toEqual({
-      reason: 'connect ECONNREFUSED 127.0.0.1:1',
+      reason: 'nothing listens there (ECONNREFUSED)',
       next: 'reconnect',
       retryInMs: 500,
     });
