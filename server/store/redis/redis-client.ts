@@ -104,11 +104,29 @@ function makeCluster(target: Extract<RedisTarget, { kind: 'cluster' }>, commandT
   });
 }
 
+/**
+ * ioredis hears only the first error of a socket. A second one, as of a TLS handshake that was broken off, would end the
+ * process.
+ */
+function outliveSocketErrors(client: Redis): Redis {
+  const listen = (): void => {
+    const stream: Redis['stream'] | undefined = client.stream;
+    if (stream && stream.listenerCount('error', ignore) === 0) stream.on('error', ignore);
+  };
+  // The socket is made a moment after `connecting`.
+  client.on('connecting', () => setImmediate(listen));
+  for (const event of ['connect', 'error']) client.on(event, listen);
+  return client;
+}
+
+const ignore = (): void => {};
+
 /** A client of the target, not connected yet. It reconnects by itself until `disconnect`. */
 export function makeClient(target: RedisTarget, options: ClientOptions): RedisClient {
-  return target.kind === 'cluster'
-    ? makeCluster(target, options.commandTimeoutMs)
-    : makeSingle(target, options, true);
+  if (target.kind !== 'cluster') return outliveSocketErrors(makeSingle(target, options, true));
+  const cluster = makeCluster(target, options.commandTimeoutMs);
+  cluster.on('+node', outliveSocketErrors);
+  return cluster;
 }
 
 /** The connection that listens to the doorbell; a Cluster's client keeps one of its own for that. */
@@ -117,5 +135,5 @@ export function makeSubscriber(
   client: RedisClient,
   options: ClientOptions,
 ): RedisClient {
-  return target.kind === 'cluster' ? client : makeSingle(target, options, false);
+  return target.kind === 'cluster' ? client : outliveSocketErrors(makeSingle(target, options, false));
 }
