@@ -1,4 +1,4 @@
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { HostPort, RedisTarget } from './redis-url.ts';
 
@@ -31,28 +31,27 @@ async function ofServer(at: HostPort, tls: boolean, withinMs: number): Promise<s
 
 /** The handshake is all that is wanted: whose certificate it is does not matter, and nothing is sent. */
 function speaksTls({ host, port }: HostPort, withinMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: withinMs });
-    const end = (answer: boolean) => () => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('secureConnect', end(true)).once('timeout', end(false)).once('close', end(false));
-    socket.on('error', end(false));
-  });
+  const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: withinMs });
+  return answerOf(socket, (answer) => socket.once('secureConnect', () => answer(true)));
 }
 
 /** Any line that Redis could have said, also that it asks for a password. */
 function speaksPlain({ host, port }: HostPort, withinMs: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: withinMs });
-    const end = (answer: boolean) => () => {
-      socket.destroy();
-      resolve(answer);
-    };
+  const socket = connect({ host, port, timeout: withinMs });
+  return answerOf(socket, (answer) => {
     socket.once('connect', () => socket.write('PING\r\n'));
-    socket.once('data', (data) => end(/^[+-]/.test(data.toString('latin1')))());
-    socket.once('timeout', end(false)).once('close', end(false));
-    socket.on('error', end(false));
+    socket.once('data', (data) => answer(/^[+-]/.test(data.toString('latin1'))));
+  });
+}
+
+/** What is heard on a socket, which ends with it; no where that is nothing. */
+function answerOf(socket: Socket, listen: (answer: (is: boolean) => void) => void): Promise<boolean> {
+  return new Promise((resolve) => {
+    const answer = (is: boolean): void => {
+      socket.destroy();
+      resolve(is);
+    };
+    for (const event of ['timeout', 'close', 'error']) socket.on(event, () => answer(false));
+    listen(answer);
   });
 }
