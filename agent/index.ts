@@ -4,21 +4,26 @@
  */
 
 export type { HeartbeatTiming, NodeFacts, NodeStats } from '../shared/index.ts';
-export type { AgentState, FleetAgentEvents, SessionEnd, StateChange } from './agent-events.ts';
-export type { AgentNode, FleetAgentOptions } from './agent-options.ts';
-export { type AgentClock, systemClock } from './clock.ts';
-export { DOCUMENT_CONFIG, fromListenAddress } from './document-settings.ts';
-export { FleetAgentError, type FleetAgentErrorCode } from './errors.ts';
-export { FleetAgent } from './fleet-agent.ts';
-export type { HubError, Registered } from './hub-messages.ts';
-export { toAgentUrl } from './hub-urls.ts';
-export { type AgentLogger, silentLogger } from './log.ts';
+export { DOCUMENT_CONFIG, fromListenAddress } from './config/document-settings.ts';
+export {
+  type AgentSettings,
+  readAgentSettings,
+  SettingsError,
+  type SettingsSources,
+} from './config/settings.ts';
+export { type MachineFactsOptions, machineFacts } from './machine/facts.ts';
+export { type Machine, thisMachine } from './machine/machine.ts';
+export { MachineStats } from './machine/stats.ts';
 export { createMachineAgent, type MachineAgentOptions, machineNode } from './machine-agent.ts';
-export type { NextStep } from './next-step.ts';
-export { type AgentSettings, readAgentSettings, SettingsError, type SettingsSources } from './settings.ts';
+export type { AgentState, FleetAgentEvents, SessionEnd, StateChange } from './session/agent-events.ts';
+export type { AgentNode, FleetAgentOptions } from './session/agent-options.ts';
+export { type AgentClock, systemClock } from './session/clock.ts';
+export { FleetAgentError, type FleetAgentErrorCode } from './session/errors.ts';
+export { FleetAgent } from './session/fleet-agent.ts';
+export type { HubError, Registered } from './session/hub-messages.ts';
+export { toAgentUrl } from './session/hub-urls.ts';
+export { type AgentLogger, silentLogger } from './session/log.ts';
+export type { NextStep } from './session/next-step.ts';
+export type { StatsProvider } from './session/stats-reporter.ts';
 export { createSimulatedAgent, type SimulatedAgentOptions } from './simulated-agent.ts';
 export { driftingStats, simulatedNode } from './simulated-node.ts';
-export type { StatsProvider } from './stats-reporter.ts';
-export { type MachineFactsOptions, machineFacts } from './telemetry/facts.ts';
-export { type Machine, thisMachine } from './telemetry/machine.ts';
-export { MachineStats } from './telemetry/stats.ts';

@@ -1,10 +1,10 @@
 import type { NodeStats } from '../shared/index.ts';
-import type { AgentNode, FleetAgentOptions } from './agent-options.ts';
-import { FleetAgent } from './fleet-agent.ts';
-import { managementAddress, parseDefaultInterface } from './telemetry/address.ts';
-import { type MachineFactsOptions, machineFacts } from './telemetry/facts.ts';
-import { type Machine, thisMachine } from './telemetry/machine.ts';
-import { MachineStats } from './telemetry/stats.ts';
+import { managementAddress, parseDefaultInterface } from './machine/address.ts';
+import { type MachineFactsOptions, machineFacts } from './machine/facts.ts';
+import { type Machine, thisMachine } from './machine/machine.ts';
+import { MachineStats } from './machine/stats.ts';
+import type { AgentNode, FleetAgentOptions } from './session/agent-options.ts';
+import { FleetAgent } from './session/fleet-agent.ts';
 
 export interface MachineAgentOptions
   extends Pick<FleetAgentOptions, 'hubUrl' | 'token' | 'logger' | 'clock' | 'random'>,

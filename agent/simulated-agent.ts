@@ -1,5 +1,5 @@
-import type { FleetAgentOptions } from './agent-options.ts';
-import { FleetAgent } from './fleet-agent.ts';
+import type { FleetAgentOptions } from './session/agent-options.ts';
+import { FleetAgent } from './session/fleet-agent.ts';
 import { driftingStats, simulatedNode } from './simulated-node.ts';
 
 export type SimulatedAgentOptions = Pick<

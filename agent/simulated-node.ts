@@ -1,6 +1,6 @@
 import type { NodeStats } from '../shared/index.ts';
-import type { AgentNode } from './agent-options.ts';
-import { type AgentClock, systemClock } from './clock.ts';
+import type { AgentNode } from './session/agent-options.ts';
+import { type AgentClock, systemClock } from './session/clock.ts';
 
 interface Model {
   kind: string;

@@ -10,9 +10,9 @@
  */
 import { Agent, get, request } from 'node:http';
 import { z } from 'zod';
-import { systemClock } from '../server/clock.ts';
 import { startHub } from '../server/hub.ts';
-import { silentLog } from '../server/log.ts';
+import { systemClock } from '../server/runtime/clock.ts';
+import { silentLog } from '../server/runtime/log.ts';
 import { readHubSettings } from '../server/settings.ts';
 import { MemoryFleet, MemoryStore } from '../server/store/memory/memory-store.ts';
 import { registration } from '../test/support/fixtures.ts';

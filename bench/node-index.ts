@@ -2,7 +2,7 @@
  * What a page of nodes costs at a fleet's size: `tsx bench/node-index.ts [nodes…]`. Prints the median and the
  * worst of 50 runs in milliseconds of CPU, and what a change of one node costs in microseconds.
  */
-import { NodeIndex, type PageRequest } from '../server/fleet/node-index.ts';
+import { NodeIndex, type PageRequest } from '../server/picture/node-index.ts';
 import { type Filter, type FleetNode, filterSchema } from '../shared/index.ts';
 
 const RUNS = 50;

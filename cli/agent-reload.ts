@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type AgentNode, type AgentSettings, type FleetAgent, FleetAgentError } from '../agent/index.ts';
-import type { Log } from '../server/log.ts';
+import type { Log } from '../server/runtime/log.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What a running agent takes up; anything else is another node, another hub, or fixed at its start. */

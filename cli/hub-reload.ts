@@ -1,4 +1,4 @@
-import type { Log } from '../server/log.ts';
+import type { Log } from '../server/runtime/log.ts';
 import { type HubSettings, RELOADED_SETTINGS } from '../server/settings.ts';
 import { UsageError } from './usage-error.ts';
 

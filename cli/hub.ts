@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import type { Logger } from 'pino';
 import type { Hub } from '../server/hub.ts';
-import type { Log } from '../server/log.ts';
+import type { Log } from '../server/runtime/log.ts';
 import { type Environment, type HubSettings, readHubSettings, SettingsError } from '../server/settings.ts';
 import { StoreRefusedError } from '../server/store/fleet-store.ts';
 import { createLogger, setLogLevel } from './agent-log.ts';

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-import { VERSION } from '../server/version.ts';
+import { VERSION } from '../server/runtime/version.ts';
 import { printable, printableLines } from '../shared/text.ts';
 import { CommandFailure } from './api/failure.ts';
 import { COMMANDS } from './commands.ts';

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { Log } from '../server/log.ts';
+import type { Log } from '../server/runtime/log.ts';
 
 const FILES = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'ADMIN_TOKENS_FILE'] as const;
 

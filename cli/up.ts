@@ -3,7 +3,7 @@ import type { FleetAgent } from '../agent/index.ts';
 import { createMachineAgent } from '../agent/machine-agent.ts';
 import { createSimulatedAgent } from '../agent/simulated-agent.ts';
 import type { Hub } from '../server/hub.ts';
-import { VERSION } from '../server/version.ts';
+import { VERSION } from '../server/runtime/version.ts';
 import { formatDuration, printableLines } from '../shared/index.ts';
 import { createLogger } from './agent-log.ts';
 import { hubSettings, settingsHelp, startHubOrSay, withHubFlags } from './hub.ts';

@@ -7,7 +7,7 @@ import {
   type HeartbeatTiming,
   TIMEOUT_INTERVALS,
 } from '../shared/index.ts';
-import { readNetworks } from './client-address.ts';
+import { readNetworks } from './edge/client-address.ts';
 import {
   DIALECT_TIMING,
   DIALECTS,
@@ -16,8 +16,8 @@ import {
   type Networks,
   type OpenDialects,
   parseOpenDialects,
-} from './dialects.ts';
-import { ROLES } from './roles.ts';
+} from './edge/dialects.ts';
+import { ROLES } from './edge/serves.ts';
 import { parseRedisUrl } from './store/redis/redis-url.ts';
 
 /** A setting is wrong. The message is one line that names it. */

@@ -1,4 +1,4 @@
-import type { AgentClock } from '../agent/clock.ts';
+import type { AgentClock } from '../agent/session/clock.ts';
 import type { Disruptions } from './disruptions.ts';
 import type { Dial, DialOptions } from './link.ts';
 import type { Site } from './machine.ts';

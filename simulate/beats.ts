@@ -1,4 +1,4 @@
-import { Pulse } from '../agent/pulse.ts';
+import { Pulse } from '../agent/session/pulse.ts';
 import type { HeartbeatTiming } from '../shared/index.ts';
 import type { AgentContext } from './agent-context.ts';
 import { pingFrame } from './frames.ts';

@@ -1,4 +1,4 @@
-import type { Ended } from '../agent/next-step.ts';
+import type { Ended } from '../agent/session/next-step.ts';
 import { CLOSE } from '../shared/index.ts';
 
 /** Why a session or an attempt ended, in as few words as there are kinds of it. */

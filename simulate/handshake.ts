@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readRetryAfterHeader } from '../agent/backoff.ts';
+import { readRetryAfterHeader } from '../agent/session/backoff.ts';
 import { KNOWN_HEADER, readRetryAfterMs } from '../shared/index.ts';
 
 /** More than any answer to an upgrade has before its body. */

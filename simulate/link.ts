@@ -1,6 +1,6 @@
 import { isIP, type LookupFunction, connect as netConnect, type Socket } from 'node:net';
 import { connect as tlsConnect } from 'node:tls';
-import type { Ended } from '../agent/next-step.ts';
+import type { Ended } from '../agent/session/next-step.ts';
 import { FrameReader } from './frame-reader.ts';
 import { clientFrame } from './frames.ts';
 import { readAnswer, upgradeRequest } from './handshake.ts';

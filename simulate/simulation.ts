@@ -1,5 +1,5 @@
 import type { LookupFunction } from 'node:net';
-import type { AgentClock } from '../agent/clock.ts';
+import type { AgentClock } from '../agent/session/clock.ts';
 import type { AgentContext } from './agent-context.ts';
 import { Disruptions } from './disruptions.ts';
 import { type Dial, dialSocket } from './link.ts';

@@ -1,5 +1,5 @@
-import { BACKOFF, Backoff } from '../agent/backoff.ts';
-import { HubUrls } from '../agent/hub-urls.ts';
+import { BACKOFF, Backoff } from '../agent/session/backoff.ts';
+import { HubUrls } from '../agent/session/hub-urls.ts';
 import {
   type Ceilings,
   ceilings,
@@ -7,7 +7,7 @@ import {
   describeEnd,
   type Ended,
   nextStep,
-} from '../agent/next-step.ts';
+} from '../agent/session/next-step.ts';
 import type { HeartbeatTiming } from '../shared/index.ts';
 import { Absence } from './absence.ts';
 import type { AgentContext, AgentPlace } from './agent-context.ts';

@@ -1,4 +1,4 @@
-import type { AgentClock } from '../agent/clock.ts';
+import type { AgentClock } from '../agent/session/clock.ts';
 import { Latency } from './tally.ts';
 
 /** Something that is woken at a time of its own. `wakeAtMs` is the wheel's to write. */

@@ -1,4 +1,4 @@
-import { readRetryAfterHeader } from '../../agent/backoff.ts';
+import { readRetryAfterHeader } from '../../agent/session/backoff.ts';
 import { readRetryAfterMs } from '../../shared/index.ts';
 import {
   machineFacts,

@@ -1,6 +1,6 @@
 // A Rollcall hub, as `rollcall hub` runs it, with the settings of its environment.
 import { startHub } from '../../server/hub.ts';
-import { silentLog } from '../../server/log.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import { readHubSettings } from '../../server/settings.ts';
 import { serve } from '../harness/serve.ts';
 

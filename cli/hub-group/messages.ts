@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { figuresSchema } from '../../server/http/group-metrics.ts';
+import { figuresSchema } from '../../server/http/metrics/group-metrics.ts';
 
 const statusSchema = z.object({
   wanted: z.number(),

@@ -1,5 +1,5 @@
 import cluster from 'node:cluster';
-import type { GroupStatus, HubGroup } from '../../server/group.ts';
+import type { GroupStatus, HubGroup } from '../../server/edge/worker-group.ts';
 import type { Hub } from '../../server/hub.ts';
 import { type PrimaryMessage, primaryMessageSchema, type WorkerMessage } from './messages.ts';
 

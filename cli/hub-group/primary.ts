@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import type { Log } from '../../server/log.ts';
+import type { Log } from '../../server/runtime/log.ts';
 import { CommandFailure } from '../api/failure.ts';
 import { untilSignal } from '../signals.ts';
 import { decideMoves } from './decide-moves.ts';

@@ -1,4 +1,4 @@
-import type { GroupStatus } from '../../server/group.ts';
+import type { GroupStatus } from '../../server/edge/worker-group.ts';
 
 /** Who of a group is there: each worker from when it listens to its end, and whether it is ready. */
 export class Roster {

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { type Figures, figuresOf, mergeFigures } from '../../server/http/group-metrics.ts';
+import { type Figures, figuresOf, mergeFigures } from '../../server/http/metrics/group-metrics.ts';
 
 /** How long one worker is waited for: one that stands still must not hide the others. */
 const WITHIN_MS = 2_000;

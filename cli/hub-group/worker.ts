@@ -1,5 +1,5 @@
 import type { Hub } from '../../server/hub.ts';
-import type { Log } from '../../server/log.ts';
+import type { Log } from '../../server/runtime/log.ts';
 import { type HubSettings, SettingsError } from '../../server/settings.ts';
 import { StoreAwayError, StoreRefusedError } from '../../server/store/fleet-store.ts';
 import { forceTheEnd, untilSignal } from '../signals.ts';

@@ -14,23 +14,23 @@ import {
   printable,
   type Register,
 } from '../../shared/index.ts';
-import type { Admission } from '../admission.ts';
-import type { Clock } from '../clock.ts';
-import type { Dated } from '../deadlines.ts';
-import { NOT_YOUR_NODE } from '../fleet/decide-claim.ts';
+import type { Admission } from '../edge/admission.ts';
+import type { Refusals } from '../edge/refusals.ts';
+import { endOnError } from '../edge/upgrades.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import { namesSameNode } from '../fleet/identity.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
-import type { Log } from '../log.ts';
-import { type Caller, NOBODY, type Principal } from '../principal.ts';
-import type { Refusals } from '../refusals.ts';
-import { STALL_MS } from '../stall-watch.ts';
-import { type Rate, refilled, TokenBucket } from '../token-bucket.ts';
-import { endOnError } from '../upgrades.ts';
+import { NOT_YOUR_NODE } from '../rules/claim.ts';
+import { namesSameNode } from '../rules/identity.ts';
+import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Dated } from '../runtime/deadlines.ts';
+import type { Log } from '../runtime/log.ts';
+import { STALL_MS } from '../runtime/stall-watch.ts';
+import { type Rate, refilled, TokenBucket } from '../runtime/token-bucket.ts';
 import { type BadMessage, decodeAgentMessage, type Lenient } from './decode.ts';
-import { DirectSocket } from './direct-socket.ts';
 import { FactUpdates, type Update } from './fact-updates.ts';
+import { DirectSocket } from './lean-socket.ts';
 
 /** What all agent sockets of a hub share. */
 export interface AgentSocketContext {

@@ -1,7 +1,7 @@
 import { CLOSE } from '../../shared/index.ts';
-import type { Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Log } from '../log.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { AgentSocket } from './agent-socket.ts';
 
 /** A hub that has not heard of its store for this part of its lease has its agents register elsewhere. */

@@ -1,5 +1,5 @@
 import type { Register } from '../../shared/index.ts';
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Lenient } from './decode.ts';
 
 /** A node's facts are written at most this often. */

@@ -1,10 +1,10 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Clock } from '../clock.ts';
-import type { Log } from '../log.ts';
-import { isBehind, isFull, Reading } from '../reading.ts';
-import { TokenBucket } from '../token-bucket.ts';
+import { isBehind, isFull, Reading } from '../edge/slow-reader.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { TokenBucket } from '../runtime/token-bucket.ts';
 
 /** The next page of a snapshot or a replay goes once less than this is unread. */
 const DRAINED_BYTES = 1_000_000;

@@ -11,8 +11,8 @@ import {
   subscribeSchema,
   watchSchema,
 } from '../../shared/index.ts';
+import { TokenBucket } from '../runtime/token-bucket.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
-import { TokenBucket } from '../token-bucket.ts';
 import type { DashboardConnection } from './connection.ts';
 import { jsonSize } from './pages.ts';
 import { readRequest } from './requests.ts';

@@ -5,9 +5,9 @@ import {
   matcher,
   type Subscribe,
 } from '../../shared/index.ts';
-import type { Cancel, Clock } from '../clock.ts';
-import { CursorCodec, subscriptionKey } from '../fleet/cursor.ts';
-import type { Applied, FleetView } from '../fleet/fleet-view.ts';
+import { CursorCodec, subscriptionKey } from '../picture/cursor.ts';
+import type { Applied, FleetView } from '../picture/fleet-view.ts';
+import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Position } from '../store/fleet-store.ts';
 import { eventFor, pagedEvents } from './pages.ts';
 

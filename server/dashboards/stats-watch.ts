@@ -1,7 +1,7 @@
 import type { FleetNode, LiveStats } from '../../shared/index.ts';
-import type { Cancel, Clock } from '../clock.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Log } from '../log.ts';
+import type { Cancel, Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 
 /** How often live figures are read at most. */

@@ -9,11 +9,11 @@ import {
   type Subscribe,
   type Subscribed,
 } from '../../shared/index.ts';
-import type { Clock } from '../clock.ts';
-import { CursorCodec, subscriptionKey } from '../fleet/cursor.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import { isAhead, isWithin, ReplayGap, replay } from '../fleet/replay.ts';
-import type { Log } from '../log.ts';
+import { CursorCodec, subscriptionKey } from '../picture/cursor.ts';
+import { isAhead, isWithin, ReplayGap, replay } from '../picture/replay.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { LostDataError, type Position, StoreAwayError } from '../store/fleet-store.ts';
 import type { DashboardConnection } from './connection.ts';
 import type { FilterGroup, FilterGroups, GroupMember } from './filter-group.ts';

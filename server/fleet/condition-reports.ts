@@ -1,6 +1,6 @@
 import type { Condition } from '../../shared/index.ts';
+import { decideConditions, sameConditions } from '../rules/liveness.ts';
 import type { FleetContext } from './context.ts';
-import { decideConditions, sameConditions } from './decide-liveness.ts';
 import type { LiveSession } from './sessions.ts';
 
 /** A node's conditions are written at most this often, the newest of them: a flapping check must not flood the log. */

@@ -1,16 +1,16 @@
 import type { HeartbeatTiming } from '../../shared/index.ts';
-import type { Clock } from '../clock.ts';
-import type { Log } from '../log.ts';
-import type { StallWatch } from '../stall-watch.ts';
+import type { FleetView } from '../picture/fleet-view.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import type { StallWatch } from '../runtime/stall-watch.ts';
 import type { FleetStore, NodeRecord, Stored } from '../store/fleet-store.ts';
 import type { ChangeBudget } from './change-budget.ts';
-import type { FleetView } from './fleet-view.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import type { Presence } from './membership.ts';
 import type { Newcomers } from './newcomers.ts';
+import type { NodeWrites } from './node-writes.ts';
 import type { Pacing } from './pacing.ts';
-import type { Presence } from './presence.ts';
 import type { Sessions } from './sessions.ts';
-import type { NodeWrites } from './settle.ts';
 
 /** What every part of a hub's fleet works with. */
 export interface FleetContext {

@@ -1,27 +1,27 @@
 import type { FleetEvent, FleetNode, HeartbeatTiming, HubState, LiveStats } from '../../shared/index.ts';
-import { type Cancel, type Clock, instant } from '../clock.ts';
-import { LimitedLog } from '../limited-log.ts';
-import type { Log } from '../log.ts';
-import { Places } from '../places.ts';
-import { Slices } from '../slices.ts';
-import { STALL_MS, StallWatch } from '../stall-watch.ts';
+import type { FleetView } from '../picture/fleet-view.ts';
+import { View } from '../picture/view.ts';
+import { type Cancel, type Clock, instant } from '../runtime/clock.ts';
+import { LimitedLog } from '../runtime/limited-log.ts';
+import type { Log } from '../runtime/log.ts';
+import { Places } from '../runtime/semaphore.ts';
+import { Slices } from '../runtime/slices.ts';
+import { STALL_MS, StallWatch } from '../runtime/stall-watch.ts';
 import { type FleetStore, LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 import { ChangeBudget } from './change-budget.ts';
 import { ConditionReports } from './condition-reports.ts';
 import type { FleetContext } from './context.ts';
-import type { FleetView } from './fleet-view.ts';
 import { Follower } from './follower.ts';
 import { Guardian } from './guardian.ts';
 import { FLUSH_TURN_MS, flushTurns, Heartbeats } from './heartbeats.ts';
 import { HttpAgents } from './http-agents.ts';
+import { Presence } from './membership.ts';
 import { Newcomers } from './newcomers.ts';
 import { NodeCount } from './node-count.ts';
+import { NodeWrites } from './node-writes.ts';
 import { Pacing } from './pacing.ts';
-import { Presence } from './presence.ts';
 import { Registrar } from './registrar.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
-import { NodeWrites } from './settle.ts';
-import { View } from './view.ts';
 
 /** How often a hub may look at a shard without being rung for: silence is seen no later than that. */
 const LOOK_INTERVAL_MS = 50;

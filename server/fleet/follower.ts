@@ -1,8 +1,9 @@
-import type { Clock } from '../clock.ts';
-import type { LimitedLog } from '../limited-log.ts';
-import type { Log } from '../log.ts';
-import type { Slices } from '../slices.ts';
-import { STALL_MS, type StallWatch } from '../stall-watch.ts';
+import type { FleetView } from '../picture/fleet-view.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { LimitedLog } from '../runtime/limited-log.ts';
+import type { Log } from '../runtime/log.ts';
+import type { Slices } from '../runtime/slices.ts';
+import { STALL_MS, type StallWatch } from '../runtime/stall-watch.ts';
 import {
   type FleetStore,
   type LogEntry,
@@ -13,7 +14,6 @@ import {
   StoreAwayError,
   type TickAnswer,
 } from '../store/fleet-store.ts';
-import type { FleetView } from './fleet-view.ts';
 import { StoreClock, type TimeAnswer } from './store-clock.ts';
 
 /** Log entries that one look takes at most: reading them is about 5 ms of work that cannot be cut. */

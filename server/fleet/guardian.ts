@@ -1,5 +1,7 @@
 import { CLOSE, type CloseCode } from '../../shared/index.ts';
-import { shortSession } from '../log.ts';
+import { decideReturn, decideSilence } from '../rules/liveness.ts';
+import { decideMerge, lostNode } from '../rules/restore.ts';
+import { shortSession } from '../runtime/log.ts';
 import {
   type BeatAnswer,
   type LogEntry,
@@ -12,11 +14,9 @@ import {
   withTiming,
 } from '../store/fleet-store.ts';
 import { type FleetContext, newerRecord } from './context.ts';
-import { decideReturn, decideSilence } from './decide-liveness.ts';
-import { decideMerge, lostNode } from './decide-restore.ts';
 import { LONGEST_FLUSH_MS } from './heartbeats.ts';
+import type { Decide } from './node-writes.ts';
 import { endedBy, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
-import type { Decide } from './settle.ts';
 
 /** Sessions whose nodes are read again at a time. */
 const RECHECK_PAGE = 100;

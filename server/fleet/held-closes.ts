@@ -1,5 +1,5 @@
-import type { Cancel, Clock } from '../clock.ts';
-import type { Closing } from './decide-liveness.ts';
+import type { Closing } from '../rules/liveness.ts';
+import type { Cancel, Clock } from '../runtime/clock.ts';
 
 /** Closes that are held back at most; those beyond it are left to their heartbeats. */
 const MOST_HELD = 100_000;

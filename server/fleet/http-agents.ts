@@ -6,14 +6,14 @@ import {
   type Register,
   type Registered,
 } from '../../shared/index.ts';
-import { instant, msOf } from '../clock.ts';
-import { type Caller, NOBODY, type Principal } from '../principal.ts';
+import { decideClaim, type Verb } from '../rules/claim.ts';
+import { decideReturn } from '../rules/liveness.ts';
+import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { lostNode } from '../rules/restore.ts';
+import { instant, msOf } from '../runtime/clock.ts';
 import { LostDataError, type NodeRecord, type NotRestored, StoreAwayError } from '../store/fleet-store.ts';
 import type { ConditionReports } from './condition-reports.ts';
 import { bestKnown, type FleetContext } from './context.ts';
-import { decideClaim, type Verb } from './decide-claim.ts';
-import { decideReturn } from './decide-liveness.ts';
-import { lostNode } from './decide-restore.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
 import type { Held, Registrar, RemovalOutcome, Unwritten } from './registrar.ts';
 

@@ -1,4 +1,4 @@
-import { TokenBucket } from '../token-bucket.ts';
+import { TokenBucket } from '../runtime/token-bucket.ts';
 
 /** New nodes that one token may bring to a hub at once: more than one hub should hold. */
 const BURST = 20_000;

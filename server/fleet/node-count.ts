@@ -1,6 +1,6 @@
 import type { FleetEvent } from '../../shared/index.ts';
+import type { FleetView } from '../picture/fleet-view.ts';
 import type { FleetStore } from '../store/fleet-store.ts';
-import type { FleetView } from './fleet-view.ts';
 
 /** How many nodes the fleet has: those of the view, or on a hub without one the store's count and what the log adds to it. */
 export class NodeCount {

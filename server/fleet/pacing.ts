@@ -1,8 +1,8 @@
 import { agreeTiming, type HeartbeatTiming } from '../../shared/index.ts';
-import type { Cancel } from '../clock.ts';
+import { decideInterval, nextPace, type Pace, type PaceLimits } from '../rules/interval.ts';
+import type { Cancel } from '../runtime/clock.ts';
 import { withTiming } from '../store/fleet-store.ts';
 import type { FleetContext } from './context.ts';
-import { decideInterval, nextPace, type Pace, type PaceLimits } from './decide-interval.ts';
 import { Retimer } from './retimer.ts';
 import { beatsIn, newRhythm, type Rhythm } from './rhythm.ts';
 import type { LiveSession } from './sessions.ts';

@@ -8,23 +8,23 @@ import {
   type Register,
   type Registered,
 } from '../../shared/index.ts';
-import { instant } from '../clock.ts';
-import { Limited } from '../limited.ts';
-import { shortSession } from '../log.ts';
-import { type Caller, NOBODY, type Principal } from '../principal.ts';
-import { shareFacts } from '../shared-parts.ts';
+import { decideClaim } from '../rules/claim.ts';
+import { type Identity, identify, namesSameNode } from '../rules/identity.ts';
+import { type Closing, decideClose } from '../rules/liveness.ts';
+import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { decideRegistration, decideTwin, decideUpdate, type Registration } from '../rules/registration.ts';
+import { decideRemoval, type RemovalAsk } from '../rules/removal.ts';
+import { instant } from '../runtime/clock.ts';
+import { shareFacts } from '../runtime/interning.ts';
+import { Limited } from '../runtime/limited.ts';
+import { shortSession } from '../runtime/log.ts';
 import { type Change, LostDataError, StoreAwayError, type Stored } from '../store/fleet-store.ts';
 import { ConditionReports } from './condition-reports.ts';
 import { bestKnown, type FleetContext, newerRecord } from './context.ts';
-import { decideClaim } from './decide-claim.ts';
-import { type Closing, decideClose } from './decide-liveness.ts';
-import { decideRegistration, decideTwin, decideUpdate, type Registration } from './decide-registration.ts';
-import { decideRemoval, type RemovalAsk } from './decide-removal.ts';
 import { HeldCloses } from './held-closes.ts';
-import { type Identity, identify, namesSameNode } from './identity.ts';
 import type { Refused } from './newcomers.ts';
+import type { Decide, Settled } from './node-writes.ts';
 import { endedBy, type Link, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
-import type { Decide, Settled } from './settle.ts';
 
 /**
  * For this part of its timeout after a hub stood still, an agent that gave it up has time to return: one delay and one

@@ -8,7 +8,7 @@ import {
   type NodeStats,
   SUPERSEDED_BY_ITSELF,
 } from '../../shared/index.ts';
-import type { Principal } from '../principal.ts';
+import type { Principal } from '../rules/principal.ts';
 import type { LogEntry, NodeRecord } from '../store/fleet-store.ts';
 
 /** The socket of an agent, as far as the fleet needs to know it. */

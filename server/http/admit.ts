@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { KNOWN_HEADER } from '../../shared/index.ts';
-import { type Admission, OVERLOADS } from '../admission.ts';
-import type { Clock } from '../clock.ts';
+import { type Admission, OVERLOADS } from '../edge/admission.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { Problem } from './problem.ts';
 
 /** Registrations by requests pass the same admission as agents' sockets, from their header to their answer. */

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
-import type { Slices } from '../slices.ts';
+import type { Slices } from '../runtime/slices.ts';
 
 /** So much is made at a time; the next piece is made when the client took most of this. */
 const PIECE_CHARACTERS = 64 * 1024;

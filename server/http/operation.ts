@@ -1,6 +1,6 @@
 import type { FastifyContextConfig, FastifySchema } from 'fastify';
 import { z } from 'zod';
-import type { DialectName } from '../dialects.ts';
+import type { DialectName } from '../edge/dialects.ts';
 import { type ProblemCode, problemSchema, statusOf } from './problem.ts';
 
 /** Who may call an operation: anybody, readers, agents, or administrators. */

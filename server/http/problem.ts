@@ -1,8 +1,8 @@
 import type { FastifyReply } from 'fastify';
 import { z } from 'zod';
 import { printable } from '../../shared/index.ts';
-import { NOT_YOUR_NODE } from '../fleet/decide-claim.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
+import { NOT_YOUR_NODE } from '../rules/claim.ts';
 
 /** Codes of problems under `/api/v1`, for programs to switch on. They never change their meaning. */
 export const problemCodeSchema = z.enum([

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BACKOFF, Backoff, readRetryAfterHeader, retryCeilingMs } from '../../agent/backoff.ts';
+import { BACKOFF, Backoff, readRetryAfterHeader, retryCeilingMs } from '../../agent/session/backoff.ts';
 
 const unlimited = Number.POSITIVE_INFINITY;
 const almostOne = () => 1 - Number.EPSILON;

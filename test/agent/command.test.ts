@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { agentCommand } from '../../cli/agent.ts';
 import { UsageError } from '../../cli/usage-error.ts';
-import { VERSION } from '../../server/version.ts';
+import { VERSION } from '../../server/runtime/version.ts';
 import { Programs } from '../support/program.ts';
 import { until } from '../support/until.ts';
 import { startHub } from './harness.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DOCUMENT_CONFIG, fromListenAddress } from '../../agent/document-settings.ts';
-import { readAgentSettings, SettingsError } from '../../agent/settings.ts';
+import { DOCUMENT_CONFIG, fromListenAddress } from '../../agent/config/document-settings.ts';
+import { readAgentSettings, SettingsError } from '../../agent/config/settings.ts';
 
 /** As document 000 prints it. */
 const nodeYaml = `

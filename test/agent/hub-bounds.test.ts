@@ -1,8 +1,8 @@
 import { createServer } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { HUB_BOUNDS } from '../../agent/hub-bounds.ts';
-import { hubMessageSchema } from '../../agent/hub-messages.ts';
-import { limitedLog } from '../../agent/limited-log.ts';
+import { HUB_BOUNDS } from '../../agent/session/hub-bounds.ts';
+import { hubMessageSchema } from '../../agent/session/hub-messages.ts';
+import { limitedLog } from '../../agent/session/limited-log.ts';
 import { soon } from '../support/soon.ts';
 import { fakeClock } from './fake-clock.ts';
 import { makeAgent, startHub } from './harness.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HubUrls, toAgentUrl } from '../../agent/hub-urls.ts';
+import { HubUrls, toAgentUrl } from '../../agent/session/hub-urls.ts';
 
 describe('toAgentUrl', () => {
   it.each([

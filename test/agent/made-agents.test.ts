@@ -4,7 +4,7 @@ import { nodeFactsSchema, statsSchema } from '../../shared/index.ts';
 import { soon } from '../support/soon.ts';
 import { fakeClock } from './fake-clock.ts';
 import { startHub } from './harness.ts';
-import { fakeMachine } from './telemetry/fake-machine.ts';
+import { fakeMachine } from './machine/fake-machine.ts';
 
 describe('createMachineAgent', () => {
   it('registers the facts of the machine, what its owner says over them, and its stats', async () => {

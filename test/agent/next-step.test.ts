@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Backoff } from '../../agent/backoff.ts';
+import { Backoff } from '../../agent/session/backoff.ts';
 import {
   ceilings,
   delayBefore,
@@ -7,7 +7,7 @@ import {
   type Ended,
   mayBeAlone,
   nextStep,
-} from '../../agent/next-step.ts';
+} from '../../agent/session/next-step.ts';
 import { SUPERSEDED_BY_ITSELF } from '../../shared/index.ts';
 
 const closed = (code: number, reason = ''): Ended => ({ kind: 'closed', code, reason });

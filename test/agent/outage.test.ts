@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Backoff } from '../../agent/backoff.ts';
-import { HubUrls } from '../../agent/hub-urls.ts';
-import { ceilings, delayBefore, type Ended, nextStep } from '../../agent/next-step.ts';
-import { Admission, lateMsOf } from '../../server/admission.ts';
+import { Backoff } from '../../agent/session/backoff.ts';
+import { HubUrls } from '../../agent/session/hub-urls.ts';
+import { ceilings, delayBefore, type Ended, nextStep } from '../../agent/session/next-step.ts';
+import { Admission, lateMsOf } from '../../server/edge/admission.ts';
 
 const TIMINGS = [3_000, 30_000, 180_000];
 /** As in the agent: an attempt gets a second at least, and ten at most. */

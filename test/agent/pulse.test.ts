@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Pulse, type PulseAction } from '../../agent/pulse.ts';
+import { Pulse, type PulseAction } from '../../agent/session/pulse.ts';
 
 const timing = { intervalMs: 1_000, timeoutMs: 3_000 };
 const half = () => 0.5;

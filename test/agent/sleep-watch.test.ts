@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { gapBetween, onWake } from '../../agent/sleep-watch.ts';
+import { gapBetween, onWake } from '../../agent/session/sleep-watch.ts';
 import { fakeClock } from './fake-clock.ts';
 
 describe('what the time between two looks was', () => {

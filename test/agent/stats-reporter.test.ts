@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { silentLogger } from '../../agent/index.ts';
-import { type StatsProvider, StatsReporter, StatsWriter } from '../../agent/stats-reporter.ts';
+import { type StatsProvider, StatsReporter, StatsWriter } from '../../agent/session/stats-reporter.ts';
 import type { NodeStats } from '../../shared/index.ts';
 import { fakeClock } from './fake-clock.ts';
 

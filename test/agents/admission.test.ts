@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Admission, TURN_MS } from '../../server/admission.ts';
+import { Admission, TURN_MS } from '../../server/edge/admission.ts';
 import { KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
 import { RefusedUpgrade } from '../support/agent-client.ts';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -3,8 +3,8 @@ import { createServer } from 'node:net';
 import { afterAll, describe, expect, test } from 'vitest';
 import { COMMANDS } from '../../cli/commands.ts';
 import { hubSettings } from '../../cli/hub.ts';
+import { VERSION } from '../../server/runtime/version.ts';
 import { HUB_SETTINGS } from '../../server/settings.ts';
-import { VERSION } from '../../server/version.ts';
 import { Programs } from '../support/program.ts';
 
 const programs = new Programs();

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { FleetFollower, type FollowerOptions } from '../../cli/watch/fleet-follower.ts';
 import type { Hole } from '../../cli/watch/projection.ts';
-import { systemClock } from '../../server/clock.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import type { Filter, FleetNode } from '../../shared/index.ts';
 import { lose, Opened, type TestHub } from '../dashboards/harness.ts';

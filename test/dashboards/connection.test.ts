@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events';
 import { Duplex } from 'node:stream';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { DashboardConnection, type EngineConnection } from '../../server/dashboards/connection.ts';
-import { silentLog } from '../../server/log.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 /** A network socket whose peer reads only when told to. */

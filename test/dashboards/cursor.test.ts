@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { CursorCodec, subscriptionKey } from '../../server/fleet/cursor.ts';
+import { CursorCodec, subscriptionKey } from '../../server/picture/cursor.ts';
 import { filterSchema, LIMITS } from '../../shared/index.ts';
 
 const position = fc.record({

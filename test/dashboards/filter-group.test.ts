@@ -5,7 +5,7 @@ import {
   FilterGroups,
   type GroupMember,
 } from '../../server/dashboards/filter-group.ts';
-import { View } from '../../server/fleet/view.ts';
+import { View } from '../../server/picture/view.ts';
 import type { Changes, Filter, FleetEvent, FleetNode } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { eventOf, fleetNode, nodeRecord } from '../support/fixtures.ts';

@@ -2,14 +2,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import { io, type Socket } from 'socket.io-client';
-import { Access, type AccessRules } from '../../server/access.ts';
-import { systemClock } from '../../server/clock.ts';
 import { DashboardGateway, type DashboardGatewayParts } from '../../server/dashboards/dashboard-gateway.ts';
+import { Access, type AccessRules } from '../../server/edge/access.ts';
+import { ReaderBudget } from '../../server/edge/reader-budget.ts';
+import { routeUpgrades } from '../../server/edge/upgrades.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import { silentLog } from '../../server/log.ts';
-import { ReaderBudget } from '../../server/reader-budget.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
-import { routeUpgrades } from '../../server/upgrades.ts';
 import {
   changesSchema,
   DASHBOARD_PATH,

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../server/clock.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import { hubStateSchema } from '../../shared/index.ts';
 import { soon } from '../support/soon.ts';

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { StatsWatch, type StatsWatcher } from '../../server/dashboards/stats-watch.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import { silentLog } from '../../server/log.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import type { LiveStats } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';

@@ -83,7 +83,7 @@ it('the problems of the API are those of the code', () => {
 it('each dialect has its paths in the page on migrating', () => {
   const page = readFileSync('docs/MIGRATING.md', 'utf8');
   for (const dialect of ['connect', 'gpu-node', 'fleet-manager', 'game-host']) {
-    const source = readFileSync(`server/http/dialects/${dialect}.ts`, 'utf8');
+    const source = readFileSync(`server/http/compat/${dialect}.ts`, 'utf8');
     const paths = Array.from(
       source.matchAll(/app\.(?:get|post|delete)(?:<.*>)?\(\s*['`](?:\$\{service\}\/)?([^'`]+)['`]/g),
       ([, path = '']) => path,

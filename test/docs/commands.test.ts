@@ -32,7 +32,7 @@ const flagsOf = (command: Command): string[] => [
 
 /** The names in the source of the agent's settings: they are not exported. */
 const agentVariables = Array.from(
-  readFileSync('agent/settings.ts', 'utf8').matchAll(/(?:env|alsoEnv): '([A-Z_]+)'/g),
+  readFileSync('agent/config/settings.ts', 'utf8').matchAll(/(?:env|alsoEnv): '([A-Z_]+)'/g),
   ([, name = '']) => name,
 );
 const files = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'ADMIN_TOKENS_FILE', 'AGENT_TOKEN_FILE'];

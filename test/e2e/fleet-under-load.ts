@@ -1,7 +1,7 @@
 import { setTimeout as passes } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { z } from 'zod';
-import { systemClock } from '../../server/clock.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
 import { RedisStore } from '../../server/store/redis/redis-store.ts';
 import { type FleetNode, nodeSchema } from '../../shared/index.ts';
 import { RawAgent } from '../../simulate/raw-agent.ts';

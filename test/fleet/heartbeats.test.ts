@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Fleet } from '../../server/fleet/fleet.ts';
-import { silentLog } from '../../server/log.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import type { Beat } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';

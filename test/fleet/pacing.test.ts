@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import { NoView } from '../../server/fleet/no-view.ts';
+import { NoView } from '../../server/picture/no-view.ts';
 import { StoreAwayError } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import type { HeartbeatTiming } from '../../shared/index.ts';

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../server/clock.ts';
-import type { RemovalPrecondition } from '../../server/fleet/decide-removal.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import { NoView } from '../../server/fleet/no-view.ts';
+import { NoView } from '../../server/picture/no-view.ts';
+import type { RemovalPrecondition } from '../../server/rules/removal.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
 import { RedisStore } from '../../server/store/redis/redis-store.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { registerAgent, registerMessage, testFleet } from '../support/test-fleet.ts';

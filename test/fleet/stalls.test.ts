@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import { NoView } from '../../server/fleet/no-view.ts';
+import { NoView } from '../../server/picture/no-view.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { registerAgent, registerMessage, testFleet } from '../support/test-fleet.ts';

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../server/clock.ts';
-import { CursorCodec, subscriptionKey } from '../../server/fleet/cursor.ts';
+import { CursorCodec, subscriptionKey } from '../../server/picture/cursor.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { registerAgent, registerMessage } from '../support/test-fleet.ts';

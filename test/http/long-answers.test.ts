@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { z } from 'zod';
-import { CursorCodec, subscriptionKey } from '../../server/fleet/cursor.ts';
-import { eventsAnswerSchema } from '../../server/http/schemas.ts';
+import { eventsAnswerSchema } from '../../server/http/api/schemas.ts';
+import { CursorCodec, subscriptionKey } from '../../server/picture/cursor.ts';
 import { fleetEventSchema } from '../../shared/index.ts';
 import { type TestHub, TestHubs } from '../support/test-hub.ts';
 import { ids, list, pageSchema, register } from './harness.ts';

@@ -1,8 +1,8 @@
 import { get } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Networks, parseOpenDialects } from '../../server/dialects.ts';
+import { Networks, parseOpenDialects } from '../../server/edge/dialects.ts';
 import { startHub } from '../../server/hub.ts';
-import { silentLog } from '../../server/log.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import { dialectTimingOf, type Environment, readHubSettings } from '../../server/settings.ts';
 import { startHubProcess } from '../support/hub-process.ts';
 import { until } from '../support/until.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Cancel } from '../../server/clock.ts';
-import type { Applied } from '../../server/fleet/fleet-view.ts';
+import type { Applied } from '../../server/picture/fleet-view.ts';
+import type { Cancel } from '../../server/runtime/clock.ts';
 import { startRedis } from '../support/redis-server.ts';
 import { ModelAgent, ModelHub } from './model-fleet.ts';
 import { memoryWorld, redisWorld, type World } from './world.ts';

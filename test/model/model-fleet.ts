@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { Cancel, Clock } from '../../server/clock.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import type { Applied } from '../../server/fleet/fleet-view.ts';
 import { FLUSH_TURN_MS, flushTurns } from '../../server/fleet/heartbeats.ts';
-import { NoView } from '../../server/fleet/no-view.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
+import type { Applied } from '../../server/picture/fleet-view.ts';
+import { NoView } from '../../server/picture/no-view.ts';
+import type { Cancel, Clock } from '../../server/runtime/clock.ts';
 
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import type { CloseCode, HeartbeatTiming } from '../../shared/index.ts';

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { systemClock } from '../../server/clock.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
+import { VERSION } from '../../server/runtime/version.ts';
 import { SettingsError } from '../../server/settings.ts';
 import { StoreAwayError } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
-import { VERSION } from '../../server/version.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { TestHub, TestHubs } from '../support/test-hub.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readRequest } from '../../server/dashboards/requests.ts';
-import { CursorCodec, subscriptionKey } from '../../server/fleet/cursor.ts';
+import { CursorCodec, subscriptionKey } from '../../server/picture/cursor.ts';
 import {
   type Filter,
   filterFromQuery,

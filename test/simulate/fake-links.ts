@@ -1,4 +1,4 @@
-import type { Ended } from '../../agent/next-step.ts';
+import type { Ended } from '../../agent/session/next-step.ts';
 import { type Register, registerSchema } from '../../shared/index.ts';
 import type { AgentContext } from '../../simulate/agent-context.ts';
 import { Disruptions } from '../../simulate/disruptions.ts';

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Ended } from '../../agent/next-step.ts';
+import type { Ended } from '../../agent/session/next-step.ts';
 import { readAnswer } from '../../simulate/handshake.ts';
 import { type DialOptions, dialSocket, type Link } from '../../simulate/link.ts';
 import { deregisterFrame, registrationFrame } from '../../simulate/machine.ts';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../agent/clock.ts';
+import { systemClock } from '../../agent/session/clock.ts';
 import { FleetFollower } from '../../cli/watch/fleet-follower.ts';
 import { DashboardJudge } from '../../simulate/dashboard-judge.ts';
 import { numbersOf, PROFILES } from '../../simulate/profiles/index.ts';

@@ -1,5 +1,5 @@
 import { createClock } from '@sinonjs/fake-timers';
-import type { Cancel, Clock } from '../../server/clock.ts';
+import type { Cancel, Clock } from '../../server/runtime/clock.ts';
 
 /** Where every fake clock begins: a plain moment, so that instants in failures are easy to read. */
 export const FAKE_START = Date.parse('2026-01-01T00:00:00.000Z');

@@ -1,7 +1,7 @@
 import { simulatedNode } from '../../agent/simulated-node.ts';
-import { systemClock } from '../../server/clock.ts';
 import { type Hub, startHub } from '../../server/hub.ts';
-import { silentLog } from '../../server/log.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import { readHubSettings } from '../../server/settings.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import type { NodeStats } from '../../shared/index.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../../server/clock.ts';
 import { Fleet, type FleetOptions } from '../../server/fleet/fleet.ts';
 import type { RegisterOutcome } from '../../server/fleet/registrar.ts';
 import type { Link, LiveSession } from '../../server/fleet/sessions.ts';
-import { silentLog } from '../../server/log.ts';
+import type { Clock } from '../../server/runtime/clock.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import {
   type CloseCode,

@@ -1,7 +1,7 @@
-import type { Clock } from '../../server/clock.ts';
-import { systemClock } from '../../server/clock.ts';
 import { type Hub, startHub } from '../../server/hub.ts';
-import type { Log } from '../../server/log.ts';
+import type { Clock } from '../../server/runtime/clock.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
+import type { Log } from '../../server/runtime/log.ts';
 import { readHubSettings } from '../../server/settings.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';

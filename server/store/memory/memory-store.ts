@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { FleetEvent } from '../../../shared/index.ts';
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { ChangeNames } from '../change-names.ts';
 import {
   type Beat,

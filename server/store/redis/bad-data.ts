@@ -1,5 +1,5 @@
-import type { Clock } from '../../clock.ts';
-import { LimitedLog } from '../../limited-log.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { LimitedLog } from '../../runtime/limited-log.ts';
 import type { StoreLogger } from './redis-link.ts';
 
 /** What was found under the fleet's keys that no hub wrote so. */

@@ -1,4 +1,4 @@
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { type Change, type CommitOutcome, StoreAwayError } from '../fleet-store.ts';
 import { argumentBytes, BATCH_BYTES } from './batches.ts';
 import { changeArguments } from './script-words.ts';

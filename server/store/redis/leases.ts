@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import type { HeldLease, HubLease } from '../fleet-store.ts';
 import type { BadData } from './bad-data.ts';
 import { type FleetKeys, quarantineOf } from './keys.ts';

@@ -1,6 +1,6 @@
 import { Cluster } from 'ioredis';
 import { connectionWords, isTlsProblem } from '../../../shared/index.ts';
-import type { Cancel, Clock } from '../../clock.ts';
+import type { Cancel, Clock } from '../../runtime/clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../fleet-store.ts';
 import { OneWriteATurn } from './one-write-a-turn.ts';
 import { makeClient, makeSubscriber, type RedisClient } from './redis-client.ts';

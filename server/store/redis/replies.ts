@@ -5,7 +5,7 @@ import {
   type NodeStats,
   statsSchema,
 } from '../../../shared/index.ts';
-import { shareNode } from '../../shared-parts.ts';
+import { shareNode } from '../../runtime/interning.ts';
 import { type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
 import type { BadData } from './bad-data.ts';
 import type { OwnChanges } from './own-changes.ts';

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import type { Clock } from '../../clock.ts';
+import type { Clock } from '../../runtime/clock.ts';
 import { commonOptions } from './redis-client.ts';
 import type { HostPort, SentinelTarget } from './redis-url.ts';
 

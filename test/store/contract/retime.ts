@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lostNode } from '../../../server/fleet/decide-restore.ts';
+import { lostNode } from '../../../server/rules/restore.ts';
 import { registration, removal, statusChange } from '../../support/fixtures.ts';
 import {
   attachAll,

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../../server/clock.ts';
 import { Fleet } from '../../../server/fleet/fleet.ts';
-import type { Log } from '../../../server/log.ts';
+import { systemClock } from '../../../server/runtime/clock.ts';
+import type { Log } from '../../../server/runtime/log.ts';
 import { StoreRefusedError } from '../../../server/store/fleet-store.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from '../../../server/store/redis/keys.ts';
 import { RedisStore } from '../../../server/store/redis/redis-store.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemClock } from '../../../server/clock.ts';
+import { systemClock } from '../../../server/runtime/clock.ts';
 import { RedisStore, type RedisStoreOptions } from '../../../server/store/redis/redis-store.ts';
 import { budget } from '../../support/budget.ts';
 import type { RedisServer } from '../../support/redis-server.ts';

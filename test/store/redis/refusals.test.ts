@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { systemClock } from '../../../server/clock.ts';
+import { systemClock } from '../../../server/runtime/clock.ts';
 import { StoreAwayError, StoreRefusedError } from '../../../server/store/fleet-store.ts';
 import { checkKeyPrefix, checkServer, checkShards } from '../../../server/store/redis/preflight.ts';
 import { RedisStore, type RedisStoreOptions } from '../../../server/store/redis/redis-store.ts';

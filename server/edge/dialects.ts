@@ -1,0 +1,75 @@
+import { BlockList, isIP } from 'node:net';
+import type { HeartbeatTiming } from '../../shared/index.ts';
+
+/**
+ * The protocols of other control planes whose agents work here unchanged, by the number of the document that
+ * describes each. 002 describes the same protocol as 000.
+ */
+export const DIALECTS = ['000', '001', '003', '004'] as const;
+export type DialectName = (typeof DIALECTS)[number];
+
+/** The interval and timeout that each document gives its agents, milliseconds. */
+export const DIALECT_TIMING: Readonly<Record<DialectName, HeartbeatTiming>> = {
+  '000': { intervalMs: 30_000, timeoutMs: 90_000 },
+  '001': { intervalMs: 10_000, timeoutMs: 30_000 },
+  '003': { intervalMs: 60_000, timeoutMs: 180_000 },
+  '004': { intervalMs: 60_000, timeoutMs: 180_000 },
+};
+
+/** The dialect of a name in a setting, or nothing. */
+export function dialectOf(name: string): DialectName | undefined {
+  return name === '002' ? '000' : DIALECTS.find((dialect) => dialect === name);
+}
+
+/** Dialects that take requests without a token, each from these networks; `everywhere` from any. */
+export type OpenDialects = ReadonlyMap<DialectName, Networks>;
+
+/** Networks in CIDR notation. */
+export class Networks {
+  readonly #list = new BlockList();
+  readonly #texts: string[] = [];
+  #everywhere = false;
+
+  /** Adds a network, or everything where none is named. False: it is not a network. */
+  add(text: string | undefined): boolean {
+    if (text === undefined) {
+      this.#everywhere = true;
+      return true;
+    }
+    const [address = '', prefix, ...rest] = text.split('/');
+    const family = isIP(address);
+    const bits = family === 4 ? 32 : 128;
+    const length = prefix === undefined ? bits : /^\d{1,3}$/.test(prefix) ? Number(prefix) : Number.NaN;
+    if (family === 0 || rest.length > 0 || !(length >= 0 && length <= bits)) return false;
+    this.#list.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6');
+    this.#texts.push(text);
+    return true;
+  }
+
+  has(address: string): boolean {
+    if (this.#everywhere) return true;
+    const family = isIP(address);
+    return family !== 0 && this.#list.check(address, family === 4 ? 'ipv4' : 'ipv6');
+  }
+
+  toString(): string {
+    return this.#everywhere ? 'everywhere' : this.#texts.join(', ');
+  }
+}
+
+/** Reads `000,003@10.0.0.0/8`. Throws an `Error` whose message is for the operator. */
+export function parseOpenDialects(entries: readonly string[]): OpenDialects {
+  const open = new Map<DialectName, Networks>();
+  for (const entry of entries) {
+    const at = entry.indexOf('@');
+    const name = dialectOf(at < 0 ? entry : entry.slice(0, at));
+    if (!name)
+      throw new Error(`"${entry}" names no dialect: write 000, 001, 003 or 004, and @network behind it`);
+    const networks = open.get(name) ?? new Networks();
+    if (!networks.add(at < 0 ? undefined : entry.slice(at + 1))) {
+      throw new Error(`"${entry}" names no network: write it as 003@10.0.0.0/8`);
+    }
+    open.set(name, networks);
+  }
+  return open;
+}

@@ -1,0 +1,157 @@
+import type { HubState } from '../../shared/index.ts';
+import { type Cancel, type Clock, instant } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import type { FleetStore, HubLease } from '../store/fleet-store.ts';
+
+/** A lease is renewed this many times in its life, so that one lost renewal does not end it. */
+const RENEWALS = 3;
+
+/**
+ * This hub among the hubs: its lease, how many hold one, and whether it sees its store. A lease lasts half the
+ * default timeout, so that it is known to be gone before the nodes of a dead hub fall silent.
+ */
+export class Presence {
+  readonly leaseMs: number;
+  readonly #store: FleetStore;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #lease: () => HubLease;
+  readonly #storeNow: () => number;
+  readonly #listeners = new Set<(state: HubState) => void>();
+  readonly #away = new Set<number>();
+  /** Hubs that hold a lease, as they were last seen, and when it ends by hub time if it is not renewed. */
+  readonly #seen = new Map<string, { lease: HubLease; until: number }>();
+  #hubs = 0;
+  #steppedAt = Number.NEGATIVE_INFINITY;
+  #state: HubState;
+  #sessionsElsewhere = 0;
+  #addressesElsewhere: string[] = [];
+  #cancel: Cancel = () => {};
+
+  constructor(parts: {
+    store: FleetStore;
+    clock: Clock;
+    log: Log;
+    leaseMs: number;
+    lease: () => HubLease;
+    storeNow: () => number;
+  }) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#log = parts.log;
+    this.leaseMs = parts.leaseMs;
+    this.#lease = parts.lease;
+    this.#storeNow = parts.storeNow;
+    for (let shard = 0; shard < parts.store.shards; shard += 1) this.#away.add(shard);
+    this.#state = { state: 'stale', since: instant(parts.storeNow()), hubs: 0 };
+  }
+
+  get state(): HubState {
+    return this.#state;
+  }
+
+  /** Calls back when the state or the number of hubs changed. Returns its end. */
+  listen(listener: (state: HubState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async start(): Promise<void> {
+    // The store's clock may have been set back while no hub ran.
+    await this.#settle();
+    await this.#renew();
+    this.#cancel = this.#clock.every(Math.ceil(this.leaseMs / RENEWALS), () => this.renewNow());
+  }
+
+  /** Ends the lease: nodes whose heartbeat ends before they come back elsewhere are given one more timeout. */
+  async stop(): Promise<void> {
+    this.#cancel();
+    this.#listeners.clear();
+    await this.#store.dropLease(this.#lease().hubId).catch(() => {});
+  }
+
+  /**
+   * Renews the lease: others may have missed it. Not where no part of the store answers: a lease says that this
+   * hub's heartbeats are written, and a renewal may get through although its answer is lost.
+   */
+  renewNow(): void {
+    if (this.#away.size < this.#store.shards) void this.#renew();
+  }
+
+  /**
+   * The store's clock was set: a step forwards ends all leases at once, and one back makes those of hubs that died last.
+   * This hub's is renewed now, and the others get the time to renew theirs.
+   */
+  clockStepped(): void {
+    this.#steppedAt = this.#clock.now();
+    this.renewNow();
+    // Whoever listens has the time from here.
+    void this.#settle().then(() => this.#change(this.#state));
+  }
+
+  async #settle(): Promise<void> {
+    try {
+      await this.#store.settleLeases(this.leaseMs);
+    } catch (error) {
+      this.#log.debug({ err: error }, 'Could not put the leases right');
+    }
+  }
+
+  /** A shard came within reach, or went out of it. */
+  reach(shard: number, reachable: boolean): void {
+    if (reachable) this.#away.delete(shard);
+    else this.#away.add(shard);
+    const state = this.#away.size === 0 ? 'live' : 'stale';
+    if (state === this.#state.state) return;
+    if (state === 'stale') this.#log.warn({}, 'The store is out of reach; heartbeats wait, nobody is judged');
+    else this.#log.info({}, 'The store is within reach');
+    this.#change({ ...this.#state, state, since: instant(this.#storeNow()) });
+    if (state === 'live') void this.#renew();
+  }
+
+  /** Sessions of the other hubs that hold a lease, as of the last look at them. */
+  get sessionsElsewhere(): number {
+    return this.#sessionsElsewhere;
+  }
+
+  /** Where the other hubs were that held a lease, as of the last look at them. */
+  get addressesElsewhere(): readonly string[] {
+    return this.#addressesElsewhere;
+  }
+
+  /**
+   * The ids of the hubs that hold a lease, this one among them. By hub time a lease lasts as long as it said when it
+   * was seen: one that is gone before was dropped, or cut short by a step of the store's clock.
+   */
+  async holders(): Promise<Set<string>> {
+    const askedAt = this.#clock.now();
+    const held = await this.#store.leases();
+    const now = this.#clock.now();
+    for (const [hubId, { until }] of this.#seen) if (until <= now) this.#seen.delete(hubId);
+    for (const { lease, leftMs } of held)
+      this.#seen.set(lease.hubId, { lease, until: askedAt + Math.min(leftMs, this.leaseMs) });
+    const { hubId: own, address: here } = this.#lease();
+    const stepped = now - this.#steppedAt < this.leaseMs;
+    const others = (stepped ? [...this.#seen.values()] : held).filter(({ lease }) => lease.hubId !== own);
+    this.#hubs = others.length + 1;
+    const addresses = others.map(({ lease }) => lease.address);
+    this.#addressesElsewhere = [...new Set(addresses)].filter((address) => address !== here);
+    this.#sessionsElsewhere = others.reduce((sum, { lease }) => sum + lease.sessions, 0);
+    return new Set(this.#seen.keys()).add(own);
+  }
+
+  async #renew(): Promise<void> {
+    try {
+      await this.#store.renewLease(this.#lease(), this.leaseMs);
+      await this.holders();
+      if (this.#hubs !== this.#state.hubs) this.#change({ ...this.#state, hubs: this.#hubs });
+    } catch (error) {
+      this.#log.debug({ err: error }, 'Could not renew the lease');
+    }
+  }
+
+  #change(state: HubState): void {
+    this.#state = state;
+    for (const listener of this.#listeners) listener(state);
+  }
+}

@@ -1,0 +1,133 @@
+import type { FastifyReply } from 'fastify';
+import { z } from 'zod';
+import {
+  type Dropped,
+  type FleetNode,
+  fitNode,
+  fitStats,
+  type HeartbeatTiming,
+  LIMITS,
+  type LiveStats,
+  type NodeFacts,
+  type NodeStats,
+  nodeFactsSchema,
+  statsSchema,
+} from '../../../shared/index.ts';
+import type { Access } from '../../edge/access.ts';
+import type { Fleet } from '../../fleet/fleet.ts';
+import type { Answer, Described, DialectFace, describe } from '../operation.ts';
+import { type ProblemCode, statusOf } from '../problem.ts';
+import { readLeniently } from '../read.ts';
+
+/** What the routes of one dialect work with. */
+export interface Dialect {
+  fleet: Fleet;
+  access: Access;
+  timing: HeartbeatTiming;
+  /** Fastify's route options of one operation. */
+  route(operation: Omit<Described, 'tag'>): ReturnType<typeof describe>;
+}
+
+/** Names the fields of a request that were wrong and were dropped. The bodies of dialects have no place for them. */
+const DROPPED_HEADER = 'Rollcall-Dropped';
+
+/**
+ * What an agent of a dialect says of its machine: what is wrong is dropped, and the answer names it in a header; the
+ * rest counts.
+ */
+export class Reading {
+  readonly #dropped: Dropped[] = [];
+
+  /** A body by the schema of its dialect. Throws a `Problem` where a `required` field is wrong. */
+  body<T extends z.ZodType>(schema: T, value: unknown, required: readonly string[] = []): z.output<T> {
+    return readLeniently(schema, value, { required: new Set(required), dropped: this.#dropped });
+  }
+
+  /** Facts in our own words, checked like those of any agent. Throws a `Problem`. */
+  facts(facts: z.input<typeof nodeFactsSchema>): NodeFacts {
+    const { node, dropped } = fitNode(facts);
+    this.#dropped.push(...dropped);
+    return this.body(nodeFactsSchema, node, ['hostname', 'nodeId']);
+  }
+
+  /** Figures in our own words. */
+  stats(stats: unknown): NodeStats {
+    const fitting = fitStats(this.body(statsSchema, stats));
+    this.#dropped.push(...fitting.dropped);
+    return fitting.stats;
+  }
+
+  /** Says with the answer what was dropped. */
+  end(reply: FastifyReply): FastifyReply {
+    if (this.#dropped.length === 0) return reply;
+    const paths = new Set(this.#dropped.map(({ path }) => encodeURI(path)));
+    return reply.header(DROPPED_HEADER, [...paths].slice(0, LIMITS.namedFaults).join(', '));
+  }
+}
+
+/** Live figures of many nodes are asked for so many at a time. */
+const STATS_PAGE = 500;
+
+/** Nodes with when they last beat; from their records where the store is out of reach. */
+export async function lastSeen(fleet: Fleet, nodes: readonly FleetNode[]): Promise<Map<string, string>> {
+  const stats = await fleet.stats(nodes).catch(() => new Map<string, LiveStats>());
+  return new Map(
+    nodes.map((node) => {
+      const { lastHeartbeatAt } = stats.get(node.id) ?? {};
+      return [node.id, lastHeartbeatAt ?? node.evidence.lastHeartbeatAt ?? node.statusSince];
+    }),
+  );
+}
+
+/** A whole fleet in the words of a dialect, as JSON: some at a time, as they are read. */
+export async function* textsOf(
+  fleet: Fleet,
+  nodes: readonly FleetNode[],
+  tell: (node: FleetNode, seen: ReadonlyMap<string, string>) => unknown,
+): AsyncGenerator<string, void> {
+  for (let from = 0; from < nodes.length; from += STATS_PAGE) {
+    const page = nodes.slice(from, from + STATS_PAGE);
+    const seen = await lastSeen(fleet, page);
+    for (const node of page) yield JSON.stringify(tell(node, seen));
+  }
+}
+
+/** An answer of a dialect as the documentation tells it. */
+export function answer(description: string, example: unknown, schema: z.ZodType = z.looseObject({})): Answer {
+  return { description, schema, example };
+}
+
+/** Errors that every operation of a dialect may answer, with what they say. */
+const ERRORS = {
+  invalid: 'a field is wrong',
+  unauthenticated: 'the token is missing',
+  forbidden: 'this token may read, not register',
+  not_registered: 'there is no such node: register first',
+  not_http: "this node's agent holds a socket",
+  too_large: 'Request body is too large',
+  unsupported_media_type: 'send Content-Type: application/json',
+  busy: 'too many agents come at once',
+  fleet_full: 'the fleet holds as many nodes as it may (MAX_NODES)',
+  rate_limited: 'too many came; Retry-After says when to try again',
+  internal: 'the hub failed; its log says more',
+  contended: 'others change this node at the same moment: try again',
+  store_away: 'the hub cannot reach its store',
+} as const satisfies Partial<Record<ProblemCode, string>>;
+
+/** The errors of a dialect as the documentation tells them, in the dialect's own shape. */
+export function errorAnswers(
+  schema: z.ZodType,
+  error: DialectFace['error'],
+  said: Partial<Record<keyof typeof ERRORS, string>>,
+): Record<number, Answer> {
+  const answers: Record<number, Answer> = {};
+  const tell = (code: ProblemCode, message: string) => {
+    const status = statusOf(code);
+    answers[status] = answer(message, error(status, code, message), schema);
+  };
+  const told = { ...ERRORS, ...said };
+  for (const code of Object.keys(ERRORS)) if (isError(code)) tell(code, told[code]);
+  return answers;
+}
+
+const isError = (code: string): code is keyof typeof ERRORS => Object.hasOwn(ERRORS, code);

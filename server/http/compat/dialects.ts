@@ -1,0 +1,54 @@
+import type { FastifyInstance } from 'fastify';
+import type { HeartbeatTiming } from '../../../shared/index.ts';
+import type { Access } from '../../edge/access.ts';
+import type { DialectName, OpenDialects } from '../../edge/dialects.ts';
+import { notServed } from '../../edge/serves.ts';
+import type { Fleet } from '../../fleet/fleet.ts';
+import { type DialectFace, describe } from '../operation.ts';
+import { connectRoutes } from './connect.ts';
+import { answer, type Dialect } from './dialect.ts';
+import { fleetManagerRoutes } from './fleet-manager.ts';
+import { gameHostRoutes } from './game-host.ts';
+import { gpuNodeRoutes } from './gpu-node.ts';
+
+export interface DialectOptions {
+  /** Those that are on; the paths of the others are 404. */
+  enabled: readonly DialectName[];
+  open: OpenDialects;
+  timing: Readonly<Record<DialectName, HeartbeatTiming>>;
+}
+
+const faces: Record<
+  DialectName,
+  { routes: (app: FastifyInstance, dialect: Dialect) => void; error: DialectFace['error'] }
+> = {
+  '000': connectRoutes,
+  '001': gpuNodeRoutes,
+  '003': fleetManagerRoutes,
+  '004': gameHostRoutes,
+};
+
+/** The routes of every dialect that is on. */
+export function dialectRoutes(
+  app: FastifyInstance,
+  { fleet, access, enabled, open, timing }: DialectOptions & { fleet: Fleet; access: Access },
+): void {
+  for (const name of enabled) {
+    const { routes, error } = faces[name];
+    const face: DialectFace = { name, error, opensTo: (address) => open.get(name)?.has(address) ?? false };
+    routes(app, {
+      fleet,
+      access,
+      timing: timing[name],
+      route: (operation) => {
+        const wrongRole = answer(
+          'This hub serves others only',
+          error(421, 'not_served', notServed('agents')),
+        );
+        const errors = { 421: wrongRole, ...operation.errors };
+        const { config } = describe({ ...operation, errors, tag: 'Compatible protocols' });
+        return { config: { ...config, dialect: face } };
+      },
+    });
+  }
+}

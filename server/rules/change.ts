@@ -1,0 +1,81 @@
+import type { Condition, EventType, Evidence, FleetNode, Reason, Status } from '../../shared/index.ts';
+import { instant } from '../runtime/clock.ts';
+import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
+
+/** What a decision needs besides facts: the store's time and a fresh name for the change. */
+export interface Stamp {
+  /** Milliseconds since the epoch, by the store's clock. */
+  now: number;
+  changeId: string;
+}
+
+/** A change of status and why. */
+export interface StatusChange {
+  to: Status;
+  reason: Reason;
+  evidence: Evidence;
+}
+
+/** The node after a change of status; `statusSince` moves only where the status does. */
+export function withStatus(node: FleetNode, { to, reason, evidence }: StatusChange, now: number): FleetNode {
+  const statusSince = node.status === to ? node.statusSince : instant(now);
+  return { ...node, status: to, reason, statusSince, evidence };
+}
+
+/** The status of a node that is in contact: `degraded` while a condition fails. */
+export function contactStatus(conditions: readonly Condition[]): 'online' | 'degraded' {
+  return conditions.some(({ status }) => status === 'fail') ? 'degraded' : 'online';
+}
+
+interface Step {
+  type: EventType;
+  from: Status | null;
+  to: Status | null;
+  reason: Reason;
+  evidence: Evidence;
+}
+
+/** How a change treats the heartbeat: see the fields of `Change`. */
+export type Liveness = Pick<Change, 'heartbeat' | 'look'> & Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
+
+/** Puts a decision in the form of a commit: the next version of what was stored, and its event. */
+export function changeOf(
+  stored: Stored,
+  record: Omit<NodeRecord, 'changeId'>,
+  step: Step,
+  liveness: Liveness,
+  stamp: Stamp,
+): Change {
+  const expected = versionOf(stored);
+  const seq = expected + 1;
+  const { session, sessionSeq, instanceId } = record;
+  const { type, from, to, reason, evidence } = step;
+  const node = liveness.removed || record.node.seq === seq ? record.node : { ...record.node, seq };
+  return {
+    id: node.id,
+    expected,
+    record: { node, session, sessionSeq, instanceId, changeId: stamp.changeId },
+    event: { seq, nodeId: node.id, at: instant(stamp.now), type, from, to, reason, evidence, node },
+    removed: liveness.removed ?? false,
+    onlyIfSilent: liveness.onlyIfSilent ?? false,
+    heartbeat: liveness.heartbeat,
+    look: liveness.look,
+  };
+}
+
+/** A `status` change of a record, in the form of a commit. */
+export function statusChange(
+  record: NodeRecord,
+  change: StatusChange,
+  liveness: Liveness,
+  stamp: Stamp,
+): Change {
+  const node = withStatus(record.node, change, stamp.now);
+  return changeOf(
+    { kind: 'node', record, restored: false },
+    { ...record, node },
+    { type: 'status', from: record.node.status, ...change },
+    liveness,
+    stamp,
+  );
+}
