@@ -3,6 +3,12 @@ const REMEMBERED_MS = 600_000;
 /** So often within that time an agent that may be the only one left returns soon. */
 const SOON = 3;
 
+/**
+ * A session that ended sooner was one of many registrations at once, of clones or of a restart: the one after it may be of
+ * a process that is gone. Shorter than any back-off, so that two agents which both live do not take it for that in turns.
+ */
+export const SETTLED_MS = 10_000;
+
 /** A registration that was sent and not answered may be written so much later, when its hub sees its store again. */
 const UNANSWERED_MS = 60_000;
 

@@ -483,8 +483,8 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
   }
 
   #ended(how: Ended): void {
-    const { phase, attempt } = this.#leaveSession(how);
-    const wasRegistered = phase === 'live';
+    const nowMs = this.#config.clock.nowMs();
+    const { lastedMs, attempt } = this.#leaveSession(how, nowMs);
     if (this.#leaving) {
       this.#leaving.sessionEnded(how);
       return;
@@ -494,9 +494,8 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       this.#enter('re-registering', describeEnd(how));
       return;
     }
-    const nowMs = this.#config.clock.nowMs();
     const alone =
-      mayBeAlone(how, wasRegistered, this.#contest.isUnanswered(nowMs)) && this.#contest.mayReturn(nowMs);
+      mayBeAlone(how, lastedMs, this.#contest.isUnanswered(nowMs)) && this.#contest.mayReturn(nowMs);
     const next = alone ? 'reconnect' : nextStep(how);
     const retryInMs = delayBefore(next, how, this.#backoff, this.#ceilings());
     const end: SessionEnd = {
@@ -511,13 +510,13 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     else this.#retry(end, retryInMs);
   }
 
-  /** What was going on, and the attempt that goes on where the session ended while another hub was looked for. */
-  #leaveSession(how: Ended): { phase: Phase['name']; attempt: HubConnection | undefined } {
+  /** How long the session lasted, and the attempt that goes on where it ended while another hub was looked for. */
+  #leaveSession(how: Ended, nowMs: number): { lastedMs: number; attempt: HubConnection | undefined } {
     const phase = this.#phase;
     const goesOn = phase.name === 'live' && !this.#leaving && nextStep(how) !== 'stop';
     const attempt = goesOn ? phase.search?.handOver() : undefined;
     this.#leavePhase();
-    return { phase: phase.name, attempt };
+    return { lastedMs: phase.name === 'live' ? nowMs - phase.sinceMs : 0, attempt };
   }
 
   #retry(end: SessionEnd, retryInMs: number): void {

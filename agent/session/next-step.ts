@@ -7,6 +7,7 @@ import {
   SUPERSEDED_BY_ITSELF,
 } from '../../shared/index.ts';
 import { type Backoff, retryCeilingMs } from './backoff.ts';
+import { SETTLED_MS } from './contest.ts';
 
 /** How an attempt or a session ended. */
 export type Ended =
@@ -26,13 +27,13 @@ export type Ended =
   | { kind: 'slept' };
 
 /**
- * Superseded, and yet maybe the only agent of its node: it never heard that it was registered, so that the other
- * registration may be of a process that is gone; or the hub says that it was one of its own, or it may have been one,
- * which an older hub does not say, because an attempt of its own `isUnanswered`.
+ * Superseded, and yet maybe the only agent of its node: it was not registered, or only just (`lastedMs`), so that the
+ * other registration may be of a process that is gone; or the hub says that it was one of its own, or it may have been
+ * one, which an older hub does not say, because an attempt of its own `isUnanswered`.
  */
-export function mayBeAlone(ended: Ended, wasRegistered: boolean, isUnanswered: boolean): boolean {
+export function mayBeAlone(ended: Ended, lastedMs: number, isUnanswered: boolean): boolean {
   if (ended.kind !== 'closed' || ended.code !== CLOSE.superseded.code) return false;
-  return !wasRegistered || isUnanswered || ended.reason === SUPERSEDED_BY_ITSELF.reason;
+  return lastedMs < SETTLED_MS || isUnanswered || ended.reason === SUPERSEDED_BY_ITSELF.reason;
 }
 
 /** What the agent does after that. `reconnect-now`: without any delay. */

@@ -18,8 +18,9 @@ describe('close codes of the hub', () => {
     [1011, 'boom', 'reconnect', 500],
   ])('%i (%s): %s', async (code, reason, next, retryInMs) => {
     const hub = await startHub({ timing: { intervalMs: 10_000, timeoutMs: 30_000 } });
-    const { agent, clock, ends, register } = makeAgent(hub);
+    const { agent, clock, ends, register, pass } = makeAgent(hub);
     await register();
+    await pass(10_000);
     hub.last.socket.close(code, reason);
     await soon(() => ends.length === 1);
     expect(ends[0]).toEqual({
@@ -62,10 +63,11 @@ describe('close codes of the hub', () => {
 
   it('tells of a newer session, and asks whether the machine is a clone', async () => {
     const hub = await startHub();
-    const { agent, ends, logged, register } = makeAgent(hub);
+    const { agent, ends, logged, register, pass } = makeAgent(hub);
     const superseded = vi.fn();
     agent.on('superseded', superseded);
     await register();
+    await pass(10_000);
     hub.last.socket.close(4409);
     await soon(() => ends.length === 1);
     expect(superseded).toHaveBeenCalledTimes(1);
@@ -89,10 +91,25 @@ describe('close codes of the hub', () => {
     expect(ends[3]?.retryInMs).toBe(45_000);
   });
 
+  it('[BACK-4] returns soon where it was superseded when it had just been registered, but not for ever', async () => {
+    const hub = await startHub({ timing: { intervalMs: 10_000, timeoutMs: 30_000 } });
+    const { clock, ends, register, pass } = makeAgent(hub);
+    await register();
+    await pass(9_000);
+    for (let attempt = 1; attempt <= 4; attempt += 1) {
+      await soon(() => hub.sessions.length === attempt && hub.last.registers.length === 1);
+      hub.last.socket.close(4409);
+      await soon(() => ends.length === attempt);
+      clock.tick(ends.at(-1)?.retryInMs ?? 0);
+    }
+    expect(ends.map(({ next }) => next)).toEqual(['reconnect', 'reconnect', 'reconnect', 'back-off']);
+  });
+
   it('[BACK-4] returns soon where a registration of its own came later', async () => {
     const hub = await startHub();
-    const { agent, clock, ends, register } = makeAgent(hub);
+    const { agent, clock, ends, register, pass } = makeAgent(hub);
     await register();
+    await pass(10_000);
     hub.last.socket.close(4409, SUPERSEDED_BY_ITSELF.reason);
     await soon(() => ends.length === 1);
     expect(ends[0]).toMatchObject({ next: 'reconnect', retryInMs: 250 });

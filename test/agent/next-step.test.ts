@@ -44,21 +44,22 @@ describe('nextStep', () => {
 });
 
 describe('mayBeAlone', () => {
-  it.each<[string, Ended, boolean, boolean, boolean]>([
-    ['superseded before it was registered', closed(4409), false, false, true],
+  it.each<[string, Ended, number, boolean, boolean]>([
+    ['superseded before it was registered', closed(4409), 0, false, true],
+    ['superseded when it had just been registered', closed(4409), 9_999, false, true],
     [
       'superseded by its own later registration',
       closed(4409, SUPERSEDED_BY_ITSELF.reason),
-      true,
+      10_000,
       false,
       true,
     ],
-    ['superseded, maybe by its own, as a hub of version 0.1 says it', closed(4409), true, true, true],
-    ['superseded by another', closed(4409), true, false, false],
-    ['removed', closed(4404), false, true, false],
-    ['lost', { kind: 'silent' }, false, true, false],
-  ])('%s', (_name, ended, wasRegistered, isUnanswered, expected) => {
-    expect(mayBeAlone(ended, wasRegistered, isUnanswered)).toBe(expected);
+    ['superseded, maybe by its own, as a hub of version 0.1 says it', closed(4409), 10_000, true, true],
+    ['superseded by another', closed(4409), 10_000, false, false],
+    ['removed', closed(4404), 0, true, false],
+    ['lost', { kind: 'silent' }, 0, true, false],
+  ])('%s', (_name, ended, lastedMs, isUnanswered, expected) => {
+    expect(mayBeAlone(ended, lastedMs, isUnanswered)).toBe(expected);
   });
 });
 

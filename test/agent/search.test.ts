@@ -120,8 +120,9 @@ describe('a hub that asks its agents to move', () => {
 
   it('[MOVE-5] one that lost its session while an attempt of its own has no answer returns soon', async () => {
     const hub = await startHub({ timing });
-    const { clock, ends, logged, register } = makeAgent(hub);
+    const { clock, ends, logged, pass, register } = makeAgent(hub);
     await register();
+    await pass(10_000);
     const [first] = hub.sessions;
     hub.script.onRegister = () => {};
     hub.send(hub.last, { type: 'move', withinMs: 0 });
