@@ -115,8 +115,8 @@ export class AgentGateway {
       return;
     }
     const principal = 'status' in admitted ? NOBODY : admitted;
-    const caller = { remoteAddress: this.#access.remoteAddress(request), principal };
-    this.#wss.handleUpgrade(request, socket, head, (agent) => this.#begin(agent, caller, known, socket));
+    const caller = { remoteAddress: this.#access.remoteAddress(request), principal, known };
+    this.#wss.handleUpgrade(request, socket, head, (agent) => this.#begin(agent, caller, socket));
   }
 
   #stopping(): Refused | undefined {
@@ -149,8 +149,8 @@ export class AgentGateway {
     return { status: 401, reason, why: `the token is ${verdict}`, headers: { 'WWW-Authenticate': 'Bearer' } };
   }
 
-  #begin(agent: AgentSocket, caller: Caller, known: boolean, socket: Duplex): void {
-    this.admission.began(known);
+  #begin(agent: AgentSocket, caller: Caller, socket: Duplex): void {
+    this.admission.began(caller.known ?? false);
     agent.begin(this.#context, caller, socket);
     this.#deadlines.set(agent, agent.deadline + 1);
   }

@@ -82,6 +82,7 @@ const FRAMES: Rate = { perMs: LIMITS.framesPerSecond / 1_000, burst: LIMITS.fram
 export class AgentSocket extends DirectSocket implements Link, Dated {
   remoteAddress = '';
   principal: Principal = NOBODY;
+  known = false;
   deadlineSecond = 0;
   lastReceivedAt = 0;
   #state: State = { kind: 'closed' };
@@ -98,10 +99,11 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   #updates: FactUpdates | undefined;
 
   /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
-  begin(context: AgentSocketContext, { remoteAddress, principal }: Caller, socket: Duplex): void {
+  begin(context: AgentSocketContext, { remoteAddress, principal, known }: Caller, socket: Duplex): void {
     const now = context.clock.now();
     this.#context = context;
     this.principal = principal ?? NOBODY;
+    this.known = known ?? false;
     this.remoteAddress = remoteAddress;
     this.lastReceivedAt = now;
     this.#state = { kind: 'awaiting registration', since: now };

@@ -134,7 +134,7 @@ export class Fleet {
       storeNow,
       writes: new NodeWrites({ store, clock, now: storeNow }),
       budget: new ChangeBudget(),
-      newcomers: new Newcomers(options.maxNodes ?? MAX_NODES, () => this.#nodes.value),
+      newcomers: new Newcomers(options.maxNodes ?? MAX_NODES, () => this.#nodes.value, clock.now()),
       usable: (nodeId: string) => this.#follower(nodeId)?.usable ?? false,
       doubt: (nodeId: string) => this.#follower(nodeId)?.doubt(),
     };

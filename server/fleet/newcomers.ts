@@ -7,6 +7,11 @@ const PER_SECOND = 10;
 /** Those that are too many come again over this long. */
 const SPREAD_MS = 20_000;
 const FULL_RETRY_MS = 60_000;
+/**
+ * For so long after its start a hub takes the word of agents that were registered before: where the store was emptied
+ * while no hub ran, the whole fleet is new to it, however many share a token.
+ */
+const RETURN_WITHIN_MS = 600_000;
 
 /** Why a node that is not known may not be registered now. */
 export interface Refused {
@@ -18,18 +23,24 @@ export interface Refused {
 export class Newcomers {
   readonly #maxNodes: number;
   readonly #nodes: () => number;
+  readonly #startedAt: number;
   /** By token, as many as there are in the settings, and one for those who need none. */
   readonly #byToken = new Map<string, TokenBucket>();
 
-  /** `nodes`: how many the fleet has, as far as this hub knows. */
-  constructor(maxNodes: number, nodes: () => number) {
+  /** `nodes`: how many the fleet has, as far as this hub knows, which starts `now`. */
+  constructor(maxNodes: number, nodes: () => number, now: number) {
     this.#maxNodes = maxNodes;
     this.#nodes = nodes;
+    this.#startedAt = now;
   }
 
-  /** Why one more is too many at this hub time, or undefined: then it is counted. */
-  refusal(tokenKey: string, now: number): Refused | undefined {
+  /**
+   * Why one more is too many at this hub time, or undefined: then it is counted. `returning`: its agent says that it was
+   * registered before.
+   */
+  refusal(tokenKey: string, now: number, returning = false): Refused | undefined {
     if (this.#nodes() >= this.#maxNodes) return { code: 'fleet_full', retryAfterMs: FULL_RETRY_MS };
+    if (returning && now - this.#startedAt < RETURN_WITHIN_MS) return undefined;
     let bucket = this.#byToken.get(tokenKey);
     if (!bucket) {
       bucket = new TokenBucket(PER_SECOND, BURST, now);

@@ -11,7 +11,7 @@ import {
 import { decideClaim } from '../rules/claim.ts';
 import { type Identity, identify, namesSameNode } from '../rules/identity.ts';
 import { type Closing, decideClose } from '../rules/liveness.ts';
-import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { type Caller, NOBODY } from '../rules/principal.ts';
 import { decideRegistration, decideTwin, decideUpdate, type Registration } from '../rules/registration.ts';
 import { decideRemoval, type RemovalAsk } from '../rules/removal.ts';
 import { instant } from '../runtime/clock.ts';
@@ -103,12 +103,10 @@ export class Registrar {
     if (!identity) return { kind: 'busy' };
     const heardMeanwhile = sessions.expect(identity.id);
     const connection = this.#connect(identity.id, 'websocket', link.remoteAddress);
-    const claimed = await this.#claim(identity, message, connection, link.principal, paced).catch(
-      (error: unknown) => {
-        heardMeanwhile();
-        throw error;
-      },
-    );
+    const claimed = await this.#claim(identity, message, connection, link, paced).catch((error: unknown) => {
+      heardMeanwhile();
+      throw error;
+    });
     if (typeof claimed === 'string' || 'kind' in claimed) {
       heardMeanwhile();
       return typeof claimed === 'string' ? { kind: claimed } : claimed;
@@ -157,7 +155,7 @@ export class Registrar {
    */
   async registerWithoutSocket(
     message: Register,
-    { remoteAddress, principal }: Caller,
+    caller: Caller,
     timing?: HeartbeatTiming,
   ): Promise<Registered | Unwritten | Held> {
     const identity = await this.#identify(message);
@@ -165,8 +163,8 @@ export class Registrar {
     const claimed = await this.#claim(
       identity,
       message,
-      this.#connect(identity.id, 'http', remoteAddress),
-      principal,
+      this.#connect(identity.id, 'http', caller.remoteAddress),
+      caller,
       timing,
     );
     if (typeof claimed === 'string' || 'kind' in claimed) return claimed;
@@ -186,7 +184,7 @@ export class Registrar {
     identity: Identity,
     message: Register,
     connection: Connection,
-    principal: Principal = NOBODY,
+    { principal = NOBODY, known = false }: Omit<Caller, 'remoteAddress'>,
     timing?: HeartbeatTiming,
   ) {
     const registration = this.#registration(identity, message, randomUUID(), {
@@ -207,7 +205,7 @@ export class Registrar {
       // Asked once, also where another hub comes between.
       if (stored.kind !== 'node' && !asked) {
         asked = true;
-        refused = newcomers.refusal(principal.name ?? principal.by, clock.now());
+        refused = newcomers.refusal(principal.name ?? principal.by, clock.now(), known);
       }
       return refused ? undefined : decideRegistration(stored, registration, stamp);
     };

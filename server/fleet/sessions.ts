@@ -16,6 +16,8 @@ export interface Link {
   readonly remoteAddress: string;
   /** Who opened it: somebody who showed nothing, where it is not said. */
   readonly principal?: Principal;
+  /** Its agent says that it was registered before. */
+  readonly known?: boolean;
   /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
   end(code: CloseCode): void;
   /** Tells the agent another timing. False where it cannot be told now, such as before its registration is answered. */

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { KNOWN_HEADER } from '../../shared/index.ts';
 import { type Access, bearer, type Verdict } from '../edge/access.ts';
 import type { Entrance, Refusals } from '../edge/refusals.ts';
 import { requestFault } from '../edge/request-faults.ts';
@@ -89,7 +90,8 @@ export const principalOf = ({ principal }: FastifyRequest): Principal => princip
 
 /** Who asks, and from where. */
 export function callerOf(request: FastifyRequest, access: Access): Caller {
-  return { remoteAddress: access.remoteAddress(request.raw), principal: principalOf(request) };
+  const known = request.headers[KNOWN_HEADER] === '1';
+  return { remoteAddress: access.remoteAddress(request.raw), principal: principalOf(request), known };
 }
 
 function notAuthenticated(

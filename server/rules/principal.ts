@@ -16,4 +16,6 @@ export interface Caller {
   readonly remoteAddress: string;
   /** Somebody who showed nothing, where it is not said. */
   readonly principal?: Principal;
+  /** An agent that says that it was registered before. */
+  readonly known?: boolean;
 }
