@@ -14,13 +14,17 @@ const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/;
  */
 export function normalHostname(name: string): string {
   const lower = name.toLowerCase();
-  if (asciiName.test(lower) && !lower.includes('xn--')) return withoutFinalDot(lower);
+  if (asciiName.test(lower) && !lower.includes('xn--')) return withoutFinalDots(lower);
   const composed = name.normalize('NFC');
-  return withoutFinalDot(asciiForm(composed) ?? composed);
+  return withoutFinalDots(asciiForm(composed) ?? composed);
 }
 
-const withoutFinalDot = (name: string): string =>
-  name.endsWith('.') && name.length > 1 ? name.slice(0, -1) : name;
+/** All of them, so that the spelling is its own; a name of dots alone stays. */
+function withoutFinalDots(name: string): string {
+  let end = name.length;
+  while (name.endsWith('.', end)) end -= 1;
+  return end === 0 ? name : name.slice(0, end);
+}
 
 /** The A-labels of a DNS name; undefined where it is none. */
 function asciiForm(name: string): string | undefined {

@@ -21,6 +21,7 @@ import { NodeCount } from './node-count.ts';
 import { NodeWrites } from './node-writes.ts';
 import { Pacing } from './pacing.ts';
 import { Registrar } from './registrar.ts';
+import { RestoredLog } from './restored-log.ts';
 import { type LiveSession, Sessions } from './sessions.ts';
 
 /** How often a hub may look at a shard without being rung for: silence is seen no later than that. */
@@ -85,6 +86,7 @@ export class Fleet {
   readonly #flushing = new Map<number, Promise<void>>();
   readonly #ends: Cancel[] = [];
   readonly #limited: LimitedLog;
+  readonly #restored: RestoredLog;
   /** The newest step of the store's clock that was told of. */
   #stepTold = { ms: 0, at: Number.NEGATIVE_INFINITY };
   /** Stalls of this hub that were told of. */
@@ -103,6 +105,7 @@ export class Fleet {
     this.hubId = hubId;
     this.slices = new Slices(clock);
     this.#limited = new LimitedLog(clock);
+    this.#restored = new RestoredLog(clock, log);
     this.stalls = new StallWatch(LOOK_INTERVAL_MS);
     this.view = options.view ?? new View(store.shards, (id) => store.shardOf(id), clock, this.slices);
     this.#heartbeats = new Heartbeats(store.shards);
@@ -175,6 +178,7 @@ export class Fleet {
     this.registrar.stop();
     await this.flush();
     await Promise.all(this.#followers.map((follower) => follower.end()));
+    this.#restored.flush();
     await this.presence.stop();
     this.view.lists.drop();
   }
@@ -372,6 +376,7 @@ export class Fleet {
           this.#heardAt = clock.now();
           return this.#guardian.merge(unmerged);
         },
+        restored: (of, count, why) => this.#restored.add(of, count, why),
         loaded: (of) => {
           this.#heardAt = clock.now();
           return this.#guardian.recheck(of);

@@ -40,6 +40,8 @@ export interface FollowerDuties {
   lost: (shard: number, heard: Heard) => LostNode[];
   /** Merges what the store holds otherwise than we knew. */
   merge: (unmerged: Awaited<ReturnType<FleetStore['restore']>>) => Promise<void>;
+  /** So much of the shard was put back. */
+  restored: (shard: number, count: number, why: string) => void;
   /** The shard was loaded: its log is followed from here on, and nothing is told of what came before. */
   loaded: (shard: number) => Promise<void>;
   /** Writes the heartbeats that waited while the store was away, then the closes. */
@@ -271,7 +273,7 @@ export class Follower {
       await this.#duties.merge(await this.#store.restore(this.shard, page));
     }
     const { why, waiting } = phase;
-    this.#log.warn({ shard: this.shard, restored: waiting.length, why }, 'Put back what the store had lost');
+    this.#duties.restored(this.shard, waiting.length, why);
     this.#phase = { kind: 'loading', why: `the store lost data: ${phase.why}` };
     this.#again = true;
   }

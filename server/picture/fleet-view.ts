@@ -33,9 +33,7 @@ export interface FleetView {
   get(id: string): NodeRecord | undefined;
   /** What the store held of a node when it was last heard of; undefined where only the store itself can tell. */
   stored(id: string): Stored | undefined;
-  /** The nodes that match, in no order. */
-  select(filter: Filter): FleetNode[];
-  /** The same for a reader, in slices: those that match at the moment of the call. */
+  /** The nodes that match at the moment of the call, in no order; looked for in slices. */
   find(filter: Filter): Promise<FleetNode[]>;
   countByStatus(): Record<Status, number>;
   recordsOf(shard: number): NodeRecord[];

@@ -40,10 +40,6 @@ export class NoView implements FleetView {
     return undefined;
   }
 
-  select(): FleetNode[] {
-    return [];
-  }
-
   find(): Promise<FleetNode[]> {
     return Promise.resolve([]);
   }

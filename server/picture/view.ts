@@ -97,16 +97,6 @@ export class View implements FleetView {
     return tombstone ? { kind: 'gone', tombstone } : { kind: 'nothing' };
   }
 
-  /** The nodes that match, in no order. */
-  select(filter: Filter): FleetNode[] {
-    const matches = matcher(filter);
-    const found: FleetNode[] = [];
-    for (const shard of this.#records) {
-      for (const { node } of shard.values()) if (matches(node)) found.push(node);
-    }
-    return found;
-  }
-
   async find(filter: Filter): Promise<FleetNode[]> {
     const matches = matcher(filter);
     const found: FleetNode[] = [];

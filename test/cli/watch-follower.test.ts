@@ -55,10 +55,13 @@ class Witness {
 
   /** Waits until it knows exactly what the hub's view shows. */
   async agrees(hub: TestHub, filter: Filter = {}): Promise<void> {
-    const wanted = () => JSON.stringify(hub.fleet.view.select(filter).sort((a, b) => (a.id < b.id ? -1 : 1)));
     const known = () =>
       JSON.stringify([...this.follower.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
-    await soon(() => known().length === wanted().length && sameJson(known(), wanted()));
+    await soon(async () => {
+      const nodes = await hub.fleet.view.find(filter);
+      const wanted = JSON.stringify(nodes.sort((a, b) => (a.id < b.id ? -1 : 1)));
+      return known().length === wanted.length && sameJson(known(), wanted);
+    });
   }
 }
 

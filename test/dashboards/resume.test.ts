@@ -139,7 +139,9 @@ describe('resume', () => {
         await store.commit(change);
       }
     }
-    await soon(() => hub.fleet.view.select({}).filter(({ seq }) => seq === perNode).length === nodes);
+    await soon(
+      async () => (await hub.fleet.view.find({})).filter(({ seq }) => seq === perNode).length === nodes,
+    );
     const dashboard = await opened.dashboard(hub);
     expect(await dashboard.follow({ since })).toMatchObject({ resumed: false, total: nodes });
     expect(dashboard.picture.size).toBe(nodes);

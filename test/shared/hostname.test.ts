@@ -27,20 +27,93 @@ describe('the one spelling of a host name', () => {
     ['a/b', 'a/b'],
     ['user@host', 'user@host'],
     ['.', '.'],
+    ['..', '..'],
+    ['web-1..', 'web-1'],
+    ['WEB-1...', 'web-1'],
+    ['bücher。.', 'xn--bcher-kva'],
+    ['rack 7..', 'rack 7'],
     ['xn--', 'xn--'],
   ])('[NAME-1] of %j is %j', (name, normal) => {
     expect(normalHostname(name)).toBe(normal);
     expect(normalHostname(normal)).toBe(normal);
   });
 
-  test('[NAME-1] is its own, whatever the text', () => {
+  // What parsers of host names treat as something else: dots of all kinds, numbers, A-labels, what is left out or refused.
+  const oddParts = [
+    '.',
+    '..',
+    '。',
+    '．',
+    '｡',
+    'xn--',
+    'XN--',
+    'bcher-kva',
+    'ü',
+    'u\u0308',
+    'ß',
+    'ẞ',
+    'İ',
+    'Σ',
+    'ς',
+  ].concat(
+    [
+      '\u00ad',
+      '\u200d',
+      '\u200c',
+      '\u0001',
+      '\u0301',
+      '-',
+      '--',
+      '_',
+      ' ',
+      '\t',
+      '0',
+      '7',
+      '0x',
+      '0x1f',
+      'A',
+      'web',
+      '１',
+    ],
+    [
+      '℀',
+      '﷼',
+      '½',
+      'Ⅷ',
+      '\ud800',
+      '%41',
+      '&',
+      '!',
+      '$',
+      "'",
+      '(',
+      ';',
+      '=',
+      '`',
+      '{',
+      '~',
+      '@',
+      ':',
+      '/',
+      '[',
+      '\u05d0',
+    ],
+  );
+  test.each([
+    ['of any characters', fc.string({ unit: 'binary', minLength: 1 })],
+    ['of any text', fc.string({ unit: 'grapheme', minLength: 1 })],
+    [
+      'of what looks like a name',
+      fc.string({ unit: fc.constantFrom(...oddParts), minLength: 1, maxLength: 8 }),
+    ],
+  ])('[NAME-1] is its own, %s', (_what, names) => {
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme', minLength: 1 }), (name) => {
+      fc.property(names, (name) => {
         const normal = normalHostname(name);
         expect(normalHostname(normal)).toBe(normal);
         expect(normal).not.toBe('');
       }),
-      fuzzing(500),
+      fuzzing(2_000),
     );
   });
 

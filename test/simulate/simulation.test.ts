@@ -40,7 +40,7 @@ function simulate(
 }
 
 const never = new AbortController().signal;
-const nodesOf = (hub: TestHub) => hub.hub.fleet.view.select({});
+const nodesOf = (hub: TestHub) => hub.hub.fleet.view.find({});
 
 describe('a simulation on a real hub', () => {
   it('[SIM-7] registers all, beats, and says goodbye: the nodes stay, offline', async () => {
@@ -51,8 +51,8 @@ describe('a simulation on a real hub', () => {
     expect(summary).toMatchObject({ registeredAtEnd: 30, registrations: 30, drops: {}, failures: {} });
     expect(summary.beats.answered).toBeGreaterThanOrEqual(30);
     expect(summary.heartbeat).toEqual({ intervalMs: 500, timeoutMs: 30_000 });
-    const nodes = await until('all nodes are offline', () => {
-      const found = nodesOf(hub);
+    const nodes = await until('all nodes are offline', async () => {
+      const found = await nodesOf(hub);
       return found.every(({ status }) => status === 'offline') && found;
     });
     expect(nodes).toHaveLength(30);
@@ -65,7 +65,7 @@ describe('a simulation on a real hub', () => {
     const simulation = simulate(hub, 'steady', { end: 'deregister', durationMs: 0 });
     await simulation.run(never);
     expect(summarize(simulation).wrong).toEqual([]);
-    await until('no node is left', () => nodesOf(hub).length === 0);
+    await until('no node is left', async () => (await nodesOf(hub)).length === 0);
   });
 
   it('[SIM-10] a lost rack is unreachable on the dashboard, and back; nobody is falsely offline', async () => {
@@ -144,8 +144,8 @@ describe('a simulation on a real hub', () => {
     ending.abort();
     await running;
     expect(summarize(simulation)).toMatchObject({ interrupted: true, wrong: [] });
-    await until('all have said goodbye', () =>
-      nodesOf(hub).every(({ reason }) => reason === 'agent_stopped'),
+    await until('all have said goodbye', async () =>
+      (await nodesOf(hub)).every(({ reason }) => reason === 'agent_stopped'),
     );
   });
 });
