@@ -9,7 +9,7 @@ const notAscii = /[^\p{ASCII}]/u;
 const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/;
 
 /**
- * The one spelling of a host name: of a DNS name its A-labels in lower case without the final dot (UTS 46), of any other
+ * The one spelling of a host name: of a DNS name its A-labels in lower case without final dots (UTS 46), of any other
  * text its composed form (NFC).
  */
 export function normalHostname(name: string): string {
