@@ -14,7 +14,7 @@ import { ReaderBudget } from './edge/reader-budget.ts';
 import { Refusals } from './edge/refusals.ts';
 import { notServed, serves } from './edge/serves.ts';
 import { sharedTokens } from './edge/tokens.ts';
-import { refusesUpgrades, routeUpgrades } from './edge/upgrades.ts';
+import { refusesUpgrades, routeUpgrades, type UpgradeHandler } from './edge/upgrades.ts';
 import type { HubGroup } from './edge/worker-group.ts';
 import { WrongTokens } from './edge/wrong-tokens.ts';
 import { Fleet } from './fleet/fleet.ts';
@@ -180,14 +180,15 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     ...(group && { group }),
   });
   const arrivals = new Arrivals(app.server, connections);
-  routeUpgrades(app.server, {
+  const routes = {
     [AGENT_PATH]: serves(role, 'agents')
       ? (request, socket, head) => agents.upgrade(request, socket, head)
       : refusesUpgrades(notServed(role)),
     [DASHBOARD_PATH]: serves(role, 'readers')
       ? (request, socket, head) => dashboards.upgrade(request, socket, head)
       : refusesUpgrades(notServed(role)),
-  });
+  } satisfies Record<string, UpgradeHandler>;
+  routeUpgrades(app.server, routes, (socket) => arrivals.serveAgain(socket));
 
   const reload = (changed: HubSettings): void => access.replaceTokens(tokensOf(changed));
   let stopping: Promise<void> | undefined;
@@ -253,7 +254,7 @@ function dialectsOf(settings: HubSettings, log: Log) {
     if (!enabled.includes(dialect)) continue;
     log.warn(
       { dialect, from: String(networks) },
-      'OPEN_DIALECTS: agents of this dialect come in without a token; anybody in that network can register and read',
+      'OPEN_DIALECTS: this dialect needs no token; anybody in that network can register, and read all nodes of the fleet where it lists them (000, 003)',
     );
   }
   const timing = (name: DialectName) => dialectTimingOf(settings, name);

@@ -24,6 +24,7 @@ import { StatsWatch } from './stats-watch.ts';
 
 /** Dashboards that one hub holds at most. */
 const MAX_DASHBOARDS = 10_000;
+/** Connections that have not shown a right token, and as many upgrades that wait for their handshake. */
 const MAX_UNAUTHENTICATED = 2_000;
 /** How long a client that was refused may take to close, as Socket.IO's own does at once. */
 const REFUSED_CLOSES_WITHIN_MS = 1_000;
@@ -43,7 +44,7 @@ export interface DashboardGatewayParts {
   known?: (socket: Duplex) => void;
   /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
   maxDashboards?: number;
-  /** Connections that have not authenticated yet; beyond it the oldest of them is ended. Default 2,000. */
+  /** Connections that have not authenticated yet, beyond which the oldest of them is ended, and upgrades that wait. Default 2,000. */
   maxUnauthenticated?: number;
   pings?: Pings;
   /** The account of what readers leave unread. */
@@ -158,6 +159,8 @@ export class DashboardGateway {
       refuseUpgrade(socket, 503, `this hub holds ${this.#maxDashboards} dashboards, its limit`, {
         'Retry-After': '30',
       });
+    } else if (this.#arriving >= this.#maxUnauthenticated) {
+      refuseUpgrade(socket, 503, 'too many dashboards come at once', { 'Retry-After': '2' });
     } else if (query.get('EIO') !== '4' || query.get('transport') !== 'websocket' || query.get('sid')) {
       refuseUpgrade(socket, 400, 'connect with Socket.IO 4 and transports: ["websocket"]');
     } else {
@@ -227,9 +230,12 @@ export class DashboardGateway {
   /** One that never authenticates takes the place of others like it, not of dashboards: these do it at once. */
   #mayAuthenticate(raw: RawConnection, address: string): void {
     this.#unauthenticated.set(raw, address);
-    const [oldest] = this.#unauthenticated.keys();
-    if (oldest && this.#unauthenticated.size > this.#maxUnauthenticated)
+    for (const oldest of this.#unauthenticated.keys()) {
+      if (this.#unauthenticated.size <= this.#maxUnauthenticated) return;
+      // Its close is heard later: until then the next of this turn would take the same one for the oldest.
+      this.#unauthenticated.delete(oldest);
       this.#connections.get(oldest)?.destroy();
+    }
   }
 
   /** Why a dashboard may not connect, or undefined. */

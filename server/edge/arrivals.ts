@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Connections } from './connections.ts';
 import { endOnError } from './upgrades.ts';
 
@@ -17,7 +18,7 @@ const TAKEN_IN_A_ROW = 2_000;
  */
 export class Arrivals {
   readonly #waiting: Socket[] = [];
-  readonly #serve: (socket: Socket) => void;
+  readonly #serve: (socket: Duplex) => void;
   readonly #connections: Connections | undefined;
   #cameThisTurn = false;
   #takenInARow = 0;
@@ -39,6 +40,11 @@ export class Arrivals {
   /** Connections that were taken in and are not served yet; as many as the process may have open at the most. */
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** Serves one again whose request was handed over for an upgrade that is ignored. */
+  serveAgain(socket: Duplex): void {
+    this.#serve(socket);
   }
 
   /** Nobody who still waits is served any more. To be called when the server no longer listens. */

@@ -43,24 +43,76 @@ export function refusesUpgrades(why: string): UpgradeHandler {
   return (_request, socket) => refuseUpgrade(socket, 421, why);
 }
 
-/** Routes upgrades by path, exactly; an unknown path gets 404. */
-export function routeUpgrades(server: Server, routes: Readonly<Record<string, UpgradeHandler>>): void {
-  server.on('upgrade', (request, socket, head) => {
+const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?', 1)[0]?.replace(/\/$/, '') ?? '';
+
+/**
+ * Routes upgrades by path, exactly; at another one to WebSocket gets 404, and one to anything else is ignored: `serve`
+ * reads the request again, as HTTP. No tunnel leads through a hub.
+ */
+export function routeUpgrades(
+  server: Server,
+  routes: Readonly<Record<string, UpgradeHandler>>,
+  serve: (socket: Duplex) => void = (socket) => void server.emit('connection', socket),
+): void {
+  server.on('connect', (_request, socket) => {
     socket.on('error', endOnError);
+    if (isAnswering(socket)) socket.destroy();
+    else refuseUpgrade(socket, 501, 'this is no proxy: CONNECT leads nowhere');
+  });
+  server.on('upgrade', (request, socket, head) => {
     // Whatever is written now would be taken for the answer to the request before it.
     if (isAnswering(socket)) {
       socket.destroy();
       return;
     }
+    if (!asksForWebSocket(request) && !Object.hasOwn(routes, pathOf(request))) {
+      socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]));
+      serve(socket);
+      return;
+    }
+    socket.on('error', endOnError);
     acceptAbsoluteForm(request);
     const fault = requestFault(request);
     if (fault !== undefined) {
       refuseUpgrade(socket, 400, fault);
       return;
     }
-    const path = (request.url ?? '').split('?', 1)[0]?.replace(/\/$/, '') ?? '';
+    const path = pathOf(request);
     const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
     if (route) route(request, socket, head);
     else refuseUpgrade(socket, 404, 'there is no socket at this path');
   });
+}
+
+/** The values of a header that is a list, in lower case. */
+const listed = (value: string): string[] =>
+  value
+    .toLowerCase()
+    .split(',')
+    .map((name) => name.trim());
+
+/** Whether a request asks for the one protocol that a hub changes to. */
+function asksForWebSocket({ headers }: IncomingMessage): boolean {
+  return listed(headers.upgrade ?? '').includes('websocket');
+}
+
+/** What belongs to an upgrade: `HTTP2-Settings` comes with one to h2c. */
+const OF_UPGRADES = new Set(['upgrade', 'http2-settings']);
+
+/**
+ * The head of a request as it would have come without its upgrade. An upgrade to what is not known here is to be ignored
+ * (RFC 9110, 7.8), but Node has stopped to read HTTP when it hands one over.
+ */
+function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`];
+  for (let place = 0; place < rawHeaders.length; place += 2) {
+    const [name = '', value = ''] = rawHeaders.slice(place, place + 2);
+    const lower = name.toLowerCase();
+    if (OF_UPGRADES.has(lower)) continue;
+    const kept =
+      lower === 'connection' ? listed(value).filter((option) => !OF_UPGRADES.has(option)) : [value];
+    if (kept.length > 0) lines.push(`${name}: ${kept.join(', ')}`);
+  }
+  // As Node decoded it.
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }

@@ -131,17 +131,22 @@ export class HttpAgents {
     return this.#registrar.remove(id, { reason: 'deregistered', session: record.session });
   }
 
-  /** Whether a socket's session beat for this node within one interval. Throws `StoreAwayError`. */
-  async heldBySocket(id: string): Promise<boolean> {
+  /**
+   * Whether somebody may take this id, of whom a socket's session that beat within one interval is not to be displaced.
+   * `not_your_node` comes first. Throws `StoreAwayError`.
+   */
+  async socketHolds(id: string, principal: Principal = NOBODY): Promise<'held' | 'free' | 'not_your_node'> {
     const { store } = this.#context;
     const known = bestKnown(this.#context, id);
-    if (known?.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return false;
+    // The registration itself decides whose node it is.
+    if (known?.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return 'free';
     // From the store: the hub that holds the socket may have changed its timing without an event.
     const record = await this.#read(id);
-    if (record?.node.connection?.transport !== 'websocket') return false;
+    if (record?.node.connection?.transport !== 'websocket') return 'free';
+    if (!this.#grants('register', record, principal)) return 'not_your_node';
     const { intervalMs, timeoutMs } = record.node.heartbeat;
     const beat = (await store.stats([{ id, timeoutMs }])).get(id);
-    return beat !== undefined && beat.agoMs <= intervalMs;
+    return beat !== undefined && beat.agoMs <= intervalMs ? 'held' : 'free';
   }
 
   #grants(verb: Verb, record: NodeRecord, { by }: Principal): boolean {

@@ -196,14 +196,19 @@ export class Registrar {
     const { agentsNeedTokens, budget, clock, log, newcomers } = this.#context;
     log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
     const waitMs = budget.waitMs(id, clock.now());
-    if (waitMs > 0) return this.#hold(registration, { code: 'too_many_restarts', retryAfterMs: waitMs });
+    const restarts = { code: 'too_many_restarts', retryAfterMs: waitMs } as const;
+    const claims = (stored: Stored): boolean =>
+      decideClaim({ verb: 'register', by: principal.by, stored, agentsNeedTokens }) === 'granted';
+    const stands = waitMs > 0 ? bestKnown(this.#context, id) : undefined;
+    if (stands && claims(stands)) return this.#hold(registration, restarts);
     let asked = false;
-    let refused: Refused | undefined;
+    let refused: Omit<Held, 'kind'> | undefined;
+    // The claim comes first: a weaker agent is told nothing else.
     const decide: Decide = (stored, stamp) => {
-      if (decideClaim({ verb: 'register', by: principal.by, stored, agentsNeedTokens }) !== 'granted')
-        return undefined;
+      if (!claims(stored)) return undefined;
+      if (waitMs > 0) refused = restarts;
       // Asked once, also where another hub comes between.
-      if (stored.kind !== 'node' && !asked) {
+      if (!refused && stored.kind !== 'node' && !asked) {
         asked = true;
         refused = newcomers.refusal(principal.name ?? principal.by, clock.now(), known);
       }
@@ -214,7 +219,7 @@ export class Registrar {
     // What this hub knows may be a moment old: only the store itself refuses.
     if (settled?.kind === 'nothing') settled = await this.#settle(id, decide, () => undefined);
     if (settled?.kind !== 'done') return unwritten(settled);
-    if (identity.twin !== undefined) await this.#flagTwin(identity.twin, id);
+    if (identity.twin !== undefined) await this.#flagTwin(identity.twin, id, claims);
     return { registration, change: settled.change };
   }
 
@@ -238,13 +243,13 @@ export class Registrar {
     }
   }
 
-  /** Two nodes stand by one host name: the other one says so too, until its status changes. */
-  async #flagTwin(twin: string, id: string): Promise<void> {
+  /** Two nodes stand by one host name: the other one says so too, until its status changes, where this agent may speak for it. */
+  async #flagTwin(twin: string, id: string, claims: (stored: Stored) => boolean): Promise<void> {
     this.#context.log.warn(
       { nodeId: id, other: twin },
       'Two nodes have the same host name in two spellings; remove the one that is not used any more',
     );
-    await this.#settle(twin, (stored, stamp) => decideTwin(stored, id, stamp));
+    await this.#settle(twin, (stored, stamp) => (claims(stored) ? decideTwin(stored, id, stamp) : undefined));
   }
 
   #hold({ id, connection }: Registration, why: Omit<Held, 'kind'>): Held {

@@ -1,5 +1,5 @@
-import type { Cancel, Clock } from '../clock.ts';
-import type { Log } from '../log.ts';
+import type { Cancel, Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 
 /** Shards are put back one after the other: their sum is said when none came for so long, or the first is so old. */
 const QUIET_MS = 1_000;

@@ -103,6 +103,20 @@ describe('who may connect', () => {
     expect(await dashboard.follow()).toMatchObject({ ok: true });
   });
 
+  test('[ADM-7] so too where many come at the same moment, and more than may wait are told to come again', async () => {
+    const hub = await opened.hub({ ...tokens, maxUnauthenticated: 20 });
+    const answers = await Promise.all(Array.from({ length: 200 }, () => upgrade(hub.url, plain)));
+    for (const answer of answers)
+      expect([
+        { status: 101, retryAfter: undefined },
+        { status: 503, retryAfter: '2' },
+      ]).toContainEqual(answer);
+    await soon(async () => (await hub.openSockets()) <= 20);
+    expect(hub.gateway.size).toBe(20);
+    const dashboard = await opened.dashboard(hub, { auth: { token: 'new' } });
+    expect(await dashboard.follow()).toMatchObject({ ok: true });
+  });
+
   test('[ADM-7] a connection that was refused is ended, though its client stays', async () => {
     const hub = await opened.hub(tokens);
     const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/socket.io/?${plain}`);

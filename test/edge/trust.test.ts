@@ -7,6 +7,7 @@ import { systemClock } from '../../server/runtime/clock.ts';
 import { silentLog } from '../../server/runtime/log.ts';
 import { readHubSettings } from '../../server/settings.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { TestHubs } from '../support/test-hub.ts';
 
 const hubs = new TestHubs();
@@ -48,6 +49,7 @@ const attacks: Array<[string, string, string, unknown?]> = [
   ['001 register', 'POST', '/v2/nodes/register', { node_id: 'n-1', hostname: 'n-1' }],
   ['001 heartbeat', 'POST', '/v2/nodes/n-1/heartbeat', {}],
   ['001 deregister', 'DELETE', '/v2/nodes/n-1'],
+  ['003 register', 'POST', '/api/v1/fleet/register', { node_id: 'n-1', node_type: 'x' }],
   ['003 heartbeat', 'POST', '/api/v1/fleet/heartbeat', { node_id: 'n-1' }],
   ['004 register', 'POST', '/api/nodes/register', { nodeId: 'n-1', hostname: 'n-1' }],
   ['004 stats', 'POST', '/api/nodes/n-1/stats', {}],
@@ -83,8 +85,7 @@ describe('somebody without a token, and the node of an agent that showed one', (
     for (const each of [agent, edge]) each.destroy();
     await hub.nodeThat('edge-1', ({ status }) => status === 'unreachable');
     const register = { node_id: 'edge-1', node_type: 'x' };
-    // While its socket beat within one interval, the document's own 409.
-    expect([403, 409]).toContain((await ask(hub, 'POST', '/api/v1/fleet/register', register)).status);
+    expect((await ask(hub, 'POST', '/api/v1/fleet/register', register)).status).toBe(403);
     const connect = await ask(hub, 'POST', `${service}/RegisterNode`, { hostname: 'web.example' });
     expect(connect.status).toBe(403);
     expect(connect.body).toContain('permission_denied');
@@ -109,6 +110,20 @@ describe('somebody without a token, and the node of an agent that showed one', (
     expect(answer).toMatchObject({ status: 403, body: expect.stringContaining('not_your_node') });
     const beat = await ask(open, 'POST', '/api/v1/nodes/n-1/heartbeat', {});
     expect(beat).toMatchObject({ status: 403, body: expect.stringContaining('not_your_node') });
+  });
+
+  test('[TRUST-7] whose node it is comes before its restarts', async () => {
+    const hub = await hubs.start({ settings, clock: new FakeClock() });
+    const path = '/api/v1/nodes';
+    const body = { node: { nodeId: 'n-1', hostname: 'n-1' } };
+    for (let times = 0; times < 60; times += 1)
+      expect((await ask(hub, 'POST', path, body, 'agent-token-1')).status).toBeLessThan(300);
+    expect((await ask(hub, 'POST', path, body, 'agent-token-1')).status).toBe(429);
+    const before = hub.node('n-1');
+    const device = { nodeId: 'n-1', hostname: 'n-1' };
+    const answer = await ask(hub, 'POST', '/api/nodes/register', device);
+    expect(answer).toMatchObject({ status: 403, body: expect.stringContaining('not_your_node') });
+    expect(hub.node('n-1')).toEqual(before);
   });
 
   test('[TRUST-2] a node of nobody may be taken with a token, and is then held', async () => {

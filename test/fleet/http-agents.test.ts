@@ -237,11 +237,11 @@ describe('agents without a socket', () => {
     const registering = registerAgent(fleet, registerMessage({ nodeId: 'edge-1' }));
     await clock.settle();
     await registering;
-    expect(await fleet.httpAgents.heldBySocket('edge-1')).toBe(true);
+    expect(await fleet.httpAgents.socketHolds('edge-1')).toBe('held');
     await clock.advance(10_500);
-    expect(await fleet.httpAgents.heldBySocket('edge-1')).toBe(false);
-    expect(await fleet.httpAgents.heldBySocket('nobody')).toBe(false);
+    expect(await fleet.httpAgents.socketHolds('edge-1')).toBe('free');
+    expect(await fleet.httpAgents.socketHolds('nobody')).toBe('free');
     await register({ nodeId: 'edge-2' });
-    expect(await fleet.httpAgents.heldBySocket('edge-2')).toBe(false);
+    expect(await fleet.httpAgents.socketHolds('edge-2')).toBe('free');
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RestoredLog } from '../../server/fleet/restored-log.ts';
-import { silentLog } from '../../server/log.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 
 function start() {

@@ -15,7 +15,7 @@ import { requireView } from '../api/nodes.ts';
 import { nodeParamsSchema } from '../api/schemas.ts';
 import { principalOf } from '../guard.ts';
 import { listText, sendLong } from '../long-answer.ts';
-import { Problem, type ProblemCode } from '../problem.ts';
+import { notYourNode, Problem, type ProblemCode } from '../problem.ts';
 import { queryOf, read } from '../read.ts';
 import { answer, type Dialect, errorAnswers, lastSeen, Reading, textsOf } from './dialect.ts';
 
@@ -116,9 +116,9 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
         ...(location && { location }),
         ...(metadata && { metadata }),
       });
-      if (await fleet.httpAgents.heldBySocket(node_id)) {
-        throw new Problem('superseded', 'a connected agent holds this id');
-      }
+      const holder = await fleet.httpAgents.socketHolds(node_id, principalOf(request));
+      if (holder === 'not_your_node') throw notYourNode();
+      if (holder === 'held') throw new Problem('superseded', 'a connected agent holds this id');
       const { hubTime } = await registerByRequest({ fleet, access }, request, { node }, timing);
       return reading.end(reply).send({
         node_id,
