@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { z } from 'zod';
 import { ApiClient, type Io, processIo } from './api/api-client.ts';
 import { EXIT } from './api/failure.ts';
-import { type FormatFlags, format, table } from './api/print.ts';
+import { type FormatFlags, format, table, withFormat } from './api/print.ts';
 
 const hubsSchema = z.looseObject({
   hubs: z.array(
@@ -12,12 +12,11 @@ const hubsSchema = z.looseObject({
 
 /** `rollcall hubs`: the hubs that hold a lease, and how many agents are connected to each. */
 export function hubsCommand(io: Io = processIo): Command {
-  return new Command('hubs')
+  const command = new Command('hubs')
     .exitOverride()
     .description('list the hubs with their sessions')
-    .option('--hub <url>', 'the hub to ask (ROLLCALL_URL, default http://127.0.0.1:8080)')
-    .option('--json', 'as JSON')
-    .option('--yaml', 'as YAML')
+    .option('--hub <url>', 'the hub to ask (ROLLCALL_URL, default http://127.0.0.1:8080)');
+  return withFormat(command)
     .addHelpText('after', '\nExamples:\n  $ rollcall hubs\n  $ rollcall hubs --json | jq length')
     .action(async (flags: FormatFlags & { hub?: string }) => {
       const { hubs } = await new ApiClient(flags.hub, io.env).get('/api/v1/summary', hubsSchema);

@@ -7,10 +7,11 @@ import { COMMANDS } from './commands.ts';
 import { outliveOutput } from './lost-output.ts';
 import { UsageError } from './usage-error.ts';
 
+const HELP_TELLS_MORE = '(--help tells more)';
 const program = new Command('rollcall')
   .description('A realtime fleet hub: agents hold one WebSocket each, dashboards hear every change.')
   .version(VERSION)
-  .showHelpAfterError('(--help tells more)');
+  .showHelpAfterError(HELP_TELLS_MORE);
 
 outliveOutput();
 try {
@@ -20,7 +21,10 @@ try {
     const isAsked = name === asked || (asked === 'help' && process.argv.includes(name));
     program.addCommand(isAsked ? await load() : new Command(name).description(description));
   }
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+    for (const one of [command, ...command.commands]) one.showHelpAfterError(HELP_TELLS_MORE);
+  }
   await program.parseAsync();
   process.exitCode ??= 0;
 } catch (error) {

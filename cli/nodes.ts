@@ -1,13 +1,23 @@
 import { Command, Option } from 'commander';
 import { z } from 'zod';
-import { durationSchema, isEmptyFilter, noneOf, printable, STATUSES } from '../shared/index.ts';
+import {
+  durationSchema,
+  faultOf,
+  IN_WORDS,
+  isEmptyFilter,
+  labelKeySchema,
+  noneOf,
+  printable,
+  STATUSES,
+} from '../shared/index.ts';
 import { ApiClient, type Io, processIo } from './api/api-client.ts';
 import { CommandFailure, EXIT } from './api/failure.ts';
-import { followEvents, waitFor } from './api/follow.ts';
-import { getNode, nodePath } from './api/node-reference.ts';
+import { followEvents, readSince, waitFor } from './api/follow.ts';
+import { nodeNames } from './api/node-names.ts';
+import { getNode, nodePath, readReference } from './api/node-reference.ts';
 import { changeReport, fieldsOf, nodeTable } from './api/node-table.ts';
-import { type FormatFlags, format, table } from './api/print.ts';
-import { type ListFlags, queryOf, selectNodes } from './api/select.ts';
+import { type FormatFlags, format, table, withFormat } from './api/print.ts';
+import { type ListFlags, queryOf, readSort, selectNodes } from './api/select.ts';
 import { readHubAccess } from './hub-access.ts';
 import { loadProxies } from './proxy.ts';
 import { collect, readFilter, type SelectorFlags, withSelectors } from './selectors.ts';
@@ -31,9 +41,6 @@ type RmFlags = SelectorFlags & { hub?: string; yes?: boolean };
 
 const withHub = (command: Command): Command =>
   command.exitOverride().option('--hub <url>', 'the hub (ROLLCALL_URL, default http://127.0.0.1:8080)');
-
-const withFormat = (command: Command): Command =>
-  command.option('--json', 'as JSON').option('--yaml', 'as YAML');
 
 const counts = (title: string, all: Readonly<Record<string, number>>): string[][] =>
   Object.entries(all)
@@ -59,17 +66,21 @@ export function nodesCommand(io: Io = processIo): Command {
     )
     .option('--limit <count>', 'at most so many')
     .addOption(
-      new Option(
-        '-o, --output <format>',
-        'wide adds labels, address, version, hub and the last heartbeat',
-      ).choices(OUTPUTS),
+      new Option('-o, --output <format>', 'wide adds labels, address, version, hub and the last heartbeat')
+        .choices(OUTPUTS)
+        .conflicts(['json', 'yaml']),
     )
     .option('--no-headers', 'without the line of titles')
-    .option('-w, --watch', 'then a line for each change, until a signal ends it')
+    .addOption(
+      new Option('-w, --watch', 'then a line for each change, until a signal ends it').conflicts([
+        'sort',
+        'limit',
+      ]),
+    )
     .action((flags: LsFlags) => listNodes(flags, io));
 
   withFormat(sub('get', 'one node with its live figures'))
-    .argument('<node>', NODE)
+    .argument('<node>', NODE, readReference)
     .action(async (node: string, flags: FormatFlags & { hub?: string }) => {
       const found = await getNode(client(flags), node);
       // Nobody wants a table of one nested thing.
@@ -85,7 +96,7 @@ export function nodesCommand(io: Io = processIo): Command {
     .option('--by <label>', 'count by this label too; repeat it for several', collect)
     .action(async (flags: FormatFlags & { hub?: string; by?: string[] }) => {
       const query = new URLSearchParams();
-      for (const label of flags.by ?? []) query.append('by', `label:${label.replace(/^label:/, '')}`);
+      for (const label of flags.by ?? []) query.append('by', `label:${readLabelKey(label)}`);
       const summary = await client(flags).get(`/api/v1/summary?${query}`, summarySchema);
       const { total, status, kind, location, labels } = summary;
       const rows = [
@@ -100,8 +111,8 @@ export function nodesCommand(io: Io = processIo): Command {
     });
 
   sub('events', 'what happened since a cursor; without one, what happens from now on')
-    .option('--since <cursor>', 'where an earlier run ended')
-    .option('--node <node>', `only of this node: ${NODE}`)
+    .option('--since <cursor>', 'where an earlier run ended', readSince)
+    .option('--node <node>', `only of this node: ${NODE}`, readReference)
     .option('--limit <count>', 'end after so many events')
     .option('--json', 'one JSON object a line')
     .action(
@@ -111,7 +122,7 @@ export function nodesCommand(io: Io = processIo): Command {
     );
 
   sub('wait', 'wait until a node has a status')
-    .argument('<node>', NODE)
+    .argument('<node>', NODE, readReference)
     .requiredOption('--for <status>', `${STATUSES.join(', ')} or removed`)
     .option('--timeout <duration>', 'give up after so long', '60s')
     .action(async (node: string, flags: { hub?: string; for: string; timeout: string }) => {
@@ -125,6 +136,14 @@ export function nodesCommand(io: Io = processIo): Command {
       const is = printable(`${node} is ${came}`);
       io.out(came === asked ? `${is}\n` : `${is}, not ${asked}\n`);
       io.exit(came === asked ? EXIT.ok : EXIT.none);
+    });
+
+  // For the scripts of `rollcall completion`.
+  withHub(command.command('names', { hidden: true }))
+    .argument('[beginning]')
+    .action(async (beginning = '', flags: { hub?: string }) => {
+      const names = await nodeNames(flags.hub, io.env, beginning);
+      if (names.length > 0) io.out(`${names.join('\n')}\n`);
     });
 
   return command.addHelpText(
@@ -142,8 +161,16 @@ Examples:
   );
 }
 
+/** A label to count by. Throws `UsageError`. */
+function readLabelKey(text: string): string {
+  const read = labelKeySchema.safeParse(text.replace(/^label:/, ''), IN_WORDS);
+  if (read.success) return read.data;
+  throw new UsageError(`--by: ${faultOf(read.error.issues[0]).message}`);
+}
+
 async function listNodes(flags: LsFlags, io: Io): Promise<void> {
   const filter = readFilter(flags);
+  readSort(flags.sort);
   const shape = { wide: flags.output === 'wide', headers: flags.headers, width: io.columns };
   const json = flags.json || flags.output === 'json';
   const yaml = flags.yaml || flags.output === 'yaml';
@@ -173,6 +200,7 @@ async function removeNodes(references: readonly string[], flags: RmFlags, io: Io
   const filter = readFilter(flags);
   const selecting = !isEmptyFilter(filter);
   if (selecting === references.length > 0) throw new UsageError('name nodes, or select them: one of the two');
+  for (const one of references) readReference(one);
   const chosen = selecting ? (await selectNodes(api, filter)).map(({ id }) => id) : references;
   if (chosen.length === 0) {
     io.out('nothing to remove\n');

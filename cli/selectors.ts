@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import {
   type Filter,
+  faultOf,
   filterFromQuery,
   filterSchema,
-  issueWords,
+  IN_WORDS,
   labelKeySchema,
   STATUSES,
   splitLists,
@@ -48,11 +49,11 @@ export function readFilter({ status = [], kind = [], label = [], ...single }: Se
   for (const [flag, values] of Object.entries({ status, kind, label })) {
     if (values.some((value) => value.trim() === '')) throw new UsageError(`--${flag} must not be empty`);
   }
-  const read = filterSchema.safeParse(filterFromQuery(query), { error: issueWords });
+  const read = filterSchema.safeParse(filterFromQuery(query), IN_WORDS);
   if (read.success) return read.data;
-  const issue = read.error.issues[0];
-  const flag = String(issue?.path[0] ?? 'filter').replace(/^labels$/, 'label');
-  throw new UsageError(`--${flag}: ${issue?.message ?? 'is not valid'}`);
+  const { path, message } = faultOf(read.error.issues[0]);
+  const flag = String(path[0] ?? 'filter').replace(/^labels$/, 'label');
+  throw new UsageError(`--${flag}: ${message}`);
 }
 
 function labelOf(text: string): string {

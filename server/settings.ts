@@ -5,6 +5,7 @@ import {
   durationSchema,
   formatDuration,
   type HeartbeatTiming,
+  IN_WORDS,
   TIMEOUT_INTERVALS,
 } from '../shared/index.ts';
 import { readNetworks } from './edge/client-address.ts';
@@ -206,7 +207,7 @@ export function readHubSettings(environment: Environment, readFile: (path: strin
     given[name] = readSecret(`${name}_FILE`, path, readFile);
     fromFile.add(name);
   }
-  const result = schema.safeParse(given);
+  const result = schema.safeParse(given, IN_WORDS);
   if (!result.success) {
     const issue = result.error.issues[0];
     const name = String(issue?.path[0] ?? 'settings');

@@ -31,6 +31,10 @@ export const filterSchema = boundedJson(
 );
 export type Filter = z.output<typeof filterSchema>;
 
+/** What a list of nodes can be sorted by; `-` before it for descending. */
+export const NODE_SORT_KEYS = ['hostname', 'status', 'statusSince', 'createdAt', 'kind', 'location'] as const;
+export type NodeSortKey = (typeof NODE_SORT_KEYS)[number];
+
 /** What a filter looks at: whole nodes and the rows of a list have it. */
 export type Filterable = Pick<
   FleetNode,

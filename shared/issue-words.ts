@@ -5,7 +5,7 @@ const QUOTED_LENGTH = 64;
 /** So many letters may be wrong in a word that was meant. */
 const TYPING_ERRORS = 2;
 
-/** What is wrong with a value in words, for zod's `error` of one `safeParse`: its own texts are for programmers. */
+/** What is wrong with a value in words, as zod's `error`: its own texts are for programmers. */
 export const issueWords: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_value':
@@ -15,13 +15,27 @@ export const issueWords: z.core.$ZodErrorMap = (issue) => {
     case 'too_small':
       return issue.origin === 'string' && issue.minimum === 1
         ? 'must not be empty'
-        : `must be at least ${issue.minimum}${UNITS[issue.origin] ?? ''}`;
+        : `must be ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${UNITS[issue.origin] ?? ''}`;
     case 'too_big':
-      return `must be at most ${issue.maximum}${UNITS[issue.origin] ?? ''}`;
+      return `must be ${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${UNITS[issue.origin] ?? ''}`;
+    case 'unrecognized_keys':
+      return 'there is no such field';
     default:
       return undefined;
   }
 };
+
+/** For `safeParse`, wherever somebody outside hears what is wrong. */
+export const IN_WORDS = { error: issueWords } as const;
+
+/** Which field is wrong, and why: of a field that is not known and of a wrong key of a map, the field itself. */
+export function faultOf(issue: z.core.$ZodIssue | undefined): { path: PropertyKey[]; message: string } {
+  if (issue === undefined) return { path: [], message: 'is not valid' };
+  const unknown = issue.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
+  // For a wrong key of a map zod has the reason one level deeper.
+  const [reason] = issue.code === 'invalid_key' ? issue.issues : [];
+  return { path: [...issue.path, ...unknown], message: (reason ?? issue).message };
+}
 
 const TYPES: Readonly<Record<string, string>> = {
   string: 'text',

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { faultOf, IN_WORDS } from './issue-words.ts';
 import { jsonBytes } from './json.ts';
 import { LIMITS } from './limits.ts';
 import type { NodeStats } from './node.ts';
@@ -18,7 +19,10 @@ export type Salvaged<T> =
 
 /** A schema of zod, compiled or not. */
 interface Reader<T> {
-  safeParse(value: unknown): { success: true; data: T } | { success: false; error: z.ZodError };
+  safeParse(
+    value: unknown,
+    params: typeof IN_WORDS,
+  ): { success: true; data: T } | { success: false; error: z.ZodError };
 }
 
 type Path = ReadonlyArray<PropertyKey>;
@@ -41,7 +45,7 @@ export function salvage<T>(
   const dropped = new Map<string, Dropped>();
   let rest = value;
   for (let pass = 0; pass < PASSES; pass += 1) {
-    const result = reader.safeParse(rest);
+    const result = reader.safeParse(rest, IN_WORDS);
     if (result.success) return { ok: true, data: result.data, dropped: [...dropped.values()] };
     const copier = new Copier();
     for (const issue of result.error.issues) {
@@ -59,12 +63,11 @@ export function salvage<T>(
 
 /** What is wrong, for people and programs: of a bounded length. */
 export function nameOf(issue: z.core.$ZodIssue): Dropped {
-  // For a wrong key of a map zod has the reason one level deeper.
-  const [reason] = issue.code === 'invalid_key' ? issue.issues : [];
+  const { path, message } = faultOf(issue);
   return {
     code: 'invalid',
-    path: printable(pathText(issue.path)).slice(0, MOST_TEXT),
-    message: (reason?.message ?? issue.message).slice(0, MOST_TEXT),
+    path: printable(pathText(path)).slice(0, MOST_TEXT),
+    message: message.slice(0, MOST_TEXT),
   };
 }
 

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { AGENT_PATH, idSchema, labelsSchema } from '../../shared/index.ts';
+import { AGENT_PATH, faultOf, IN_WORDS, idSchema, labelsSchema } from '../../shared/index.ts';
 import { toAgentUrl } from '../session/hub-urls.ts';
-import { issueMessage } from '../session/issue.ts';
 import { isDocumentLayout, readDocumentLayout } from './document-settings.ts';
 import { parseSettingsFile, type SettingsFile } from './settings-file.ts';
 import {
@@ -160,6 +159,7 @@ export function readAgentSettings(sources: SettingsSources): AgentSettings {
   if (token) given.set('token', token);
   const parsed = settingsSchema.safeParse(
     Object.fromEntries([...given].map(([key, { value }]) => [key, value])),
+    IN_WORDS,
   );
   if (!parsed.success) problems.push(...parsed.error.issues.map((issue) => describe(issue, given)));
   if (problems.length > 0 || !parsed.success) throw new SettingsError(problems);
@@ -271,7 +271,8 @@ const firstLine = (error: unknown): string =>
 
 /** One line; without the value, which may be a secret. */
 function describe(issue: z.core.$ZodIssue, given: ReadonlyMap<Key, Given>): string {
-  const [key, ...rest] = issue.path.map(String);
+  const { path, message } = faultOf(issue);
+  const [key, ...rest] = path.map(String);
   const name = key !== undefined && isKey(key) ? (given.get(key)?.name ?? key) : (key ?? 'settings');
-  return `${[name, ...rest].join('..')}: ${issueMessage(issue)}`.replaceAll(/\s*\n\s*/g, ' ');
+  return `${[name, ...rest].join('.')}: ${message}`.replaceAll(/\s*\n\s*/g, ' ');
 }

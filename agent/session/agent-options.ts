@@ -2,8 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Agent } from 'node:http';
 import { isIP } from 'node:net';
 import {
+  faultOf,
   formatDuration,
   type HeartbeatTiming,
+  IN_WORDS,
   LIMITS,
   type NodeFacts,
   nodeFactsSchema,
@@ -11,7 +13,6 @@ import {
 import { type AgentClock, systemClock } from './clock.ts';
 import { FleetAgentError } from './errors.ts';
 import { toAgentUrl } from './hub-urls.ts';
-import { issueMessage } from './issue.ts';
 import { limitedLog } from './limited-log.ts';
 import { type AgentLogger, silentLogger } from './log.ts';
 import type { StatsProvider } from './stats-reporter.ts';
@@ -92,10 +93,10 @@ const invalid = (message: string): FleetAgentError => new FleetAgentError('inval
 
 /** Checks what the hub would refuse, so that a mistake is an error here and not a retry for ever. */
 export function checkNode(node: AgentNode): NodeFacts {
-  const parsed = nodeFactsSchema.safeParse(node);
+  const parsed = nodeFactsSchema.safeParse(node, IN_WORDS);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw invalid(`${['node', ...(issue?.path ?? [])].join('..')}: ${issue && issueMessage(issue)}`);
+  const { path, message } = faultOf(parsed.error.issues[0]);
+  throw invalid(`${['node', ...path].map(String).join('.')}: ${message}`);
 }
 
 /** The options with their defaults. Throws a `FleetAgentError` `invalid_options` that names what is wrong. */

@@ -45,13 +45,16 @@ export class ApiClient {
   readonly #url: string;
   readonly #token: string | undefined;
   readonly #env: Io['env'];
+  readonly #signal: AbortSignal | undefined;
   #ways: Promise<Ask> | undefined;
 
-  constructor(hub: string | undefined, env: Io['env']) {
+  /** `signal` ends what is asked, however far it is. */
+  constructor(hub: string | undefined, env: Io['env'], signal?: AbortSignal) {
     const { hubUrl, token } = readHubAccess(hub, env);
     this.#url = hubUrl;
     this.#token = token;
     this.#env = env;
+    this.#signal = signal;
   }
 
   /** `budget` bounds several answers that are kept together. */
@@ -90,7 +93,10 @@ export class ApiClient {
       const response = await ask(`${this.#url}${path}`, {
         method,
         headers: this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` },
-        signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
+        signal: AbortSignal.any([
+          AbortSignal.timeout(ANSWER_WITHIN_MS),
+          ...(this.#signal ? [this.#signal] : []),
+        ]),
       });
       return { status: response.status, text: await readAnswer(response, budget) };
     } catch (error) {

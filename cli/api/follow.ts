@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { z } from 'zod';
 import { fleetEventSchema, LIMITS, printableLines } from '../../shared/index.ts';
+import { UsageError } from '../usage-error.ts';
 import type { ApiClient, Io } from './api-client.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { getNode } from './node-reference.ts';
@@ -16,6 +17,12 @@ const eventsSchema = z.looseObject({
   cursor: z.string().max(LIMITS.cursorLength),
   more: z.boolean(),
 });
+
+/** The cursor of an earlier run, as far as it can be told here. Throws `UsageError`. */
+export function readSince(text: string): string {
+  if (text.length <= LIMITS.cursorLength && /^[\w-]{16,}$/.test(text)) return text;
+  throw new UsageError('--since: is not a cursor; `curl …/api/v1/events` tells the newest');
+}
 
 /** Waits until a node has a status, or `removed`; answers with what it is at the end. */
 export async function waitFor(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { foldText, idSchema, LIMITS, normalHostname } from '../../shared/index.ts';
+import { UsageError } from '../usage-error.ts';
 import type { ApiClient } from './api-client.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { type Row, selectNodes } from './select.ts';
@@ -8,6 +9,15 @@ import { type Row, selectNodes } from './select.ts';
 const nodeSchema = z.looseObject({ id: z.string(), status: z.string() });
 /** Nodes that are named where several match. */
 const NAMED = 5;
+
+/** What names a node on the command line. Throws `UsageError`. */
+export function readReference(text: string): string {
+  if (text.trim() === '')
+    throw new UsageError('a node is named by its id, its host name or the beginning of one');
+  if (text.length > LIMITS.nameLength)
+    throw new UsageError(`no id and no host name is longer than ${LIMITS.nameLength} characters`);
+  return text;
+}
 
 /** The path of a node. */
 export const nodePath = (id: string): string => `/api/v1/nodes/${encodeURIComponent(id)}`;
@@ -29,12 +39,10 @@ export async function getNode(api: ApiClient, reference: string): Promise<z.outp
 
 async function idOf(api: ApiClient, reference: string): Promise<string> {
   const q = reference.trim();
-  const found =
-    q === '' || q.length > LIMITS.nameLength ? [] : await selectNodes(api, { q }, {}, ['hostname']);
+  const found = await selectNodes(api, { q }, {}, ['hostname']);
   const choice = chooseNode(q, found);
   if (choice.kind === 'one') return choice.id;
-  if (choice.kind === 'none')
-    throw new CommandFailure(EXIT.none, `there is no node ${q.slice(0, LIMITS.nameLength)}`);
+  if (choice.kind === 'none') throw new CommandFailure(EXIT.none, `there is no node ${q}`);
   const names = choice.rows
     .slice(0, NAMED)
     .map(({ id, hostname }) => (hostname === id ? id : `${hostname} (${id})`));

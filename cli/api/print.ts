@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import { type Command, Option } from 'commander';
 import { Document, visit } from 'yaml';
 import { printable, printableLines } from '../../shared/index.ts';
 import { CommandFailure, EXIT } from './failure.ts';
@@ -7,6 +8,10 @@ export interface FormatFlags {
   json?: boolean;
   yaml?: boolean;
 }
+
+/** The flags of the formats, one of which may be asked for. */
+export const withFormat = (command: Command): Command =>
+  command.addOption(new Option('--json', 'as JSON').conflicts('yaml')).option('--yaml', 'as YAML');
 
 /** For programs as JSON or YAML where that was asked for, else for people. Throws a `CommandFailure`. */
 export function format(flags: FormatFlags, value: unknown, people: () => string): string {

@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { CLIENT_LIMITS, type Filter, filterQuery, LIMITS, nodeSchema } from '../../shared/index.ts';
+import {
+  CLIENT_LIMITS,
+  type Filter,
+  filterQuery,
+  LIMITS,
+  NODE_SORT_KEYS,
+  nodeSchema,
+  noneOf,
+} from '../../shared/index.ts';
+import { UsageError } from '../usage-error.ts';
 import type { ApiClient } from './api-client.ts';
 import { CommandFailure, EXIT } from './failure.ts';
 import { keptBudget } from './read-answer.ts';
@@ -22,6 +31,13 @@ const pageSchema = z.looseObject({
 });
 /** A node in a list. */
 export type Row = z.output<typeof rowSchema>;
+
+/** An order of a list. Throws `UsageError`. */
+export function readSort(text: string | undefined): string | undefined {
+  const key = text?.replace(/^-/, '');
+  if (text === undefined || NODE_SORT_KEYS.some((one) => one === key)) return text;
+  throw new UsageError(`--sort: ${noneOf(key, NODE_SORT_KEYS)} (- before it for descending)`);
+}
 
 /** What a list is asked for with. */
 export interface ListFlags {

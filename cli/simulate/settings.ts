@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { FleetAgentError, toAgentUrl } from '../../agent/index.ts';
-import { durationSchema, idSchema, LIMITS } from '../../shared/index.ts';
+import { durationSchema, IN_WORDS, idSchema, LIMITS } from '../../shared/index.ts';
 import { numbersOf, PROFILES } from '../../simulate/profiles/index.ts';
 import type { ProfileKind, ProfileNumbers } from '../../simulate/profiles/profile.ts';
 import type { SimulationOptions } from '../../simulate/simulation.ts';
@@ -102,7 +102,7 @@ export function readSimulateSettings(
 ): SimulateSettings {
   const { hub, profile: name = 'steady', from, json = false, yes = false, deregister, ...rest } = flags;
   const { watchDashboard = false, ...numeric } = rest;
-  const read = flagsSchema.safeParse(numeric);
+  const read = flagsSchema.safeParse(numeric, IN_WORDS);
   if (!read.success) {
     const [issue] = read.error.issues;
     throw new UsageError(`--${issue?.path.join('.')}: ${issue?.message}`);

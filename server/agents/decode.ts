@@ -6,6 +6,7 @@ import {
   deregisterSchema,
   fitNode,
   fitStats,
+  IN_WORDS,
   LIMITS,
   nameOf,
   parseJson,
@@ -96,7 +97,10 @@ function typeOf(value: unknown): string | undefined {
 }
 
 interface Reader<T> {
-  safeParse(value: unknown): { success: true; data: T } | { success: false; error: z.ZodError };
+  safeParse(
+    value: unknown,
+    params: typeof IN_WORDS,
+  ): { success: true; data: T } | { success: false; error: z.ZodError };
 }
 
 /** What cannot be done without: a machine without its name, or by a wrong id, would be another one. */
@@ -115,7 +119,7 @@ function lenient<T extends object>(
 }
 
 function read<T>(schema: Reader<T>, value: unknown): T | BadMessage {
-  const result = schema.safeParse(value);
+  const result = schema.safeParse(value, IN_WORDS);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   return invalid(issue ? nameOf(issue) : { path: '', message: 'the message is not valid' });

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Refusal } from '../../shared/index.ts';
+import { faultOf, IN_WORDS, printable, type Refusal } from '../../shared/index.ts';
 
 export type Read<T> = { ok: true; request: T } | Refusal;
 
@@ -7,14 +7,14 @@ const MESSAGE_LENGTH = 256;
 
 /** Says what is wrong with a request, field first. */
 export function invalid(path: readonly PropertyKey[], why: string): Refusal {
-  const field = path.length > 0 ? path.map(String).join('.') : 'the request';
+  const field = path.length > 0 ? printable(path.map(String).join('.')) : 'the request';
   return { ok: false, code: 'invalid', message: `${field}: ${why}`.slice(0, MESSAGE_LENGTH) };
 }
 
 /** Reads a payload by its schema. It never throws. */
 export function readRequest<T>(schema: z.ZodType<T>, payload: unknown): Read<T> {
-  const result = schema.safeParse(payload);
+  const result = schema.safeParse(payload, IN_WORDS);
   if (result.success) return { ok: true, request: result.data };
-  const issue = result.error.issues[0];
-  return invalid(issue?.path ?? [], issue?.message ?? 'is not valid');
+  const { path, message } = faultOf(result.error.issues[0]);
+  return invalid(path, message);
 }

@@ -1,16 +1,14 @@
 import type { z } from 'zod';
-import { type Dropped, issueWords, queryPairs, salvage } from '../../shared/index.ts';
+import { type Dropped, faultOf, IN_WORDS, queryPairs, salvage } from '../../shared/index.ts';
 import { Problem } from './problem.ts';
 
 /** Reads a value by a schema. Throws a `Problem` that names the first wrong field. */
 export function read<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const result = schema.safeParse(value, { error: issueWords });
+  const result = schema.safeParse(value, IN_WORDS);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
-  const path = [...(issue?.path ?? []), ...unknown].map(String).join('.');
-  const why = unknown.length > 0 ? 'there is no such field' : (issue?.message ?? 'is not valid');
-  throw new Problem('invalid', path ? `${path}: ${why}` : why, path);
+  const fault = faultOf(result.error.issues[0]);
+  const path = fault.path.map(String).join('.');
+  throw new Problem('invalid', path ? `${path}: ${fault.message}` : fault.message, path);
 }
 
 /**

@@ -1,17 +1,20 @@
-import { type Filter, type FleetNode, foldText, matcher, searchTextOf } from '../../shared/index.ts';
+import {
+  type Filter,
+  type FleetNode,
+  foldText,
+  matcher,
+  type NodeSortKey,
+  searchTextOf,
+} from '../../shared/index.ts';
 import { compareKeys, type OrderKey, SortedEntries } from './sorted-entries.ts';
 import { sorting } from './sorting.ts';
-
-/** What a list of nodes can be sorted by. */
-export const SORT_KEYS = ['hostname', 'status', 'statusSince', 'createdAt', 'kind', 'location'] as const;
-export type SortKey = (typeof SORT_KEYS)[number];
 
 /** The page of up to so many nodes is picked out on the spot; beyond it a kept order is walked until it is full. */
 const PICKED_ON_THE_SPOT = 10_000;
 
 export interface PageRequest {
   filter: Filter;
-  sort: SortKey;
+  sort: NodeSortKey;
   descending: boolean;
   /** Where the page before ended. */
   after?: OrderKey;
@@ -44,9 +47,9 @@ interface Ordered extends OrderKey {
 
 type Facet = Map<string, Set<Entry>>;
 
-const sortValue = (node: FleetNode, sort: SortKey): string => node[sort] ?? '';
+const sortValue = (node: FleetNode, sort: NodeSortKey): string => node[sort] ?? '';
 
-export const keyOf = (node: FleetNode, sort: SortKey): OrderKey => ({
+export const keyOf = (node: FleetNode, sort: NodeSortKey): OrderKey => ({
   value: sortValue(node, sort),
   id: node.id,
 });
@@ -66,7 +69,7 @@ export class NodeIndex {
   };
   readonly #labels = new Map<string, Facet>();
   /** Those that somebody asked for. */
-  readonly #orders = new Map<SortKey, Order>();
+  readonly #orders = new Map<NodeSortKey, Order>();
 
   get size(): number {
     return this.#entries.size;
@@ -115,7 +118,7 @@ export class NodeIndex {
     }
   }
 
-  *#ordering(sort: SortKey): Generator<void, void> {
+  *#ordering(sort: NodeSortKey): Generator<void, void> {
     const touched = new Set<string>();
     const order: Order = { entries: new SortedEntries<Ordered>([]), touched };
     this.#orders.set(sort, order);
@@ -286,7 +289,7 @@ function pickedPage({ sort, descending, after, limit }: PageRequest, found: read
   return { nodes, total: found.length, end: picked.length > limit ? endOf(nodes, sort) : undefined };
 }
 
-function endOf(nodes: readonly FleetNode[], sort: SortKey): OrderKey | undefined {
+function endOf(nodes: readonly FleetNode[], sort: NodeSortKey): OrderKey | undefined {
   const last = nodes.at(-1);
   return last && keyOf(last, sort);
 }

@@ -1,7 +1,10 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
 import { Command, CommanderError } from 'commander';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { parse } from 'yaml';
 import { CommandFailure } from '../../cli/api/failure.ts';
+import { nodeNames } from '../../cli/api/node-names.ts';
 import { hubsCommand } from '../../cli/hubs.ts';
 import { nodesCommand } from '../../cli/nodes.ts';
 import { UsageError } from '../../cli/usage-error.ts';
@@ -187,6 +190,64 @@ describe('rollcall nodes and hubs', () => {
       expect(wrong.err).toContain(words);
     }
     await run('nodes rm big', 'admin-token');
+  });
+
+  it('[NODES-63] what can be told to be wrong is refused before any hub is asked', async () => {
+    const long = 'x'.repeat(300);
+    for (const [line, words] of [
+      [
+        ['nodes', 'ls', '--sort', 'nope'],
+        /^--sort: "nope" is none of hostname, status, .*location \(- before/,
+      ],
+      [['nodes', 'ls', '--sort', '-hostnam'], /did you mean hostname\?/],
+      [['nodes', 'ls', '--json', '--yaml'], /'--json' cannot be used with option '--yaml'/],
+      [['nodes', 'ls', '--json', '-o', 'wide'], /cannot be used with/],
+      [['nodes', 'ls', '--watch', '--sort', 'kind'], /cannot be used with/],
+      [['nodes', 'ls', '--watch', '--limit', '3'], /cannot be used with/],
+      [['nodes', 'get', 'n-1', '--json', '--yaml'], /cannot be used with/],
+      [['nodes', 'get', ''], /^a node is named by its id, its host name/],
+      [['nodes', 'get', long], /longer than 253 characters/],
+      [['nodes', 'rm', 'n-1', ' '], /^a node is named by its id/],
+      [['nodes', 'wait', '', '--for', 'online'], /^a node is named by its id/],
+      [['nodes', 'wait', 'n-1', '--for', 'online', '--timeout', '5'], /"5" is not a duration/],
+      [['nodes', 'events', '--node', ''], /^a node is named by its id/],
+      [['nodes', 'events', '--since', 'nope'], /^--since: is not a cursor/],
+      [['nodes', 'summary', '--by', ''], /^--by: must be letters, digits/],
+      [['nodes', 'summary', '--by', 'a=b'], /^--by: must be letters, digits/],
+      [['hubs', '--json', '--yaml'], /cannot be used with/],
+    ] as const) {
+      const wrong = await run(line, 'admin-token', 'http://127.0.0.1:1');
+      expect([line, wrong.code]).toEqual([line, 2]);
+      expect(wrong.err).toMatch(words);
+    }
+  });
+
+  it('[CLI-17] names of nodes come in time or not at all, and only those that no shell runs', async () => {
+    const agent = { authorization: 'Bearer agent-token' };
+    for (const hostname of ['$(reboot)', 'two words', 'bücher', 'a:b'])
+      await api.call(
+        'POST',
+        '/api/v1/nodes',
+        { node: { nodeId: `odd-${hostname.length}`, hostname } },
+        agent,
+      );
+    const names = (beginning: string, token = 'reader-token', withinMs = 20_000, url = api.url) =>
+      nodeNames(undefined, { ROLLCALL_URL: url, ROLLCALL_TOKEN: token }, beginning, withinMs);
+    expect(await names('host-')).toEqual(expect.arrayContaining(['host-1', 'host-2']));
+    expect(await names('HOST-1')).toEqual(['host-1']);
+    expect((await names('odd')).sort()).toEqual(['odd-3', 'odd-6', 'odd-9']);
+    for (const beginning of ['$(', 'two w', 'nobody', 'x'.repeat(400)])
+      expect(await names(beginning)).toEqual([]);
+    expect(await names('host-', 'wrong-token')).toEqual([]);
+    expect(await names('host-', 'reader-token', 20_000, 'http://127.0.0.1:9')).toEqual([]);
+    const silent = createServer(() => {}).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const address = silent.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    expect(await names('host-', 'reader-token', 50, `http://127.0.0.1:${port}`)).toEqual([]);
+    silent.closeAllConnections();
+    silent.close();
+    for (const id of ['odd-9', 'odd-6', 'odd-3']) await run(`nodes rm ${id}`, 'admin-token');
   });
 
   it('[NODES-60] ls fits a terminal of 60, 80 or 120 columns, and cuts nothing in a pipe', async () => {

@@ -95,13 +95,28 @@ describe('subscribe', () => {
     ['a number', 7, /the request/],
     ['null', null, /the request/],
     ['a list', [], /the request/],
-    ['a filter of rubbish', { filter: { statuz: ['online'] } }, /filter/],
-    ['an unknown status', { filter: { status: ['asleep'] } }, /filter\.status\.0/],
-    ['a filter that is a string', { filter: 'online' }, /filter/],
+    ['a filter of rubbish', { filter: { statuz: ['online'] } }, /^filter\.statuz: there is no such field$/],
+    [
+      'an unknown status',
+      { filter: { status: ['onlin'] } },
+      /^filter\.status\.0: "onlin" is none of online, degraded, unreachable, offline; did you mean online\?$/,
+    ],
+    ['a filter that is a string', { filter: 'online' }, /^filter: must be an object$/],
+    ['a list that is none', { filter: { kind: 'gpu' } }, /^filter\.kind: must be a list$/],
+    ['an empty text', { filter: { pool: '' } }, /^filter\.pool: must not be empty$/],
+    [
+      'a wrong label',
+      { filter: { labels: { 'a b': 'c' } } },
+      /^filter\.labels\.a b: must be letters, digits/,
+    ],
     ['a label named __proto__', JSON.parse('{"filter":{"labels":{"__proto__":"x"}}}'), /filter/],
     ['half a surrogate pair', { filter: { q: '\ud800' } }, /filter\.q/],
-    ['a long cursor', { since: 'x'.repeat(LIMITS.cursorLength + 1) }, /since/],
-    ['unknown fields', { fields: 'most' }, /fields/],
+    [
+      'a long cursor',
+      { since: 'x'.repeat(LIMITS.cursorLength + 1) },
+      /^since: must be at most \d+ characters$/,
+    ],
+    ['unknown fields', { fields: 'most' }, /^fields: "most" is none of full, summary$/],
   ])('[SUB-7] %s is answered as invalid, naming the field', async (_name, payload, message) => {
     const dashboard = await opened.dashboard(await opened.hub());
     expect(await dashboard.ask('subscribe', payload)).toEqual({

@@ -171,6 +171,12 @@ describe('the settings of a hub', () => {
     expect(wrong({ [name]: value })).toMatch(new RegExp(`^${name}\\b.{10,200}$`));
   });
 
+  test('[SET-3] a wrong choice is told what there is, and what was meant', () => {
+    expect(wrong({ LOG_LEVEL: 'INFO' })).toBe(
+      'LOG_LEVEL: "INFO" is none of trace, debug, info, warn, error, fatal, silent; did you mean info?',
+    );
+  });
+
   test('[SET-3] every setting has a wrong value above', () => {
     expect(rubbish.map(([name]) => name)).toEqual(HUB_SETTINGS);
   });

@@ -6,11 +6,13 @@ import {
   filterSchema,
   idSchema,
   type LiveStats,
+  NODE_SORT_KEYS,
+  type NodeSortKey,
   summarize,
 } from '../../../shared/index.ts';
 import type { Access } from '../../edge/access.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
-import { keyOf, SORT_KEYS, type SortKey } from '../../picture/node-index.ts';
+import { keyOf } from '../../picture/node-index.ts';
 import type { OrderKey } from '../../picture/sorted-entries.ts';
 import { exampleNode, exampleStats, exampleSummary } from '../docs/examples.ts';
 import { callerOf } from '../guard.ts';
@@ -40,14 +42,14 @@ const OWN_PARAMETERS = ['sort', 'limit', 'fields', 'cursor'] as const;
 const PAGE_BYTES = 1024 * 1024;
 
 interface Order {
-  sort: SortKey;
+  sort: NodeSortKey;
   descending: boolean;
   name: z.output<typeof sortSchema>;
 }
 
 function orderOf(text: string | null): Order {
   const name = read(z.object({ sort: sortSchema.default('hostname') }), { sort: text ?? undefined }).sort;
-  const sort = SORT_KEYS.find((key) => key === name || `-${key}` === name) ?? 'hostname';
+  const sort = NODE_SORT_KEYS.find((key) => key === name || `-${key}` === name) ?? 'hostname';
   return { sort, descending: name.startsWith('-'), name };
 }
 

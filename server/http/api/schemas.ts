@@ -6,6 +6,7 @@ import {
   instantSchema,
   LIMITS,
   liveStatsSchema,
+  NODE_SORT_KEYS,
   nodeFactsSchema,
   nodeSchema,
   nodeSummarySchema,
@@ -14,7 +15,6 @@ import {
   statsSchema,
   statusSchema,
 } from '../../../shared/index.ts';
-import { SORT_KEYS } from '../../picture/node-index.ts';
 
 /** What the API answers and takes, beside what `shared` defines. */
 
@@ -28,7 +28,7 @@ export const limitSchema = z
   .pipe(z.number().min(1, limitFault).max(PAGE_LIMIT.most, limitFault))
   .default(PAGE_LIMIT.default);
 
-export const sortSchema = z.enum([...SORT_KEYS, ...SORT_KEYS.map((key) => `-${key}` as const)]);
+export const sortSchema = z.enum([...NODE_SORT_KEYS, ...NODE_SORT_KEYS.map((key) => `-${key}` as const)]);
 
 export const nodeParamsSchema = z.object({ id: z.string().describe("The node's id") });
 
