@@ -1,6 +1,6 @@
 import type { Agent, IncomingMessage } from 'node:http';
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
-import { connectionWords, KNOWN_HEADER, readRetryAfterMs } from '../../shared/index.ts';
+import { connectionWords, faultOf, IN_WORDS, KNOWN_HEADER, readRetryAfterMs } from '../../shared/index.ts';
 import { readRetryAfterHeader } from './backoff.ts';
 import type { AgentClock } from './clock.ts';
 import { HUB_BOUNDS, HubBounds } from './hub-bounds.ts';
@@ -230,11 +230,11 @@ export class HubConnection {
       );
       return undefined;
     }
-    const parsed = hubMessageSchema.safeParse(raw);
+    const parsed = hubMessageSchema.safeParse(raw, IN_WORDS);
     if (parsed.success) return parsed.data;
-    const [issue] = parsed.error.issues;
+    const { path, message } = faultOf(parsed.error.issues[0]);
     logger.warn(
-      { path: issue?.path.join('..').slice(0, HUB_BOUNDS.wordsLength), problem: issue?.message },
+      { path: path.map(String).join('.').slice(0, HUB_BOUNDS.wordsLength), problem: message },
       'The hub sent a wrong message',
     );
     return undefined;

@@ -31,7 +31,7 @@ export function readAddress(text: string): string | undefined {
   if (!mapped) return address.toLowerCase();
   const [, dotted, high = '', low = ''] = mapped;
   const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
-  return dotted ?? [a >> 8, a & 255, b >> 8, b & 255].join('..');
+  return dotted ?? [a >> 8, a & 255, b >> 8, b & 255].join('.');
 }
 
 /** Where clients are: their own address, or what proxies that are trusted wrote down of them. */

@@ -63,7 +63,10 @@ export class Connections {
     this.#mostStrangers = Math.min(MOST_STRANGERS, Math.ceil(this.most / 4));
     this.#perAddress = parts.behindProxy ? this.#mostStrangers : PER_ADDRESS;
     // Without a listener the failure to accept a connection would end the process.
-    parts.server.on('error', (error) => this.#sayFull(error.message, undefined));
+    parts.server.on('error', (error) => {
+      // One that comes before it listens is of its address: the start of the hub fails with it.
+      if (parts.server.listening) this.#sayFull(error.message, undefined);
+    });
   }
 
   /** Connections on which no right token was shown yet. */

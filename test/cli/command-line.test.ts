@@ -140,10 +140,11 @@ describe.concurrent('settings that are wrong', () => {
     await once(taken, 'listening');
     const address = taken.address();
     const port = typeof address === 'object' && address ? address.port : 0;
-    const { code, stderr } = await programs.finish(['up', '--port', String(port)]);
+    const { code, stdout, stderr } = await programs.finish(['up', '--port', String(port)]);
     taken.close();
-    expect([code, stderr]).toEqual([
+    expect([code, stdout, stderr]).toEqual([
       2,
+      '',
       expect.stringMatching(`^rollcall: ${port} is in use; try PORT=\\d+\n$`),
     ]);
   });
