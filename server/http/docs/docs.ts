@@ -63,8 +63,8 @@ export function docsRoutes(app: FastifyInstance): void {
     scope.addHook('onRequest', async (request, reply) => {
       const [path = '', query] = request.url.split('?', 2);
       if (path === '/docs') return reply.redirect('docs/');
-      if (path === '/docs/static/index.html') return reply.redirect('../../');
-      if (path === '/docs/' && query !== undefined) return reply.redirect('../');
+      if (path === '/docs/static/index.html') return reply.redirect('../');
+      if (path === '/docs/' && query !== undefined) return reply.redirect('./');
     });
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
