@@ -9,6 +9,15 @@ export const AGENT_PATH = '/agent';
 /** Upgrade header with the value `1`: this agent was registered before, and goes ahead of newcomers. */
 export const KNOWN_HEADER = 'rollcall-known';
 
+/** What an agent may announce in `register.features`. */
+export const FEATURES = {
+  /** It understands `move` and `stay`. */
+  move: 'move',
+  /** It answers `heartbeat` with `heartbeat_set`. */
+  heartbeatSet: 'heartbeat_set',
+} as const;
+export type Feature = (typeof FEATURES)[keyof typeof FEATURES];
+
 /** First message of a session: who this is. Sent again on a live session, it updates the node. */
 export const registerSchema = z.object({
   type: z.literal('register'),
@@ -34,6 +43,13 @@ export const deregisterSchema = z.object({
 });
 export type Deregister = z.output<typeof deregisterSchema>;
 
+/** The answer to `heartbeat`: the agent beats in this interval from now on. Only from agents that announce it. */
+export const heartbeatSetSchema = z.object({
+  type: z.literal('heartbeat_set'),
+  intervalMs: z.number().int().positive().max(LIMITS.longestIntervalMs),
+});
+export type HeartbeatSet = z.output<typeof heartbeatSetSchema>;
+
 /** What an agent may hand in: defaults not filled in yet. */
 export type RegisterInput = z.input<typeof registerSchema>;
 
@@ -56,9 +72,6 @@ export const heartbeatMessageSchema = z.object({
   ...heartbeatTimingSchema.shape,
 });
 export type HeartbeatMessage = z.output<typeof heartbeatMessageSchema>;
-
-/** `register.features`: the agent understands `move` and `stay`. */
-export const MOVE_FEATURE = 'move';
 
 /**
  * The hub cannot reach its store: the agent is to register elsewhere within this time, and keeps this session until it
@@ -110,3 +123,9 @@ export const hubMessageSchema = z.discriminatedUnion('type', [
   agentErrorSchema,
 ]);
 export type HubMessage = z.output<typeof hubMessageSchema>;
+
+/** Messages that only those agents are sent that announced the feature. */
+export const FEATURE_OF_MESSAGE: Readonly<Partial<Record<HubMessage['type'], Feature>>> = {
+  move: FEATURES.move,
+  stay: FEATURES.move,
+};

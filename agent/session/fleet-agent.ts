@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events';
 import {
   AGENT_PROTOCOL,
   CLOSE,
+  FEATURES,
   type HeartbeatTiming,
-  MOVE_FEATURE,
   type NodeFacts,
   type NodeStats,
   type RegisterInput,
@@ -275,7 +275,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       protocol: AGENT_PROTOCOL,
       instanceId,
       ...(askedIntervalMs !== undefined && { heartbeat: { intervalMs: askedIntervalMs } }),
-      features: [MOVE_FEATURE],
+      features: [FEATURES.move],
       node: this.#address === undefined ? this.#node : { ...this.#node, address: this.#address },
     };
     if (connection.send(JSON.stringify(register))) this.#contest.asked(connection, clock.nowMs());

@@ -1,16 +1,17 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
-import { CLOSE, KNOWN_HEADER, LIMITS } from '../../shared/index.ts';
+import { CLOSE, KNOWN_HEADER } from '../../shared/index.ts';
 import { type Access, bearer } from '../edge/access.ts';
 import { type Admission, OVERLOADS, type Refusal, TURN_MS } from '../edge/admission.ts';
 import { refuseForNow, refuseUpgrade } from '../edge/upgrades.ts';
 import { TOO_MANY_WRONG, type WrongTokens } from '../edge/wrong-tokens.ts';
-import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { NOBODY, type Principal } from '../rules/principal.ts';
 import type { Cancel } from '../runtime/clock.ts';
 import { Deadlines } from '../runtime/deadlines.ts';
-import { AgentSocket, type AgentSocketContext } from './agent-socket.ts';
+import { AgentConnection, type AgentContext } from './agent-connection.ts';
+import { type ChannelOwner, Handshakes } from './channel.ts';
 import { Evacuation, type EvacuationParts } from './evacuation.ts';
+import { LeanChannel } from './lean-channel.ts';
 
 /** How often deadlines are looked at: one sweep over those sockets whose turn it is, instead of a timer each. */
 const SWEEP_MS = 1_000;
@@ -46,33 +47,21 @@ const forbidden = (why: string): Refused => ({ status: 403, reason: 'forbidden',
 
 /** The agents' door: admits sockets, sweeps their deadlines, and closes them when the hub shuts down. */
 export class AgentGateway {
-  readonly #context: AgentSocketContext;
+  readonly #context: AgentContext;
   readonly #access: Access;
   readonly #entrance: Entrance;
-  readonly #deadlines = new Deadlines<AgentSocket>();
-  readonly #wss = new WebSocketServer({
-    noServer: true,
-    WebSocket: AgentSocket,
-    clientTracking: false,
-    maxPayload: LIMITS.frameBytes,
-    maxFragments: 16,
-    autoPong: false,
-    closeTimeout: 5_000,
-    perMessageDeflate: false,
-  });
+  readonly #deadlines = new Deadlines<AgentConnection>();
+  readonly #handshakes = new Handshakes();
   readonly #ends: Cancel[];
   readonly admission: Admission;
   readonly #evacuation: Evacuation;
   #sweeping = false;
   #draining: Promise<void> | undefined;
 
-  constructor(
-    parts: Omit<AgentSocketContext, 'gone'> & Pick<EvacuationParts, 'unheardOf'>,
-    entrance: Entrance,
-  ) {
+  constructor(parts: Omit<AgentContext, 'gone'> & Pick<EvacuationParts, 'unheardOf'>, entrance: Entrance) {
     const { fleet, clock, log, admission, refusals, unheardOf } = parts;
     this.admission = admission;
-    const gone = (agent: AgentSocket) => this.#deadlines.delete(agent);
+    const gone = (agent: AgentConnection) => this.#deadlines.delete(agent);
     this.#context = { fleet, clock, log, refusals, admission, gone };
     this.#access = entrance.access;
     this.#entrance = entrance;
@@ -116,7 +105,12 @@ export class AgentGateway {
     }
     const principal = 'status' in admitted ? NOBODY : admitted;
     const caller = { remoteAddress: this.#access.remoteAddress(request), principal, known };
-    this.#wss.handleUpgrade(request, socket, head, (agent) => this.#begin(agent, caller, socket));
+    this.#handshakes.accept(request, socket, head, ({ stream, head, frameOptions }) => {
+      this.admission.began(known);
+      const open = (owner: ChannelOwner) => new LeanChannel(owner, stream, head, frameOptions);
+      const agent = new AgentConnection(this.#context, caller, open);
+      this.#deadlines.set(agent, agent.deadline + 1);
+    });
   }
 
   #stopping(): Refused | undefined {
@@ -147,12 +141,6 @@ export class AgentGateway {
     const retryAfterMs = this.#entrance.wrongTokens.count(this.#access.peerAddress(request), now);
     if (retryAfterMs > 0) return { status: 429, reason, why: TOO_MANY_WRONG, retryAfterMs };
     return { status: 401, reason, why: `the token is ${verdict}`, headers: { 'WWW-Authenticate': 'Bearer' } };
-  }
-
-  #begin(agent: AgentSocket, caller: Caller, socket: Duplex): void {
-    this.admission.began(caller.known ?? false);
-    agent.begin(this.#context, caller, socket);
-    this.#deadlines.set(agent, agent.deadline + 1);
   }
 
   /** So many registered agents are to come again, to whichever hub takes them then. Their nodes keep their status. */
@@ -207,7 +195,7 @@ export class AgentGateway {
     }
     for (const agent of this.#deadlines.all()) agent.terminate();
     for (const end of this.#ends) end();
-    this.#wss.close();
+    this.#handshakes.close();
   }
 
   #wait(ms: number): Promise<void> {

@@ -2,7 +2,7 @@ import { CLOSE } from '../../shared/index.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
-import type { AgentSocket } from './agent-socket.ts';
+import type { AgentConnection } from './agent-connection.ts';
 
 /** A hub that has not heard of its store for this part of its lease has its agents register elsewhere. */
 const BLIND_PART = 1 / 2;
@@ -18,7 +18,7 @@ export interface EvacuationParts {
   fleet: Fleet;
   clock: Clock;
   log: Log;
-  agents: () => Iterable<AgentSocket>;
+  agents: () => Iterable<AgentConnection>;
   /**
    * How long ago the hub at this address, `host:port`, heard of the store; nothing where it is not ready. It never
    * throws, and takes a second at most.
@@ -54,11 +54,11 @@ export function seesTheStore(unheardMs: number, blindMs: number): boolean {
 export class Evacuation {
   readonly #parts: EvacuationParts;
   #isOn = false;
-  #toTell: AgentSocket[] = [];
+  #toAsk: AgentConnection[] = [];
   #perTurn = 0;
-  #told: AgentSocket[] = [];
+  #asked: AgentConnection[] = [];
   /** Those that do not know the message. */
-  #older: AgentSocket[] = [];
+  #older: AgentConnection[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
   #readyAt = Number.NEGATIVE_INFINITY;
 
@@ -78,7 +78,7 @@ export class Evacuation {
     if (isBlind && !this.#isOn) this.#begin(turnMs);
     if (!isBlind && this.#isOn) this.#end();
     if (!this.#isOn) return;
-    this.#tellSome();
+    this.#askSome();
     this.#ask(now);
     if (now - this.#readyAt < ANSWER_COUNTS_MS) this.#closeSome();
   }
@@ -89,28 +89,26 @@ export class Evacuation {
 
   #begin(turnMs: number): void {
     this.#isOn = true;
-    this.#toTell = [...this.#parts.agents()].filter(({ live }) => live);
-    this.#perTurn = Math.ceil((this.#toTell.length * turnMs) / this.#spreadMs);
-    const fields = { agents: this.#toTell.length };
+    this.#toAsk = [...this.#parts.agents()].filter(({ live }) => live);
+    this.#perTurn = Math.ceil((this.#toAsk.length * turnMs) / this.#spreadMs);
+    const fields = { agents: this.#toAsk.length };
     this.#parts.log.warn(fields, 'Cut off from the store: agents are asked to register with another hub');
   }
 
   #end(): void {
     this.#isOn = false;
-    for (const agent of this.#told) agent.stay();
-    this.#toTell = [];
-    this.#told = [];
+    for (const agent of this.#asked) agent.send({ type: 'stay' });
+    this.#toAsk = [];
+    this.#asked = [];
     this.#older = [];
     this.#parts.log.info({}, 'The store answers again: agents may stay');
   }
 
-  #tellSome(): void {
-    for (const agent of this.#toTell.splice(0, this.#perTurn)) {
-      if (!agent.canMove) this.#older.push(agent);
-      else {
-        agent.move(this.#spreadMs);
-        this.#told.push(agent);
-      }
+  #askSome(): void {
+    const withinMs = Math.round(this.#spreadMs);
+    for (const agent of this.#toAsk.splice(0, this.#perTurn)) {
+      if (agent.send({ type: 'move', withinMs })) this.#asked.push(agent);
+      else if (agent.live) this.#older.push(agent);
     }
   }
 

@@ -210,7 +210,7 @@ export class Pacing {
 
   #tell(session: LiveSession, timing: HeartbeatTiming): void {
     // An agent that waits for the answer to its registration is told at the next round.
-    if (session.ended || !session.link.tell(timing)) return;
+    if (session.ended || !session.link.send({ type: 'heartbeat', ...timing })) return;
     session.told = timing;
     if (timing.timeoutMs < session.timing.timeoutMs) {
       this.#easing.set(session, newRhythm(this.#context.clock.now()));

@@ -2,8 +2,10 @@ import {
   CLOSE,
   type CloseCode,
   type Connection,
+  type Feature,
   type FleetNode,
   type HeartbeatTiming,
+  type HubMessage,
   inContact,
   type NodeStats,
   SUPERSEDED_BY_ITSELF,
@@ -20,8 +22,13 @@ export interface Link {
   readonly known?: boolean;
   /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
   end(code: CloseCode): void;
-  /** Tells the agent another timing. False where it cannot be told now, such as before its registration is answered. */
-  tell(timing: HeartbeatTiming): boolean;
+  /** Whether its agent announced this in `register.features`. */
+  understands(feature: Feature): boolean;
+  /**
+   * Sends a message. False where it is not sent: before the registration is answered, after the end, or where the
+   * message is only for agents that announced it.
+   */
+  send(message: HubMessage): boolean;
 }
 
 /**

@@ -29,6 +29,9 @@ const trusts = new Values<NonNullable<FleetNode['trust']>>();
 /** As it is with all parts, it must not be changed in place. */
 export const noConditions: FleetNode['conditions'] = [];
 
+/** The features that an agent announced, held once. */
+export const sharedFeatures = (features: string[]): readonly string[] => lists.one(features);
+
 /** How a node's agent showed who it is, held once. */
 export const trustBy = (by: NonNullable<FleetNode['trust']>['by']) => trusts.one({ by });
 

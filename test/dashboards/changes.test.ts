@@ -221,7 +221,8 @@ describe('changes', () => {
     await hub.fleet.registrar.register(registerMessage({ nodeId: 'b' }), {
       remoteAddress: '192.0.2.1',
       end: () => {},
-      tell: () => true,
+      understands: () => false,
+      send: () => true,
     });
     const dashboard = await opened.dashboard(hub);
     const { replay } = hub.store;

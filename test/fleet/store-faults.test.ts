@@ -86,7 +86,8 @@ describe('a store that is away, or loses data', () => {
     const refused = fleet.registrar.register(registerMessage({ nodeId: 'new' }), {
       remoteAddress: 'x',
       end: () => {},
-      tell: () => true,
+      understands: () => false,
+      send: () => true,
     });
     expect(await refused).toEqual({ kind: 'busy' });
     expect(await fleet.registrar.deregister(session)).toBe('busy');

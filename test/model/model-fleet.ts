@@ -7,7 +7,7 @@ import { NoView } from '../../server/picture/no-view.ts';
 import type { Cancel, Clock } from '../../server/runtime/clock.ts';
 
 import type { FleetStore } from '../../server/store/fleet-store.ts';
-import type { CloseCode, HeartbeatTiming } from '../../shared/index.ts';
+import type { CloseCode, HeartbeatTiming, HubMessage } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { registerMessage, testFleet } from '../support/test-fleet.ts';
 import type { World } from './world.ts';
@@ -253,14 +253,15 @@ export class ModelAgent {
     const end = (code: CloseCode): void => {
       link.ended = code;
     };
-    const tell = (timing: HeartbeatTiming): boolean => {
-      if (this.link === link && !link.ended && !this.deaf) this.#hear(timing);
+    const send = (sent: HubMessage): boolean => {
+      if (this.link === link && !link.ended && !this.deaf && sent.type === 'heartbeat') this.#hear(sent);
       return 'hub' in link;
     };
     const outcome = await hub.fleet.registrar.register(message, {
       remoteAddress: 'model',
       end,
-      tell,
+      understands: () => false,
+      send,
     });
     this.#registering = false;
     if (outcome.kind !== 'registered') return;

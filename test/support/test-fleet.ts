@@ -7,7 +7,9 @@ import { silentLog } from '../../server/runtime/log.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import {
   type CloseCode,
+  type Feature,
   type HeartbeatTiming,
+  type HubMessage,
   type NodeStats,
   type Register,
   registerSchema,
@@ -50,9 +52,21 @@ export class TestLink implements Link {
   readonly end = (code: CloseCode): void => void this.ended.push(code);
   /** Whether it can be told now. */
   listens = true;
-  readonly tell = (timing: HeartbeatTiming): boolean => {
-    if (this.listens) this.told.push(timing);
-    return this.listens;
+  /** What its agent announced. */
+  readonly features: readonly Feature[];
+
+  constructor(features: readonly Feature[] = []) {
+    this.features = features;
+  }
+
+  readonly understands = (feature: Feature): boolean => this.features.includes(feature);
+  readonly send = (message: HubMessage): boolean => {
+    const { listens } = this;
+    if (listens && message.type === 'heartbeat') {
+      const { intervalMs, timeoutMs } = message;
+      this.told.push({ intervalMs, timeoutMs });
+    }
+    return listens;
   };
 }
 

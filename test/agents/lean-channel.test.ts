@@ -5,8 +5,8 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { CutFrame, readFrame, textFrame } from '../../server/agents/frames.ts';
-import { DirectSocket } from '../../server/agents/lean-socket.ts';
+import { type Channel, type ChannelOwner, Handshakes } from '../../server/agents/channel.ts';
+import { CutFrame, LeanChannel, readFrame, textFrame } from '../../server/agents/lean-channel.ts';
 import { LIMITS } from '../../shared/index.ts';
 import { closeFrame, frame, OPCODE } from '../support/raw-socket.ts';
 import { soon } from '../support/soon.ts';
@@ -36,27 +36,33 @@ class Wire extends Duplex {
 /** What was told of a socket, in order. */
 type Told = Array<[what: string, ...unknown[]]>;
 
-class Direct extends DirectSocket {
+/** Answers pings as an agent's connection does, and keeps what comes. */
+class Owner implements ChannelOwner {
   readonly told: Told = [];
+  readonly channel: Channel;
 
-  protected override pinged(): boolean {
-    this.told.push(['ping']);
-    return this.isOpen;
+  constructor(open: (owner: ChannelOwner) => Channel) {
+    this.channel = open(this);
   }
 
-  protected override ponged(): void {
+  pinged(): boolean {
+    this.told.push(['ping']);
+    return this.channel.isOpen;
+  }
+
+  ponged(): void {
     this.told.push(['pong']);
   }
 
-  protected override received(data: Buffer, isBinary: boolean): void {
+  received(data: Buffer, isBinary: boolean): void {
     this.told.push([isBinary ? 'binary' : 'text', data.toString('hex')]);
   }
 
-  protected override closed(code: number, reason: Buffer): void {
+  closed(code: number, reason: Buffer): void {
     this.told.push(['close', code, reason.toString()]);
   }
 
-  protected override broken(error: Error): void {
+  broken(error: Error): void {
     this.told.push(['error', error.message]);
   }
 }
@@ -79,16 +85,17 @@ class Plain extends WebSocket {
   }
 }
 
-/** A socket of this class after its handshake, and its wire. */
-function opened<T extends typeof Direct | typeof Plain>(kind: T): { agent: InstanceType<T>; wire: Wire } {
-  const server = new WebSocketServer<T>({
-    noServer: true,
-    WebSocket: kind,
-    autoPong: false,
-    clientTracking: false,
-    maxPayload: LIMITS.frameBytes,
-    maxFragments: 16,
-  });
+/** An agent as the tests see it, whichever reads its frames. */
+interface Agent {
+  told: Told;
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
+
+type Kind = 'lean' | 'ws';
+
+/** A socket after its handshake, and its wire. */
+function opened(kind: Kind): { agent: Agent; wire: Wire } {
   const request = new IncomingMessage(new Socket());
   request.method = 'GET';
   request.headers = {
@@ -97,18 +104,40 @@ function opened<T extends typeof Direct | typeof Plain>(kind: T): { agent: Insta
     'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
   };
   const wire = new Wire();
-  const agents: Array<InstanceType<T>> = [];
-  server.handleUpgrade(request, wire, Buffer.alloc(0), (agent) => agents.push(agent));
+  const agents: Agent[] = [];
+  if (kind === 'lean') {
+    new Handshakes().accept(request, wire, Buffer.alloc(0), ({ stream, head, frameOptions }) => {
+      const owner = new Owner((of) => new LeanChannel(of, stream, head, frameOptions));
+      const { told, channel } = owner;
+      agents.push({
+        told,
+        close: (code, reason) => channel.close(code, reason),
+        terminate: () => channel.terminate(),
+      });
+    });
+  } else {
+    const server = new WebSocketServer({
+      noServer: true,
+      WebSocket: Plain,
+      autoPong: false,
+      clientTracking: false,
+      maxPayload: LIMITS.frameBytes,
+      maxFragments: 16,
+    });
+    server.handleUpgrade(request, wire, Buffer.alloc(0), (plain) => {
+      plain.on('error', () => {});
+      agents.push(plain);
+    });
+  }
   const [agent] = agents;
   if (!agent) throw new Error('the handshake failed');
-  agent.on('error', () => {});
   wire.written.splice(0);
   return { agent, wire };
 }
 
-/** What a socket of this class tells and answers where these bytes come, cut into chunks so. */
-async function fed(kind: typeof Direct | typeof Plain, bytes: Buffer, cuts: readonly number[]) {
-  const { agent, wire } = opened<typeof Direct | typeof Plain>(kind);
+/** What a socket of this kind tells and answers where these bytes come, cut into chunks so. */
+async function fed(kind: Kind, bytes: Buffer, cuts: readonly number[]) {
+  const { agent, wire } = opened(kind);
   await turn();
   let at = 0;
   for (let step = 0; at < bytes.length; step += 1) {
@@ -172,15 +201,15 @@ describe('a socket that reads frames by itself', () => {
   it('tells and answers what ws does, whatever comes, and however it is cut', async () => {
     await fc.assert(
       fc.asyncProperty(frames, cuts, async (bytes, steps) => {
-        expect(await fed(Direct, bytes, steps)).toEqual(await fed(Plain, bytes, steps));
+        expect(await fed('lean', bytes, steps)).toEqual(await fed('ws', bytes, steps));
       }),
       { numRuns: 300 },
     );
   });
 
   it('closes as ws does, also amid a frame that has come in part', async () => {
-    const closes = async (kind: typeof Direct | typeof Plain) => {
-      const { agent, wire } = opened<typeof Direct | typeof Plain>(kind);
+    const closes = async (kind: Kind) => {
+      const { agent, wire } = opened(kind);
       await turn();
       const begun = frame(OPCODE.text, 'x'.repeat(200));
       wire.push(Buffer.from(begun.subarray(0, 150)));
@@ -193,21 +222,22 @@ describe('a socket that reads frames by itself', () => {
       for (let waited = 0; waited < 10; waited += 1) await turn();
       return { told: agent.told, answered: Buffer.concat(wire.written).toString('hex') };
     };
-    expect(await closes(Direct)).toEqual(await closes(Plain));
+    expect(await closes('lean')).toEqual(await closes('ws'));
   });
 
   it.each(['terminate', 'close'] as const)('%s of one that is gone does nothing', async (verb) => {
-    const { agent, wire } = opened(Direct);
+    const { agent, wire } = opened('lean');
     wire.destroy(new Error('reset'));
     await soon(() => agent.told.length > 0);
     expect(agent.told).toEqual([['close', 1006, '']]);
-    agent[verb]();
+    if (verb === 'close') agent.close(1000, '');
+    else agent.terminate();
     await pause(5);
     expect(agent.told).toHaveLength(1);
   });
 
   it('leaves its network socket to ws once it is ended by the hub', async () => {
-    const { agent, wire } = opened(Direct);
+    const { agent, wire } = opened('lean');
     agent.terminate();
     await soon(() => wire.destroyed && agent.told.length > 0);
     expect(agent.told).toEqual([['close', 1006, '']]);

@@ -1,4 +1,3 @@
-import type { Duplex } from 'node:stream';
 import {
   type AgentErrorCode,
   busyReason,
@@ -6,17 +5,16 @@ import {
   type CloseCode,
   type Deregister,
   type Dropped,
+  FEATURE_OF_MESSAGE,
+  type Feature,
   GOODBYE_CODES,
-  type HeartbeatTiming,
   type HubMessage,
   LIMITS,
-  MOVE_FEATURE,
   printable,
   type Register,
 } from '../../shared/index.ts';
 import type { Admission } from '../edge/admission.ts';
 import type { Refusals } from '../edge/refusals.ts';
-import { endOnError } from '../edge/upgrades.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
@@ -25,37 +23,37 @@ import { namesSameNode } from '../rules/identity.ts';
 import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Dated } from '../runtime/deadlines.ts';
+import { sharedFeatures } from '../runtime/interning.ts';
 import type { Log } from '../runtime/log.ts';
 import { STALL_MS } from '../runtime/stall-watch.ts';
 import { type Rate, refilled, TokenBucket } from '../runtime/token-bucket.ts';
+import type { Channel, ChannelOwner } from './channel.ts';
 import { type BadMessage, decodeAgentMessage, type Lenient } from './decode.ts';
-import { FactUpdates, type Update } from './fact-updates.ts';
-import { DirectSocket } from './lean-socket.ts';
 
-/** What all agent sockets of a hub share. */
-export interface AgentSocketContext {
+/** What all agent connections of a hub share. */
+export interface AgentContext {
   fleet: Fleet;
   clock: Clock;
   log: Log;
-  /** A socket closed. */
-  gone: (agent: AgentSocket) => void;
+  /** A connection closed. */
+  gone: (agent: AgentConnection) => void;
   admission: Admission;
   refusals: Refusals;
-}
-
-/** How a socket closed, where its agent began it. */
-interface Ending {
-  goodbye: boolean;
-  code: number;
-  detail?: string;
 }
 
 type State =
   | { kind: 'awaiting registration'; since: number }
   | { kind: 'registering' }
   | { kind: 'live'; session: LiveSession }
-  /** `ending` is absent where the hub began the close: that says nothing of the node. */
+  /** `ending` is absent where the hub began the close, which says nothing of the node. */
   | { kind: 'closed'; ending?: Ending };
+
+/** How a connection closed, where its agent began it. */
+interface Ending {
+  goodbye: boolean;
+  code: number;
+  detail?: string;
+}
 
 /** Messages of one session that may wait for the store at a time. */
 const PENDING_MESSAGES = 8;
@@ -63,33 +61,36 @@ const PENDING_MESSAGES = 8;
 /** What an agent may leave unread before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 
-/** Timeouts of its node for which a socket may be silent. */
-const SOCKET_TIMEOUTS = 2;
+/** Timeouts of its node for which a connection may be silent. */
+const SILENT_TIMEOUTS = 2;
 
-/** However long the hub stood still, frames for so long at most are allowed. */
+/** However long the hub stood still, frames of at most this time are allowed. */
 const LONGEST_STALL_MS = 60_000;
 
 /** What lies in the sockets after a stall has been read by then. */
 const READ_WITHIN_MS = 100;
 
+const NO_FEATURES: readonly string[] = [];
+
 /** How many frames an agent may send. */
 const FRAMES: Rate = { perMs: LIMITS.framesPerSecond / 1_000, burst: LIMITS.framesBurst };
 
 /**
- * The socket of one agent, from the upgrade to the close. Its state says which messages it may send. There are tens
- * of thousands of them, nearly all idle: what only some need at times is made when they need it.
+ * The connection of one agent, from the upgrade to the close. Its state says which messages the agent may send. A hub
+ * holds tens of thousands of connections, nearly all idle: what only some need at times is made at that time.
  */
-export class AgentSocket extends DirectSocket implements Link, Dated {
-  remoteAddress = '';
-  principal: Principal = NOBODY;
-  known = false;
+export class AgentConnection implements ChannelOwner, Link, Dated {
+  readonly remoteAddress: string;
+  readonly principal: Principal;
+  readonly known: boolean;
   deadlineSecond = 0;
-  lastReceivedAt = 0;
-  #state: State = { kind: 'closed' };
-  /** Its agent can be asked to register elsewhere. */
-  canMove = false;
-  #context: AgentSocketContext | undefined;
-  /** Frames that it may send at once, as of `lastReceivedAt`. */
+  readonly #context: AgentContext;
+  readonly #channel: Channel;
+  #state: State;
+  /** What the agent announced. */
+  #features: readonly string[] = NO_FEATURES;
+  #lastReceivedAt: number;
+  /** Frames that the agent may send at once, as of `#lastReceivedAt`. */
   #frames = FRAMES.burst;
   /** The hub's stalls of which the frames that came meanwhile were allowed. */
   #stalls = 0;
@@ -98,17 +99,20 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   #work: Promise<void> | undefined;
   #updates: FactUpdates | undefined;
 
-  /** Begins to listen. To be called in the same turn as the upgrade, or an early error would end the process. */
-  begin(context: AgentSocketContext, { remoteAddress, principal, known }: Caller, socket: Duplex): void {
+  /** `open` makes the channel of this connection, which begins to listen at once. */
+  constructor(
+    context: AgentContext,
+    { remoteAddress, principal, known }: Caller,
+    open: (owner: ChannelOwner) => Channel,
+  ) {
     const now = context.clock.now();
     this.#context = context;
     this.principal = principal ?? NOBODY;
     this.known = known ?? false;
     this.remoteAddress = remoteAddress;
-    this.lastReceivedAt = now;
+    this.#lastReceivedAt = now;
     this.#state = { kind: 'awaiting registration', since: now };
-    // It has one of its own by now.
-    socket.off('error', endOnError);
+    this.#channel = open(this);
   }
 
   get live(): boolean {
@@ -121,8 +125,8 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     if (state.kind === 'awaiting registration') return state.since + LIMITS.registerWithinMs;
     if (state.kind !== 'live') return Number.POSITIVE_INFINITY;
     // Longer than its heartbeat lasts: on a link that lost packets, the next one may come after several retransmissions,
-    // and brings the node back at once where the socket still stands.
-    return this.lastReceivedAt + SOCKET_TIMEOUTS * state.session.timing.timeoutMs;
+    // and brings the node back at once where the connection still stands.
+    return this.#lastReceivedAt + SILENT_TIMEOUTS * state.session.timing.timeoutMs;
   }
 
   /** Its deadline passed. */
@@ -130,31 +134,41 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     const state = this.#state;
     if (state.kind === 'awaiting registration') this.end(CLOSE.unregistered);
     if (state.kind !== 'live') return;
-    this.#context?.log.info(
+    this.#context.log.info(
       { nodeId: state.session.nodeId },
       'Nothing came from this agent for too long; ending its socket',
     );
-    this.#closeState();
     this.terminate();
   }
 
   /** The hub closes. The node's status is left to its heartbeat. */
   end(code: CloseCode, reason: string = code.reason): void {
     this.#closeState();
-    this.close(code.code, reason);
+    this.#channel.close(code.code, reason);
+  }
+
+  /** The hub ends the connection at once. The node's status is left to its heartbeat. */
+  terminate(): void {
+    this.#closeState();
+    this.#channel.terminate();
+  }
+
+  /** Bytes that the agent has not taken yet. */
+  get unreadBytes(): number {
+    return this.#channel.unreadBytes;
   }
 
   /** The hub shuts down. The session is left in the fleet, so that its waiting heartbeat is written all the same. */
   drain(): void {
     this.#enter({ kind: 'closed' });
-    this.close(CLOSE.restarting.code, CLOSE.restarting.reason);
+    this.#channel.close(CLOSE.restarting.code, CLOSE.restarting.reason);
   }
 
   /** Out of the registration, or from there on. */
   #enter(state: Extract<State, { kind: 'live' | 'closed' }>): void {
     const { kind } = this.#state;
     this.#state = state;
-    if (kind === 'awaiting registration' || kind === 'registering') this.#context?.admission.ended();
+    if (kind === 'awaiting registration' || kind === 'registering') this.#context.admission.ended();
   }
 
   #closeState(ending?: Ending): void {
@@ -166,52 +180,52 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   }
 
   #sessionOver(session: LiveSession, ending: Ending | undefined): void {
-    const registrar = this.#context?.fleet.registrar;
-    if (!ending) registrar?.forget(session);
-    else this.#logged(registrar?.closed(session, ending));
+    const { registrar } = this.#context.fleet;
+    if (!ending) registrar.forget(session);
+    else this.#logged(registrar.closed(session, ending));
   }
 
-  protected override closed(code: number, reason: Buffer): void {
-    this.#context?.gone(this);
+  closed(code: number, reason: Buffer): void {
+    this.#context.gone(this);
     const detail = reason.length > 0 ? printable(reason.toString()) : undefined;
     this.#closeState({ goodbye: GOODBYE_CODES.has(code), code, ...(detail && { detail }) });
   }
 
-  protected override broken(error: Error): void {
-    this.#context?.log.info(
+  broken(error: Error): void {
+    this.#context.log.info(
       { remoteAddress: this.remoteAddress, why: error.message },
       'An agent broke the WebSocket protocol',
     );
     this.#closeState();
   }
 
-  protected override pinged(): boolean {
+  pinged(): boolean {
     const now = this.#now();
     if (!this.#admits(now)) return false;
     this.#lives(now);
     return this.#mayWrite();
   }
 
-  /** Nobody asked for it: RFC 6455, 5.5.3 calls it a heartbeat in one direction. */
-  protected override ponged(): void {
+  /** A pong without a ping: RFC 6455, 5.5.3 calls it a heartbeat in one direction. */
+  ponged(): void {
     const now = this.#now();
     if (this.#admits(now)) this.#lives(now);
   }
 
-  /** Whatever a live session sends shows that its machine lives, also where the hub can make nothing of it. */
+  /** Any frame of a live session shows that its machine lives, also where the hub can make nothing of it. */
   #lives(now: number): void {
-    if (this.#state.kind === 'live') this.#context?.fleet.heartbeat(this.#state.session, now);
+    if (this.#state.kind === 'live') this.#context.fleet.heartbeat(this.#state.session, now);
   }
 
   #now(): number {
-    return this.#context?.clock.now() ?? 0;
+    return this.#context.clock.now();
   }
 
   /** Counts a frame; one too many ends the session. */
   #admits(now: number): boolean {
-    if (!this.isOpen || this.#state.kind === 'closed') return false;
-    this.#frames = refilled(FRAMES, this.#frames, now - this.lastReceivedAt) - 1;
-    this.lastReceivedAt = now;
+    if (!this.#channel.isOpen || this.#state.kind === 'closed') return false;
+    this.#frames = refilled(FRAMES, this.#frames, now - this.#lastReceivedAt) - 1;
+    this.#lastReceivedAt = now;
     if (this.#frames >= 0 || this.#allowsForStall(now)) return true;
     this.end(CLOSE.protocol, `more than ${LIMITS.framesPerSecond} frames a second`);
     return false;
@@ -219,14 +233,14 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
 
   /** While the hub stood still frames gathered: as many as may come in that time are no flood, once. */
   #allowsForStall(now: number): boolean {
-    const { stalls } = this.#context?.fleet ?? {};
-    if (!stalls || this.#stalls === stalls.count(now)) return false;
+    const { stalls } = this.#context.fleet;
+    if (this.#stalls === stalls.count(now)) return false;
     this.#stalls = stalls.count(now);
     this.#frames += Math.min(stalls.lastMs(now), LONGEST_STALL_MS) * FRAMES.perMs;
     return this.#frames >= 0;
   }
 
-  protected override received(data: Buffer, isBinary: boolean): void {
+  received(data: Buffer, isBinary: boolean): void {
     const now = this.#now();
     if (!this.#admits(now)) return;
     if (isBinary) {
@@ -244,7 +258,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
           this.#refuse(notRegistered, now);
           break;
         }
-        this.#context?.fleet.registrar.stats(this.#state.session, message.stats, now);
+        this.#context.fleet.registrar.stats(this.#state.session, message.stats, now);
         if (message.dropped && this.#mayComplain(now)) this.#sendDropped(message.dropped);
         break;
       case 'register':
@@ -271,9 +285,7 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
       this.#state = { kind: 'registering' };
       this.#inTurn(now, () => this.#firstRegister(message));
     } else if (!this.#updates?.joins(message)) {
-      const { clock } = this.#context ?? {};
-      if (!clock) return;
-      this.#updates ??= new FactUpdates(clock);
+      this.#updates ??= new FactUpdates(this.#context.clock);
       const update = this.#updates.begin(message);
       this.#inTurn(now, () => this.#update(update));
     }
@@ -281,31 +293,31 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
 
   async #firstRegister(message: Lenient<Register>): Promise<void> {
     if (await this.#gaveUp()) return;
-    const outcome = await this.#context?.fleet.registrar.register(message, this);
-    if (outcome?.kind === 'not_your_node') {
-      this.#context?.refusals.note('agents', outcome.kind, this.remoteAddress);
+    if (message.features) this.#features = sharedFeatures(message.features);
+    const outcome = await this.#context.fleet.registrar.register(message, this);
+    if (outcome.kind === 'not_your_node') {
+      this.#context.refusals.note('agents', outcome.kind, this.remoteAddress);
       this.end(CLOSE.forbidden, `${outcome.kind}: ${NOT_YOUR_NODE}`);
       return;
     }
-    if (outcome?.kind === 'held') {
+    if (outcome.kind === 'held') {
       if (outcome.code === 'fleet_full') this.end(CLOSE.fleetFull);
       else this.end(CLOSE.busy, busyReason(outcome.retryAfterMs, outcome.code));
       return;
     }
-    if (outcome?.kind !== 'registered') {
-      this.#sendAway(outcome?.kind === 'contended' ? CONTENDED.code : undefined);
+    if (outcome.kind !== 'registered') {
+      this.#sendAway(outcome.kind === 'contended' ? CONTENDED.code : undefined);
       return;
     }
     const { session, reply } = outcome;
     if (this.#state.kind === 'closed') {
-      // Gone while the store was asked: the node was registered all the same, and a goodbye is told now. Any other end
-      // says nothing of an agent that never heard of this session, and may have one elsewhere: its heartbeat judges.
+      // Closed while the store was asked: the node was registered all the same, and a goodbye counts now. Any other end
+      // says nothing of an agent that never heard of this session, and may have one elsewhere: its heartbeat decides.
       const { ending } = this.#state;
       this.#sessionOver(session, ending?.goodbye ? ending : undefined);
       return;
     }
     this.#enter({ kind: 'live', session });
-    this.canMove = message.features?.includes(MOVE_FEATURE) ?? false;
     if (session.ended) this.end(CLOSE.superseded);
     else this.#send(reply);
     if (message.dropped) this.#sendDropped(message.dropped);
@@ -316,15 +328,15 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
    * that it has elsewhere by now. Its close may lie in the socket behind it.
    */
   async #gaveUp(): Promise<boolean> {
-    const { fleet, clock } = this.#context ?? {};
-    if (!clock || !fleet || fleet.stalls.graceLeftMs(STALL_MS, clock.now()) <= 0) return false;
+    const { fleet, clock } = this.#context;
+    if (fleet.stalls.graceLeftMs(STALL_MS, clock.now()) <= 0) return false;
     await new Promise<void>((resolve) => clock.after(READ_WITHIN_MS, resolve));
     return this.#state.kind === 'closed' && !this.#state.ending?.goodbye;
   }
 
   async #update(update: Update): Promise<void> {
-    const { fleet } = this.#context ?? {};
-    if (this.#state.kind !== 'live' || !fleet) return;
+    const { fleet } = this.#context;
+    if (this.#state.kind !== 'live') return;
     const { nodeId, record } = this.#state.session;
     // One of another node is refused at once.
     const ours = namesSameNode(update.message.node, record.node);
@@ -345,8 +357,8 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   }
 
   async #deregister(session: LiveSession, message: Deregister): Promise<void> {
-    const outcome = await this.#context?.fleet.registrar.deregister(session, message.reason);
-    if (outcome && outcome !== 'removed' && outcome !== 'nothing') this.#sendUnwritten(outcome);
+    const outcome = await this.#context.fleet.registrar.deregister(session, message.reason);
+    if (outcome !== 'removed' && outcome !== 'nothing') this.#sendUnwritten(outcome);
     else this.end({ code: 1000, name: 'deregistered', reason: 'deregistered', agent: 'stop' });
   }
 
@@ -399,26 +411,21 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
     }
   }
 
-  /** The agent is to beat otherwise from now on. Not before it has the answer to its registration. */
-  tell({ intervalMs, timeoutMs }: HeartbeatTiming): boolean {
+  understands(feature: Feature): boolean {
+    return this.#features.includes(feature);
+  }
+
+  send(message: HubMessage): boolean {
     if (this.#state.kind !== 'live') return false;
-    this.#send({ type: 'heartbeat', intervalMs, timeoutMs });
+    const feature = FEATURE_OF_MESSAGE[message.type];
+    if (feature !== undefined && !this.understands(feature)) return false;
+    this.#send(message);
     return true;
   }
 
-  #sendUnwritten(why: Unwritten | undefined): void {
+  #sendUnwritten(why: Unwritten): void {
     const { code, message } = why === 'contended' ? CONTENDED : STORE_AWAY;
     this.#sendError(code, message);
-  }
-
-  /** The agent is to register elsewhere within this time, and to stay here until it has. */
-  move(withinMs: number): void {
-    if (this.live) this.#send({ type: 'move', withinMs: Math.round(withinMs) });
-  }
-
-  /** It may stay after all. */
-  stay(): void {
-    if (this.live) this.#send({ type: 'stay' });
   }
 
   #sendError(code: AgentErrorCode, message: string, path?: string): void {
@@ -426,29 +433,28 @@ export class AgentSocket extends DirectSocket implements Link, Dated {
   }
 
   #send(message: HubMessage): void {
-    if (this.#mayWrite()) this.sendText(JSON.stringify(message));
+    if (this.#mayWrite()) this.#channel.sendText(JSON.stringify(message));
   }
 
   /** Replies are few, but a peer that never reads must not make the hub grow: it is cut off. */
   #mayWrite(): boolean {
-    if (!this.isOpen) return false;
+    if (!this.#channel.isOpen) return false;
     if (this.unreadBytes <= MOST_UNREAD_BYTES) return true;
-    this.#closeState();
     this.terminate();
     return false;
   }
 
-  #logged(work: Promise<unknown> | undefined): void {
-    work?.catch((error: unknown) => this.#failed(error));
+  #logged(work: Promise<unknown>): void {
+    work.catch((error: unknown) => this.#failed(error));
   }
 
   /** The registration cannot be taken now. */
   #sendAway(why?: string): void {
-    this.end(CLOSE.busy, busyReason(this.#context?.admission.retryAfterMs(this.#now()) ?? 1_000, why));
+    this.end(CLOSE.busy, busyReason(this.#context.admission.retryAfterMs(this.#now()), why));
   }
 
   #failed(error: unknown): void {
-    this.#context?.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
+    this.#context.log.error({ err: error, remoteAddress: this.remoteAddress }, 'A session failed');
     this.#sendAway();
   }
 }
@@ -459,3 +465,73 @@ const CONTENDED = {
   message: 'others change this node at the same moment; try again',
 } as const;
 const notRegistered = { code: 'not_registered', message: 'register first' } as const;
+
+/** A node's facts are written at most this often. */
+const EVERY_MS = 1_000;
+
+/** An update that is to be written, and for each message that it answers what was dropped of that one. */
+interface Update {
+  message: Lenient<Register>;
+  answers: Array<Lenient<Register>['dropped']>;
+}
+
+/**
+ * The further `register`s of one session. Those that come while one waits to be written take its place, and are
+ * answered with it: the newest facts are written, at most once a second.
+ */
+class FactUpdates {
+  readonly #clock: Clock;
+  #waiting: Update | undefined;
+  #writtenAt = Number.NEGATIVE_INFINITY;
+  #hurry = (): void => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Takes the place of one that waits; false where none does, or it names another node. */
+  joins(message: Lenient<Register>): boolean {
+    const waiting = this.#waiting;
+    if (!waiting || nameOf(waiting.message) !== nameOf(message)) return false;
+    waiting.message = message;
+    waiting.answers.push(message.dropped);
+    return true;
+  }
+
+  /** Begins one that others may join until its turn. */
+  begin(message: Lenient<Register>): Update {
+    this.#waiting = { message, answers: [message.dropped] };
+    return this.#waiting;
+  }
+
+  /** Resolves when an update may be written, after `heldMs` at the soonest; nothing where that is now. */
+  turn(heldMs: number): Promise<void> | undefined {
+    const waitMs = Math.max(heldMs, this.#writtenAt + EVERY_MS - this.#clock.now());
+    if (waitMs <= 0) return undefined;
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(waitMs, resolve);
+      this.#hurry = () => {
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  /** Its turn has come: none joins it any more. */
+  take(update: Update): void {
+    if (this.#waiting === update) this.#waiting = undefined;
+  }
+
+  /** One was written. */
+  written(): void {
+    this.#writtenAt = this.#clock.now();
+  }
+
+  /** Nothing waits any more: the session ends. */
+  hurry(): void {
+    this.#hurry();
+  }
+}
+
+/** What a message calls its node. */
+const nameOf = ({ node }: Register): string => node.nodeId ?? node.hostname;

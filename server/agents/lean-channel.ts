@@ -1,0 +1,262 @@
+import { isUtf8 } from 'node:buffer';
+import type { Duplex } from 'node:stream';
+import { endOnError } from '../edge/upgrades.ts';
+import { type Channel, type ChannelOwner, WsChannel } from './channel.ts';
+
+/** A network socket refers to its channel, so that one listener of each kind serves all of them. */
+const CHANNEL = Symbol('channel');
+type LeanStream = Duplex & { [CHANNEL]?: LeanChannel };
+
+/** A connection that ended without a Close frame (RFC 6455, section 7.1.5). */
+const NO_CLOSE_FRAME = 1006;
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * A channel that reads and writes by itself what agents send and are sent nearly always: pings, and texts of one frame.
+ * At any other frame, and for a close, it hands the network socket to ws, from that frame on: so ws alone decides
+ * whether a peer keeps to the protocol, and what ws needs for a socket exists only where it is used. Nothing is
+ * compressed.
+ */
+export class LeanChannel implements Channel {
+  readonly #owner: ChannelOwner;
+  readonly #stream: LeanStream;
+  readonly #frameOptions: object;
+  /** Absent while frames are read here. */
+  #next: WsChannel | 'gone' | undefined;
+  /** The peer may still send. Asking the stream takes longer, and it is asked for each heartbeat. */
+  #mayCome = true;
+  /** A frame that has come only in part. */
+  #cut: CutFrame | undefined;
+
+  /** To be called in the turn of the upgrade, with what came beyond the handshake. */
+  constructor(owner: ChannelOwner, stream: LeanStream, head: Buffer, frameOptions: object) {
+    this.#owner = owner;
+    this.#stream = stream;
+    this.#frameOptions = frameOptions;
+    stream[CHANNEL] = this;
+    if ('setTimeout' in stream && typeof stream.setTimeout === 'function') stream.setTimeout(0);
+    if ('setNoDelay' in stream && typeof stream.setNoDelay === 'function') stream.setNoDelay(true);
+    if (head.length > 0) stream.unshift(head);
+    stream.on('close', onClose);
+    stream.on('data', onData);
+    stream.on('end', onEnd);
+    // One of each upgrade is there already, where it came through the hub's port.
+    stream.off('error', endOnError);
+    stream.on('error', endOnError);
+  }
+
+  get isOpen(): boolean {
+    const next = this.#next;
+    if (next === undefined) return this.#mayCome;
+    return next !== 'gone' && next.isOpen;
+  }
+
+  get unreadBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  sendText(text: string): void {
+    if (this.#next === undefined) this.#stream.write(textFrame(text));
+    else if (this.#next !== 'gone') this.#next.sendText(text);
+  }
+
+  close(code: number, reason: string): void {
+    this.#handOver()?.close(code, reason);
+  }
+
+  terminate(): void {
+    this.#handOver()?.terminate();
+  }
+
+  /** For the stream's listener. */
+  came(chunk: Buffer): void {
+    // Nearly always: a heartbeat, and nothing else.
+    if (isEmptyPing(chunk) && !this.#cut) {
+      if (this.#owner.pinged()) this.#stream.write(PONG);
+      return;
+    }
+    const bytes = this.#cut ? this.#cut.with(chunk) : chunk;
+    if (bytes) this.#read(bytes);
+  }
+
+  /** Reads frames from where one begins. A message may end the reading here: the rest is for ws. */
+  #read(bytes: Buffer): void {
+    this.#cut = undefined;
+    let at = 0;
+    while (at < bytes.length && this.#next === undefined) {
+      const frame = readFrame(bytes, at);
+      if (frame === 'other') break;
+      if ('need' in frame) {
+        this.#cut = new CutFrame(bytes.subarray(at), frame.need);
+        return;
+      }
+      at = frame.end;
+      if (frame.kind === 'text') this.#owner.received(frame.payload, false);
+      else if (this.#owner.pinged()) this.#stream.write(pongFrame(frame.payload));
+    }
+    if (at === bytes.length) return;
+    this.#handOver();
+    this.#stream.emit('data', bytes.subarray(at));
+  }
+
+  /** For the stream's listener: the peer sends no more, and is sent no more. */
+  ended(): void {
+    this.#mayCome = false;
+    this.#stream.end();
+  }
+
+  /** For the stream's listener. */
+  gone(): void {
+    this.#next = 'gone';
+    this.#owner.closed(NO_CLOSE_FRAME, NOTHING);
+  }
+
+  /** From here on ws has the stream, if there still is one. */
+  #handOver(): WsChannel | undefined {
+    if (this.#next !== undefined) return this.#next === 'gone' ? undefined : this.#next;
+    const stream = this.#stream;
+    stream.off('close', onClose);
+    stream.off('data', onData);
+    stream.off('end', onEnd);
+    stream.off('error', endOnError);
+    const next = new WsChannel(this.#owner, stream, this.#frameOptions);
+    this.#next = next;
+    const cut = this.#cut;
+    this.#cut = undefined;
+    if (cut) stream.emit('data', cut.bytes());
+    return next;
+  }
+}
+
+function onData(this: LeanStream, chunk: Buffer): void {
+  this[CHANNEL]?.came(chunk);
+}
+
+function onEnd(this: LeanStream): void {
+  this[CHANNEL]?.ended();
+}
+
+function onClose(this: LeanStream): void {
+  this[CHANNEL]?.gone();
+}
+
+/*
+ * The frames of a WebSocket (RFC 6455, section 5.2) that are read and written here. The first byte of
+ * each says that it is final and uses no extension.
+ */
+const TEXT = 0x81;
+const PING = 0x89;
+const PONG_FIRST = 0x8a;
+/** Of the second byte: what a client sends is masked, by four bytes before the payload. */
+const MASKED = 0x80;
+const MASK_BYTES = 4;
+/** The lengths in the second byte which stand for a length in the two, or eight, bytes after it. */
+const IN_TWO_BYTES = 126;
+const IN_EIGHT_BYTES = 127;
+const MOST_IN_TWO_BYTES = 0xffff;
+
+/** An empty pong. */
+export const PONG = Buffer.from([PONG_FIRST, 0]);
+
+/** A chunk is one empty ping of a client, whole and alone. */
+export function isEmptyPing(chunk: Buffer): boolean {
+  return chunk.length === 2 + MASK_BYTES && chunk[0] === PING && chunk[1] === MASKED;
+}
+
+/** A frame that was read, and where the next one begins. */
+export interface Frame {
+  kind: 'text' | 'ping';
+  /** Unmasked, and a copy. */
+  payload: Buffer;
+  end: number;
+}
+
+/**
+ * The frame of a client that begins here. `other`: it is no ping and no whole text, or breaks the protocol. `need`: it
+ * has come only in part, and it takes so many bytes at least to say more.
+ */
+export function readFrame(bytes: Buffer, from: number): Frame | { need: number } | 'other' {
+  const first = bytes[from];
+  if (first !== TEXT && first !== PING) return 'other';
+  const second = bytes[from + 1];
+  if (second === undefined) return { need: 2 };
+  const short = second - MASKED;
+  if (short < 0 || short > (first === PING ? IN_TWO_BYTES - 1 : IN_TWO_BYTES)) return 'other';
+  const mask = from + (short === IN_TWO_BYTES ? 4 : 2);
+  if (bytes.length < mask) return { need: mask - from };
+  const length = short === IN_TWO_BYTES ? bytes.readUInt16BE(from + 2) : short;
+  const end = mask + MASK_BYTES + length;
+  if (bytes.length < end) return { need: end - from };
+  const payload = unmasked(bytes, mask, end);
+  if (first === TEXT && !isUtf8(payload)) return 'other';
+  return { kind: first === TEXT ? 'text' : 'ping', payload, end };
+}
+
+/** Four bytes in a step, as many as the mask has: byte by byte it takes twice as long. */
+function unmasked(bytes: Buffer, mask: number, end: number): Buffer {
+  const from = mask + MASK_BYTES;
+  const payload = Buffer.allocUnsafe(end - from);
+  const key = [bytes[mask] ?? 0, bytes[mask + 1] ?? 0, bytes[mask + 2] ?? 0, bytes[mask + 3] ?? 0] as const;
+  let at = 0;
+  for (let next = from; next + 3 < end; next += 4) {
+    payload[at] = (bytes[next] ?? 0) ^ key[0];
+    payload[at + 1] = (bytes[next + 1] ?? 0) ^ key[1];
+    payload[at + 2] = (bytes[next + 2] ?? 0) ^ key[2];
+    payload[at + 3] = (bytes[next + 3] ?? 0) ^ key[3];
+    at += 4;
+  }
+  for (; at < payload.length; at += 1) payload[at] = (bytes[from + at] ?? 0) ^ (key[at % MASK_BYTES] ?? 0);
+  return payload;
+}
+
+/** Chunks of a cut frame that are kept apart: each takes some hundred bytes besides, however small it is. */
+const MOST_PARTS = 32;
+
+/** The beginning of a frame, kept until the rest of it comes: 64 KiB at most, as its length is in two bytes. */
+export class CutFrame {
+  #parts: Buffer[];
+  readonly #need: number;
+  #have: number;
+
+  constructor(beginning: Buffer, need: number) {
+    this.#parts = [beginning];
+    this.#have = beginning.length;
+    this.#need = need;
+  }
+
+  /** All that came, once it is enough; with it, what came after the frame. */
+  with(chunk: Buffer): Buffer | undefined {
+    this.#parts.push(chunk);
+    this.#have += chunk.length;
+    if (this.#have >= this.#need) return this.bytes();
+    if (this.#parts.length > MOST_PARTS) this.#parts = [this.bytes()];
+    return undefined;
+  }
+
+  bytes(): Buffer {
+    return Buffer.concat(this.#parts);
+  }
+}
+
+/** A text of a server as one frame, head and payload in one piece, so that it is written at once. */
+export function textFrame(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const head = length < IN_TWO_BYTES ? 2 : length <= MOST_IN_TWO_BYTES ? 4 : 10;
+  const frame = Buffer.allocUnsafe(head + length);
+  frame[0] = TEXT;
+  if (head === 2) frame[1] = length;
+  else if (head === 4) {
+    frame[1] = IN_TWO_BYTES;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = IN_EIGHT_BYTES;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  frame.write(text, head);
+  return frame;
+}
+
+/** The pong to a ping with this payload. */
+export function pongFrame(payload: Buffer): Buffer {
+  return payload.length === 0 ? PONG : Buffer.concat([Buffer.from([PONG_FIRST, payload.length]), payload]);
+}
