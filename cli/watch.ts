@@ -63,6 +63,7 @@ export function watchCommand(): Command {
           stdout.write(text);
           if (stdout.writableLength > MOST_UNREAD_BYTES) slow.abort();
         },
+        columns: stdout.isTTY ? stdout.columns : undefined,
         colour: stdout.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb',
       };
       const tooSlow = new Promise((resolve) => slow.signal.addEventListener('abort', resolve));

@@ -9,6 +9,9 @@ export function connectionWords(error: unknown): string {
   const code = codeOf(root);
   const words = code === undefined ? undefined : WORDS[code];
   if (words !== undefined) return `${words} (${code})`;
+  // https://fetch.spec.whatwg.org/#port-blocking, which browsers follow too.
+  if (root.message === 'bad port')
+    return 'HTTP clients and browsers refuse this port; give the hub another one (bad port)';
   return root.message === '' ? (code ?? root.name) : root.message;
 }
 

@@ -18,6 +18,8 @@ export interface Report {
 export interface Output {
   write(text: string): void;
   colour: boolean;
+  /** Of the terminal; none where the output goes elsewhere. */
+  columns?: number | undefined;
 }
 
 export const byHostname = (a: ShownNode, b: ShownNode): number =>

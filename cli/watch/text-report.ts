@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import Table from 'cli-table3';
+import stringWidth from 'string-width';
 import { type DashboardEvent, printable, STATUSES, type Status } from '../../shared/index.ts';
 import { describeReason, describeType } from './describe.ts';
 import type { Difference, ShownNode } from './projection.ts';
@@ -12,6 +13,11 @@ const looks = {
   unreachable: { symbol: '○', style: 'magenta' },
   offline: { symbol: '✕', style: 'red' },
 } as const;
+
+const HEADS = ['STATUS', 'HOSTNAME', 'ID', 'KIND', 'LOCATION', 'SINCE', 'REASON'] as const;
+type Head = (typeof HEADS)[number];
+/** What is left out first. */
+const DISPENSABLE: readonly Head[] = ['LOCATION', 'KIND', 'ID', 'REASON', 'SINCE'];
 
 /** Rows of the first table; a larger fleet is told by its counts and its troubles. */
 const TABLE_ROWS = 200;
@@ -113,20 +119,36 @@ export class TextReport implements Report {
     this.#line(this.#dim(`${clockTime(this.#now())}  -- ${text}`));
   }
 
+  /** A terminal that is too narrow gets fewer columns. */
   #table(nodes: readonly ShownNode[]): string {
+    const { columns = Number.POSITIVE_INFINITY } = this.#output;
+    let heads: readonly Head[] = HEADS;
+    let text = this.#drawn(nodes, heads);
+    for (const head of DISPENSABLE) {
+      if (text.split('\n').every((line) => stringWidth(line) <= columns)) break;
+      heads = heads.filter((one) => one !== head);
+      text = this.#drawn(nodes, heads);
+    }
+    return text;
+  }
+
+  #drawn(nodes: readonly ShownNode[], heads: readonly Head[]): string {
     const table = new Table({
-      head: ['STATUS', 'HOSTNAME', 'ID', 'KIND', 'LOCATION', 'SINCE', 'REASON'],
+      head: [...heads],
       chars: plainChars,
       style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
     });
     for (const node of nodes) {
-      const { hostname, id, kind = '', location = '', statusSince, reason } = node;
-      table.push([
-        this.#status(node.status),
-        ...[hostname, id, kind, location].map(printable),
-        sinceTime(statusSince, this.#now()),
-        reason,
-      ]);
+      const cells: Record<Head, string> = {
+        STATUS: this.#status(node.status),
+        HOSTNAME: printable(node.hostname),
+        ID: printable(node.id),
+        KIND: printable(node.kind ?? ''),
+        LOCATION: printable(node.location ?? ''),
+        SINCE: sinceTime(node.statusSince, this.#now()),
+        REASON: node.reason,
+      };
+      table.push(heads.map((head) => cells[head]));
     }
     return table
       .toString()

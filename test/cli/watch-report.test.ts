@@ -37,6 +37,18 @@ describe('watch in words', () => {
     expect(text).not.toContain('\u001b');
   });
 
+  test.each([40, 60, 80, 120])('[CLI-18] the table fits a terminal of %i columns', (columns) => {
+    const id = '1f0e4c7a-9f3b-5d7e-8a10-1234567890ab';
+    const node = fleetNode({ id, hostname: 'machine-1', kind: 'hypervisor', location: 'eu-central-1' });
+    new TextReport({ ...output, columns }, () => someInstant).snapshot([node]);
+    const table = text.split('\n').slice(0, 2);
+    for (const line of table) expect(line.length).toBeLessThanOrEqual(columns);
+    expect(table[1]).toMatch(/^● online +machine-1/);
+    text = '';
+    report().snapshot([node]);
+    expect(text.split('\n')[1]).toContain(id);
+  });
+
   test('a change is one line with time, node, statuses and the reason with its evidence', () => {
     const evidence = { lastHeartbeatAt: someInstant, hubId: 'hub-2', detail: 'no heartbeat for 30s' };
     report().change({ ...offline, evidence }, undefined);

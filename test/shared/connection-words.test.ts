@@ -20,6 +20,11 @@ describe('a connection that could not be made', () => {
     expect(connectionWords(error)).toBe(words);
   });
 
+  it('says which ports clients refuse', async () => {
+    const error: unknown = await fetch('http://127.0.0.1:6000').catch((thrown: unknown) => thrown);
+    expect(connectionWords(error)).toMatch(/refuse this port; give the hub another one/);
+  });
+
   it('may be a matter of TLS, which trying again does not mend', () => {
     expect(isTlsProblem(new Error('x', { cause: coded('UNABLE_TO_VERIFY_LEAF_SIGNATURE') }))).toBe(true);
     expect(isTlsProblem(coded('ECONNREFUSED'))).toBe(false);
