@@ -24,3 +24,11 @@ it('the log lines of the operations page are those of the code', () => {
     expect(source).toContain(beginnings.find((beginning) => message.startsWith(beginning)) ?? message);
   }
 });
+
+it('every warning of hubs and agents stands on the operations page', () => {
+  const page = read('docs/OPERATIONS.md');
+  const calls = source.matchAll(/\.warn\(\s*(?:\{[^;]*?\}|[\w.]+),\s*['"`]([A-Z][^'"`$]{8,})/g);
+  const warnings = Array.from(calls, ([, text = '']) => text);
+  expect(warnings.length).toBeGreaterThan(25);
+  for (const warning of warnings) expect(page).toContain(warning);
+});
