@@ -242,13 +242,14 @@ export class Guardian {
   }
 
   /**
-   * The hub that holds this node's socket may have given it a longer timeout than this hub heard of: it gets the
-   * longest, until that hub says better.
+   * The hub that holds this node's socket may have given it a longer timeout than this hub knows: it gets the longest,
+   * until that hub writes a better one. So does an unreachable node, which may have registered on another hub since.
    */
   #cautious(record: NodeRecord): NodeRecord {
     const { longest } = this.#context.pacing;
-    const { heartbeat, connection } = record.node;
-    if (connection?.transport !== 'websocket' || heartbeat.timeoutMs >= longest.timeoutMs) return record;
+    const { heartbeat, connection, status } = record.node;
+    if (status === 'offline' || connection?.transport === 'http') return record;
+    if (heartbeat.timeoutMs >= longest.timeoutMs) return record;
     return withTiming(record, longest);
   }
 

@@ -454,6 +454,24 @@ describe('an interval that grows with the fleet', () => {
     expect(await stored('a')).toMatchObject({ status: 'offline' });
   });
 
+  // Found by test/model: the agent had come back to a hub that died with the data, with a longer timing.
+  it('[PACE-8] a hub puts back an unreachable node with the longest timeout, and others as they were', async () => {
+    const agent = await register('a');
+    beating.delete(agent);
+    const stopped = await register('b');
+    beating.delete(stopped);
+    const byRequests = fleet.httpAgents.register(registerMessage({ nodeId: 'h' }), { remoteAddress: 'x' });
+    await fleet.registrar.closed(agent.session, { goodbye: false, code: 1006 });
+    await fleet.registrar.closed(stopped.session, { goodbye: true, code: 1000 });
+    await pass(200);
+    await byRequests;
+    for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
+    await pass(1_000);
+    expect(await stored('a')).toMatchObject({ timing: LONGEST, status: 'unreachable' });
+    expect(await stored('b')).toMatchObject({ timing: TEN, status: 'offline' });
+    expect(await stored('h')).toMatchObject({ timing: TEN, status: 'online' });
+  });
+
   it('[PACE-8] a hub that missed a while before a loss takes the shorter timing of agents that beat there', async () => {
     const agent = await register('a');
     await pass(200);

@@ -323,6 +323,24 @@ describe('the fleet, whatever happens', () => {
       { do: 'pass', ms: 33_000 },
     ]));
 
+  it('[MODEL-1] also where the only hub that knew a longer timing dies as the data are lost', () =>
+    live(memoryWorld(SHARDS), [
+      { do: 'kill hub', which: 1 },
+      { do: 'pass', ms: 12_000 },
+      { do: 'crowd', sessions: 40 },
+      // The first hub sees the node unreachable, and not its return to the second.
+      { do: 'drop', who: 3 },
+      { do: 'cut', which: 0 },
+      { do: 'start hub', which: 1 },
+      { do: 'start agent', who: 3 },
+      { do: 'kill hub', which: 2 },
+      { do: 'pass', ms: 12_000 },
+      { do: 'lose data', shard: 1 },
+      { do: 'kill hub', which: 1 },
+      { do: 'drop', who: 3 },
+      { do: 'pass', ms: 50 },
+    ]));
+
   it('[MODEL-2] and so on a real Redis, in real time', async () => {
     const redis = await startRedis();
     try {
