@@ -172,9 +172,7 @@ export class Follower {
       this.#again = true;
       return this.#running;
     }
-    this.#running = this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running = this.#run();
     return this.#running;
   }
 
@@ -202,9 +200,11 @@ export class Follower {
         await this.#look();
       } catch (error) {
         this.#failed(error);
-        return;
+        break;
       }
     } while (this.#again && !this.#ended);
+    // In the same turn as the last check for a bell: one that rings later begins a look of its own.
+    this.#running = undefined;
   }
 
   #failed(error: unknown): void {
