@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { Fleet } from '../../../server/fleet/fleet.ts';
 import { systemClock } from '../../../server/runtime/clock.ts';
 import type { Log } from '../../../server/runtime/log.ts';
@@ -9,6 +9,7 @@ import { type FleetKeys, fleetKeys, type ShardKeys } from '../../../server/store
 import { RedisStore } from '../../../server/store/redis/redis-store.ts';
 import { readEvent } from '../../../server/store/redis/salvage.ts';
 import { fleetEventSchema } from '../../../shared/index.ts';
+import { CutLink } from '../../support/cut-link.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
 import { registerAgent, registerMessage, type TestAgent } from '../../support/test-fleet.ts';
 import { until } from '../../support/until.ts';
@@ -40,13 +41,13 @@ afterEach(async () => {
   }
 });
 
-async function startHub(keyPrefix: string, hubId: string): Promise<Running> {
+async function startHub(keyPrefix: string, hubId: string, url = redis.url): Promise<Running> {
   const lines: string[] = [];
   const counted: string[] = [];
   const write = (_: object, message: string) => void lines.push(message);
   const log: Log = { debug: () => {}, info: () => {}, warn: write, error: write };
   const store = new RedisStore({
-    ...{ url: redis.url, clock: systemClock, keyPrefix, shards: SHARDS, logger: log },
+    ...{ url, clock: systemClock, keyPrefix, shards: SHARDS, logger: log },
     badData: (kind) => void counted.push(kind),
   });
   await store.open();
@@ -334,18 +335,22 @@ describe('hubs of two numbers of shards', () => {
   it('[BAD-4] the running ones claim back what they lost, with one line, and the other one ends', async () => {
     const keyPrefix = freshPrefix();
     const { meta } = fleetKeys(keyPrefix, SHARDS);
-    const { fleet, store, lines } = await startHub(keyPrefix, 'hub-a');
+    const link = await CutLink.to(redis.port);
+    onTestFinished(() => link.close());
+    const { fleet, store, lines } = await startHub(keyPrefix, 'hub-a', `redis://127.0.0.1:${link.port}`);
     const agent = await registerAgent(fleet, registerMessage({ nodeId: 'a' }));
-    // An emptied Redis, and a hub with another number that comes first.
+    // An emptied Redis, and a hub with another number that comes first: the one that runs is out of reach until then.
+    link.cut = 'both';
     const all = await redis.cli('--scan', '--pattern', `${keyPrefix}:*`);
     await redis.cli('DEL', ...all.split('\n'));
-    await redis.cli('HSET', meta, 'format', '1', 'shards', '8', 'claimedAt', String(Date.now() + 1));
     const refused: string[] = [];
     const other = new RedisStore({
       ...{ url: redis.url, clock: systemClock, keyPrefix, shards: 8 },
       refused: ({ message }) => void refused.push(message),
     });
     await other.open();
+    expect(await redis.cli('HGET', meta, 'shards')).toBe('8');
+    link.mend();
     await until('the hub has put its node back', async () => {
       const stored = await store.read('a').catch(() => undefined);
       return fleet.ready && stored?.kind === 'node';
