@@ -59,6 +59,8 @@ describe('the page while things break', () => {
     const shown = await open(`${hub.url}/?node=leaving`);
     const drawer = shown.page.getByRole('dialog');
     await drawer.getByText(/^Online since/).waitFor();
+    // One that is ended before it has registered never was a node.
+    await shown.row('gone.test', 'Online').waitFor();
     gone.signal('SIGTERM');
     agent.signal('SIGTERM');
     await drawer.getByText(/^This node was removed. The last that is known: /).waitFor();
