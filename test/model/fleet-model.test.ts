@@ -100,7 +100,7 @@ class Model {
     const agent = this.agents.find(({ id }) => id === event.nodeId);
     if (!agent) return;
     const at = Date.parse(event.at);
-    const silentFor = agent.silentBefore(at);
+    const silentFor = agent.silentBefore(event);
     const { intervalMs } = this.#world.timing;
     const { timeoutMs } = agent.timingAt(at);
     if (event.reason === 'heartbeat_timeout' && silentFor < timeoutMs - CLOCKS_APART_MS) {
@@ -339,6 +339,18 @@ describe('the fleet, whatever happens', () => {
       { do: 'kill hub', which: 1 },
       { do: 'drop', who: 3 },
       { do: 'pass', ms: 50 },
+    ]));
+
+  it('[MODEL-1] also where heartbeats lie in the socket of a hub that stands still, long after it lost its store', () =>
+    live(memoryWorld(SHARDS), [
+      { do: 'pass', ms: 12_000 },
+      { do: 'lose answers', which: 1 },
+      { do: 'pass', ms: 33_000 },
+      { do: 'pass', ms: 12_000 },
+      { do: 'pass', ms: 2_000 },
+      { do: 'stop hub', which: 1 },
+      { do: 'heal', which: 1 },
+      { do: 'pass', ms: 33_000 },
     ]));
 
   it('[MODEL-2] and so on a real Redis, in real time', async () => {

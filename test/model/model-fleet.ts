@@ -56,6 +56,8 @@ export class ModelHub {
   readonly #complain: (fault: string) => void;
   /** Heartbeats that are on their way to the store. */
   #writing = 0;
+  /** The changes by which it called a node silent, each as its id and version. */
+  readonly #silences = new Set<string>();
   alive = true;
 
   /** `complain` and not `throw`: what a listener throws ends in the hub's log, not in the test. */
@@ -80,6 +82,16 @@ export class ModelHub {
         this.#writing -= 1;
       });
     };
+    const { commit } = this.store;
+    this.store.commit = async (change) => {
+      const { reason, nodeId, seq } = change.event;
+      const silence = reason === 'heartbeat_timeout' ? `${nodeId} ${seq}` : undefined;
+      // Noted first: the event may be read before the answer is.
+      if (silence !== undefined) this.#silences.add(silence);
+      const outcome = await commit(change);
+      if (silence !== undefined && outcome !== 'done') this.#silences.delete(silence);
+      return outcome;
+    };
     const view = keepsView ? {} : { view: new NoView(this.clock, store.shards) };
     this.fleet = testFleet(this.store, this.clock, hubId, world.timing, { pace: world.pace, ...view });
     const seqs = new Map<string, number>();
@@ -100,6 +112,11 @@ export class ModelHub {
     }
     if (known !== undefined && event.seq <= known) this.#complain(`${event.nodeId}: seq went back`);
     seqs.set(event.nodeId, event.seq);
+  }
+
+  /** Whether it was this hub that called a node silent. */
+  calledSilent({ nodeId, seq }: Applied['event']): boolean {
+    return this.#silences.has(`${nodeId} ${seq}`);
   }
 
   get takesBeats(): boolean {
@@ -167,11 +184,14 @@ export class ModelAgent {
   }
 
   /**
-   * How long before this moment the newest heartbeat had come through. One in the same millisecond may have come after
-   * it, such as a registration just when the time was over.
+   * How long before this event the newest heartbeat had come through. One in the same millisecond may have come after
+   * it, such as a registration just when the time was over. What lies in the socket of a stopped hub counts where that
+   * hub itself called the node silent: no other can know of it.
    */
-  silentBefore(at: number): number {
-    return at - Math.max(...[...this.#delivered, ...this.#inStoppedHub].filter((when) => when < at));
+  silentBefore(event: Applied['event']): number {
+    const at = Date.parse(event.at);
+    const unread = this.link?.hub.calledSilent(event) ? this.#inStoppedHub : [];
+    return at - Math.max(...[...this.#delivered, ...unread].filter((when) => when < at));
   }
 
   /** The timing that it knew at this moment. */
