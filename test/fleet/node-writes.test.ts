@@ -168,9 +168,16 @@ describe('one node on several hubs of a real Redis', () => {
   it('[REGQ-3] many registrations at once on several hubs are all taken, and one session speaks for it', async () => {
     const hubs = [await start('hub-a'), await start('hub-b'), await start('hub-c')];
     const node = { nodeId: 'one', hostname: 'one' };
-    const answers = await Promise.all(
-      Array.from({ length: 30 }, (_, n) => hubs[n % 3]?.call('POST', '/api/v1/nodes', { node })),
-    );
+    // On a machine that is slow enough, a turn may not come while a hub tries, which is for four seconds: then again.
+    const register = async (hub: TestApi | undefined) => {
+      for (;;) {
+        const began = performance.now();
+        const answer = await hub?.call('POST', '/api/v1/nodes', { node });
+        if (answer?.status !== 429) return answer;
+        expect(performance.now() - began).toBeGreaterThan(3_900);
+      }
+    };
+    const answers = await Promise.all(Array.from({ length: 30 }, (_, n) => register(hubs[n % 3])));
     const statuses = answers.map((answer) => answer?.status);
     expect(statuses.filter((status) => status === 201)).toHaveLength(1);
     expect(statuses.filter((status) => status === 200)).toHaveLength(29);
