@@ -14,6 +14,8 @@ const PACKET_BYTES = 256;
 /** What a dashboard may send: packets a second, over a burst. */
 const PACKETS_PER_SECOND = 20;
 const PACKETS_BURST = 100;
+/** Packets that gathered while this hub stood still are no flood, up to those of so long. */
+const GATHERED_MS = 60_000;
 
 /** What is needed of the connection that Engine.IO makes over the network socket. */
 export interface EngineConnection {
@@ -67,6 +69,12 @@ export class DashboardConnection {
     raw.on('flush', () => {
       this.#heldBytes = 0;
     });
+  }
+
+  /** This hub stood still for so long. */
+  stoodStill(ms: number): void {
+    const packets = (Math.min(ms, GATHERED_MS) / 1_000) * PACKETS_PER_SECOND;
+    this.#received.give(packets, this.#clock.now());
   }
 
   get closed(): boolean {

@@ -19,6 +19,7 @@ import {
   type DashboardSocket,
   type Pings,
   type RawConnection,
+  waitAnewForPong,
 } from './socket-server.ts';
 import { StatsWatch } from './stats-watch.ts';
 
@@ -31,6 +32,15 @@ const REFUSED_CLOSES_WITHIN_MS = 1_000;
 /** How long dashboards have to answer the close before their sockets are ended. */
 const CLOSE_ANSWER_MS = 1_000;
 const CLOSE_LOOK_MS = 20;
+
+/** Checks within which a connection has to authenticate: about 10 s. */
+const AUTHENTICATE_WITHIN_CHECKS = 10;
+
+interface Unauthenticated {
+  /** Wrong tokens are counted by it. */
+  readonly address: string;
+  checks: number;
+}
 
 export interface DashboardGatewayParts {
   fleet: Fleet;
@@ -76,12 +86,14 @@ export class DashboardGateway {
   /** The network socket of each upgrade until its connection is made. */
   readonly #upgrading = new WeakMap<IncomingMessage, Duplex>();
   readonly #connections = new Map<RawConnection, DashboardConnection>();
-  /** Those of them that have not authenticated yet, the oldest first, with the address that they are counted by. */
-  readonly #unauthenticated = new Map<RawConnection, string>();
+  /** Those of them that have not authenticated yet, the oldest first. */
+  readonly #unauthenticated = new Map<RawConnection, Unauthenticated>();
   readonly #clients = new Map<DashboardConnection, DashboardClient>();
   readonly #ends: Array<() => void>;
   /** Upgrades that wait for their turn. */
   #arriving = 0;
+  /** Stalls of this hub that are accounted for. */
+  #stalls = 0;
   #closing: Promise<void> | undefined;
 
   constructor(parts: DashboardGatewayParts) {
@@ -110,9 +122,7 @@ export class DashboardGateway {
     this.#ends = [
       fleet.presence.listen(() => void io.emit('hub', fleet.datedState())),
       fleet.view.listen({ changed: () => {}, reloaded: (reason) => this.#reloaded(reason) }),
-      clock.every(LOOK_EVERY_MS, () => {
-        for (const connection of this.#connections.values()) connection.look();
-      }),
+      clock.every(LOOK_EVERY_MS, () => this.#check()),
       () => groups.close(),
       () => statsWatch.close(),
     ];
@@ -202,6 +212,29 @@ export class DashboardGateway {
     for (const connection of connections) connection.destroy();
   }
 
+  /** Ends connections that do not read or do not authenticate. Counted in checks, which a stalled hub does not make. */
+  #check(): void {
+    this.#noticeStall();
+    for (const connection of this.#connections.values()) connection.look();
+    for (const [raw, waiting] of this.#unauthenticated) {
+      waiting.checks += 1;
+      if (waiting.checks > AUTHENTICATE_WITHIN_CHECKS) raw.close();
+    }
+  }
+
+  /** After a stall timers or sockets may be served first: the check and each packet call this. */
+  #noticeStall(): void {
+    const { clock, fleet } = this.#context;
+    const now = clock.now();
+    const stalls = fleet.stalls.count(now);
+    if (stalls === this.#stalls) return;
+    this.#stalls = stalls;
+    for (const [raw, connection] of this.#connections) {
+      connection.stoodStill(fleet.stalls.lastMs(now));
+      waitAnewForPong(raw);
+    }
+  }
+
   #connected(raw: RawConnection): void {
     const { clock, log } = this.#context;
     const { request } = raw;
@@ -213,6 +246,7 @@ export class DashboardGateway {
     this.#upgrading.delete(request);
     const remoteAddress = this.#access.remoteAddress(request);
     const sent = (bytes: number): void => this.#readers.sent(bytes);
+    raw.on('packet', () => this.#noticeStall());
     const connection = new DashboardConnection(raw, socket, { remoteAddress, clock, log, sent });
     this.#connections.set(raw, connection);
     this.#mayAuthenticate(raw, this.#access.peerAddress(request));
@@ -229,7 +263,7 @@ export class DashboardGateway {
 
   /** One that never authenticates takes the place of others like it, not of dashboards: these do it at once. */
   #mayAuthenticate(raw: RawConnection, address: string): void {
-    this.#unauthenticated.set(raw, address);
+    this.#unauthenticated.set(raw, { address, checks: 0 });
     for (const oldest of this.#unauthenticated.keys()) {
       if (this.#unauthenticated.size <= this.#maxUnauthenticated) return;
       // Its close is heard later: until then the next of this turn would take the same one for the oldest.
@@ -244,7 +278,7 @@ export class DashboardGateway {
     const verdict = this.#access.dashboard(typeof token === 'string' ? token : undefined);
     if (typeof verdict !== 'string') return undefined;
     const { conn } = socket;
-    const address = this.#unauthenticated.get(conn) ?? 'unknown';
+    const { address } = this.#unauthenticated.get(conn) ?? { address: 'unknown' };
     this.#refusals.note('dashboards', verdict, address);
     this.#context.clock.after(REFUSED_CLOSES_WITHIN_MS, () => {
       if (this.#unauthenticated.has(conn)) conn.close();

@@ -10,8 +10,8 @@ export type RawConnection = DashboardSocket['conn'];
 
 /** What a dashboard sends in one message, in bytes. */
 const MESSAGE_BYTES = 64_000;
-/** A connection that does not authenticate within this time is closed. */
-const CONNECT_WITHIN_MS = 10_000;
+/** Who does not authenticate is ended by the gateway, which knows when this hub stood still. */
+const NO_CONNECT_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Each dashboard is pinged so often, and cut off where it does not answer within so long. */
 export interface Pings {
@@ -21,6 +21,16 @@ export interface Pings {
 
 /** The kernel takes megabytes of what is sent to a dashboard that stopped reading: only its silence tells. */
 const PINGS: Pings = { everyMs: 10_000, answerWithinMs: 20_000 };
+
+/**
+ * The hub stood still: a dashboard that was pinged before has its time for the answer anew, which may lie unread in its
+ * network socket. Engine.IO hands out neither the timer nor another way to keep it from firing first.
+ */
+export function waitAnewForPong(raw: RawConnection): void {
+  const timer: unknown = Reflect.get(raw, 'pingTimeoutTimer');
+  if (typeof timer !== 'object' || timer === null || !('refresh' in timer)) return;
+  if (typeof timer.refresh === 'function') timer.refresh();
+}
 
 /** Socket.IO brings an older ws of its own, which a flood of pings can fill the memory of. */
 class BoundedWebSocketServer extends WebSocketServer {
@@ -46,7 +56,7 @@ export function createSocketServer(pings: Pings = PINGS): { io: DashboardServer;
     perMessageDeflate: false,
     httpCompression: false,
     maxHttpBufferSize: MESSAGE_BYTES,
-    connectTimeout: CONNECT_WITHIN_MS,
+    connectTimeout: NO_CONNECT_TIMEOUT_MS,
     pingInterval: pings.everyMs,
     pingTimeout: pings.answerWithinMs,
   });

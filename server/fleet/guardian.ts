@@ -18,12 +18,14 @@ import { LONGEST_FLUSH_MS } from './heartbeats.ts';
 import type { Decide } from './node-writes.ts';
 import { endedBy, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
 
+const ONLY_HERE: ReadonlySet<string> = new Set();
+
 /** Sessions whose nodes are read again at a time. */
 const RECHECK_PAGE = 100;
 
 /**
- * How long somebody may be overdue who is alive, where the store's answers took so long: a heartbeat waits for the one
- * before it and then travels itself. A node beats three times a timeout; half of one is left to that, the rest to its
+ * How long somebody may be overdue who is alive and whose socket another hub holds, where the store's answers took so
+ * long: a heartbeat waits for the one before it and then travels itself. A node beats three times a timeout; half of one is left to that, the rest to its
  * own way here.
  */
 export function patienceMs(timeoutMs: number, slowestMs: number): number {
@@ -161,14 +163,27 @@ export class Guardian {
     const seenMs = clock.now() - storeSince;
     const due = silent.filter(
       (node) =>
-        node.overdueMs >= patienceMs(node.record.node.heartbeat.timeoutMs, slowestMs) &&
         seenMs >= Math.max(node.record.node.heartbeat.timeoutMs, pacing.likelyTimeoutMs) &&
-        !this.#beatWaits(node),
+        !this.#beatWaits(node) &&
+        (this.#isHere(node) || node.overdueMs >= patienceMs(node.record.node.heartbeat.timeoutMs, slowestMs)),
     );
     if (due.length === 0) return silent.length;
-    const hubs = await this.#context.presence.holders();
+    // The leases matter for the sockets of other hubs only, and cost a round trip.
+    const hubs = due.every((node) => this.#isHere(node)) ? ONLY_HERE : await this.#context.presence.holders();
     const judged = await Promise.all(due.map((node) => this.#judge(node, hubs)));
     return silent.length - judged.filter(Boolean).length;
+  }
+
+  /** This hub holds the node's socket, so that it knows of heartbeats that the store has not received yet. */
+  #isHere({ record }: SilentNode): boolean {
+    const { hubId, sessions } = this.#context;
+    const session = sessions.get(record.node.id);
+    return (
+      session !== undefined &&
+      !session.ended &&
+      session.session === record.session &&
+      record.node.connection?.hubId === hubId
+    );
   }
 
   /** A heartbeat of this node came in time but waits to be written, here or on the hub that holds its socket. */
@@ -184,9 +199,9 @@ export class Guardian {
 
   /** A conflict is not decided again: the next look brings the node with its new deadline. */
   async #judge(node: SilentNode, hubs: ReadonlySet<string>): Promise<boolean> {
-    const { store, storeNow, log } = this.#context;
+    const { store, storeNow, log, hubId } = this.#context;
     const { id, connection } = node.record.node;
-    const hubIsGone = connection !== null && !hubs.has(connection.hubId);
+    const hubIsGone = connection !== null && connection.hubId !== hubId && !hubs.has(connection.hubId);
     const change = decideSilence(node, hubIsGone, { now: storeNow(id), changeId: store.newChangeId() });
     if (!change) return false;
     const outcome = await store.commit(change);

@@ -21,6 +21,12 @@ export class TokenBucket {
     this.#at = now;
   }
 
+  /** Allows so many once, also above the burst: they stay until they are taken. */
+  give(tokens: number, now: number): void {
+    this.#tokens = refilled(this.#rate, this.#tokens, now - this.#at) + tokens;
+    this.#at = now;
+  }
+
   /** Takes one token; false where none is left above the reserve. */
   take(now: number, reserve = 0): boolean {
     this.#tokens = refilled(this.#rate, this.#tokens, now - this.#at);

@@ -147,4 +147,16 @@ describe('the connection of a dashboard', () => {
     engine.emit('packet', {});
     expect(connection.closed).toBe(true);
   });
+
+  test('[FRZ-4] messages that gathered while the hub stood still are no flood, once', () => {
+    const packets = (count: number) => {
+      for (let n = 0; n < count; n += 1) engine.emit('packet', {});
+    };
+    packets(100);
+    connection.stoodStill(8_000);
+    packets(160);
+    expect(connection.closed).toBe(false);
+    packets(1);
+    expect(connection.closed).toBe(true);
+  });
 });

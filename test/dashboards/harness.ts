@@ -7,7 +7,7 @@ import { Access, type AccessRules } from '../../server/edge/access.ts';
 import { ReaderBudget } from '../../server/edge/reader-budget.ts';
 import { routeUpgrades } from '../../server/edge/upgrades.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import { systemClock } from '../../server/runtime/clock.ts';
+import { type Clock, systemClock } from '../../server/runtime/clock.ts';
 import { silentLog } from '../../server/runtime/log.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import {
@@ -43,7 +43,8 @@ const noRules: AccessRules = {
 
 /** A hub for dashboards: a real server, gateway and fleet over a memory store. Agents are registered without sockets. */
 export async function startTestHub({
-  memory = new MemoryFleet(systemClock, 4),
+  clock = systemClock,
+  memory = new MemoryFleet(clock, 4),
   hubId = 'hub-a',
   rules = {},
   maxDashboards,
@@ -59,16 +60,17 @@ export async function startTestHub({
   maxUnauthenticated?: number;
   pings?: DashboardGatewayParts['pings'];
   port?: number;
+  clock?: Clock;
   /** The store is out of reach from the start. */
   away?: boolean;
 } = {}): Promise<TestHub> {
   const store = new FaultyStore(new MemoryStore(memory));
   if (away) store.fault = 'away';
-  const fleet = testFleet(store, systemClock, hubId);
-  const readers = new ReaderBudget({ clock: systemClock, log: silentLog });
+  const fleet = testFleet(store, clock, hubId);
+  const readers = new ReaderBudget({ clock, log: silentLog });
   const gateway = new DashboardGateway({
     fleet,
-    clock: systemClock,
+    clock,
     log: silentLog,
     readers,
     access: new Access({ ...noRules, ...rules }),

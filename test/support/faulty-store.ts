@@ -6,6 +6,8 @@ export type Fault = 'none' | 'away' | 'after';
 /** A store whose way can be cut: the store itself goes on, as a Redis behind a broken network does. */
 export class FaultyStore implements FleetStore {
   fault: Fault = 'none';
+  /** How long what goes either way takes, where it is far away. */
+  oneWay: (() => Promise<void>) | undefined;
   /** How many calls of each verb got through. */
   readonly calls = new Map<string, number>();
   readonly #inner: FleetStore;
@@ -21,7 +23,9 @@ export class FaultyStore implements FleetStore {
   async #pass<T>(verb: string, run: () => Promise<T>): Promise<T> {
     if (this.fault === 'away') throw new StoreAwayError('cut off');
     this.calls.set(verb, (this.calls.get(verb) ?? 0) + 1);
+    await this.oneWay?.();
     const answer = await run();
+    await this.oneWay?.();
     // Read again: the way may have been cut while the store worked.
     if (this.fault !== 'none') throw new StoreAwayError('the answer was lost');
     return answer;
