@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { DASHBOARD_PATH } from '../shared/index.ts';
+import { DASHBOARD_PATH, withScheme } from '../shared/index.ts';
 import type { Environment } from './secrets.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -47,7 +47,7 @@ function readTokenFile(path: string): string {
 
 /** The hub's HTTP address. An agent's address, `ws://host/agent`, is understood as its hub's. */
 export function readHubUrl(text: string): string {
-  const complete = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const complete = withScheme(text);
   const url = URL.canParse(complete) ? new URL(complete) : undefined;
   const scheme = url && schemes.get(url.protocol);
   if (!url || !scheme || url.hostname === '') {

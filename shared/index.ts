@@ -17,3 +17,4 @@ export * from './node.ts';
 export * from './reason-words.ts';
 export * from './salvage.ts';
 export * from './text.ts';
+export * from './with-scheme.ts';

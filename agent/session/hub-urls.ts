@@ -1,4 +1,4 @@
-import { AGENT_PATH } from '../../shared/index.ts';
+import { AGENT_PATH, withScheme } from '../../shared/index.ts';
 import { FleetAgentError } from './errors.ts';
 
 const schemes: Readonly<Record<string, string>> = {
@@ -9,12 +9,14 @@ const schemes: Readonly<Record<string, string>> = {
 };
 
 /**
- * The WebSocket address of a hub's agents. `http` is taken as `ws` and `https` as `wss`; without a path it is
- * `/agent`, and `http(s)://host/fleet` is `/fleet/agent`; the path of a `ws(s)` address is taken as it is. Throws where the text is no such address, or holds a name and password: they would end up in logs,
- * and the hub asks for a token.
+ * The WebSocket address of a hub's agents. `http` is taken as `ws` and `https` as `wss`, and `hub:8080` is complete;
+ * without a path it is `/agent`, and `http(s)://host/fleet` is `/fleet/agent`; the path of a `ws(s)` address is taken as it
+ * is. Throws where the text is no such address, or holds a name and password: they would end up in logs, and the hub asks
+ * for a token.
  */
 export function toAgentUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const complete = withScheme(text);
+  const url = URL.canParse(complete) ? new URL(complete) : undefined;
   const scheme = url && schemes[url.protocol];
   if (url === undefined || scheme === undefined || url.hostname === '') {
     throw new FleetAgentError(

@@ -13,11 +13,17 @@ describe('toAgentUrl', () => {
     ['http://hub.example/fleet/', 'ws://hub.example/fleet/agent'],
     ['https://hub.example/fleet/agent', 'wss://hub.example/fleet/agent'],
     ['ws://hub.example/own', 'ws://hub.example/own'],
+    ['hub', 'ws://hub/agent'],
+    ['hub:8080', 'ws://hub:8080/agent'],
+    ['localhost:4430', 'ws://localhost:4430/agent'],
+    ['[::1]:8080/agent', 'ws://[::1]:8080/agent'],
+    ['hub.example:443', 'wss://hub.example/agent'],
+    ['hub.example:443/fleet', 'wss://hub.example/fleet/agent'],
   ])('takes %s as %s', (given, expected) => {
     expect(toAgentUrl(given)).toBe(expected);
   });
 
-  it.each(['', 'hub', 'localhost:8080', 'ftp://hub', 'http://'])(
+  it.each(['', ':8080', 'hub:port', 'mailto:hub', 'ftp://hub', 'http://'])(
     'refuses %j, and says what to write',
     (given) => {
       expect(() => toAgentUrl(given)).toThrow(/write it as ws:\/\//);

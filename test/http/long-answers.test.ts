@@ -57,6 +57,30 @@ describe('answers that would be long', () => {
     expect(seen.sort()).toEqual(all);
   });
 
+  it('[RES-10] a summary of as many values as nodes is made in pieces, and is whole', async () => {
+    const hub = await hubs.start();
+    const values = Array.from({ length: 1_000 }, (_, n) => `"${n}" ${'é'.repeat(60)}`);
+    await register(
+      hub,
+      ...values.map((value, n) => ({
+        nodeId: `n-${n}`,
+        hostname: `n-${n}`,
+        kind: `k${n}`,
+        labels: { odd: value },
+      })),
+    );
+    const response = await hub.fetch('/api/v1/summary?by=label:odd,label:none&by=label:odd');
+    expect(response.headers.get('content-length')).toBeNull();
+    expect(await response.json()).toMatchObject({
+      total: 1_000,
+      status: { online: 1_000, degraded: 0, unreachable: 0, offline: 0 },
+      kind: Object.fromEntries(values.map((_, n) => [`k${n}`, 1])),
+      location: {},
+      labels: { odd: Object.fromEntries(values.map((value) => [value, 1])), none: {} },
+      hub: { state: 'live' },
+    });
+  });
+
   it('[RES-10] are made no faster than they are read: who reads nothing costs little, and agents go first', async () => {
     const { hub } = await largeHub(1_000);
     const agent = await hub.agent({ nodeId: 'agent' });

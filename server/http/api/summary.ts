@@ -2,7 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { labelKeySchema, STATUSES } from '../../../shared/index.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
+import type { NodeIndex } from '../../picture/node-index.ts';
 import { exampleInstant } from '../docs/examples.ts';
+import { sendLong } from '../long-answer.ts';
 import { describe } from '../operation.ts';
 import { Problem } from '../problem.ts';
 import { queryOf, read } from '../read.ts';
@@ -46,20 +48,43 @@ export function summaryRoute(app: FastifyInstance, fleet: Fleet): void {
       requireView(fleet);
       const by = labelsOf(queryOf(request.url));
       const index = await fleet.view.lists.open();
-      const status = index.counts('status');
       const { state, since } = fleet.state;
-      const answer = {
-        total: index.size,
-        status: Object.fromEntries(STATUSES.map((one) => [one, status.get(one) ?? 0])),
-        kind: Object.fromEntries(index.counts('kind')),
-        location: Object.fromEntries(index.counts('location')),
-        labels: Object.fromEntries(by.map((label) => [label, Object.fromEntries(index.counts({ label }))])),
+      const rest = {
         hubs: (await fleet.store.leases()).map(({ lease }) => lease),
         hub: { hubId: fleet.hubId, state, since },
       };
-      return reply.send(answer);
+      return sendLong(reply, fleet.slices, summaryText(index, by, rest));
     },
   );
+}
+
+/** A fleet may have as many kinds, locations and values of a label as nodes: the text is made entry by entry. */
+async function* summaryText(
+  index: NodeIndex,
+  by: readonly string[],
+  rest: object,
+): AsyncGenerator<string, void> {
+  const status = index.counts('status');
+  const counted = STATUSES.map((one): [string, number] => [one, status.get(one) ?? 0]);
+  yield `{"total":${index.size},"status":${JSON.stringify(Object.fromEntries(counted))},"kind":`;
+  yield* countsText(index.counts('kind'));
+  yield ',"location":';
+  yield* countsText(index.counts('location'));
+  yield ',"labels":{';
+  for (const [place, label] of by.entries()) {
+    yield `${place > 0 ? ',' : ''}${JSON.stringify(label)}:`;
+    yield* countsText(index.counts({ label }));
+  }
+  yield `},${JSON.stringify(rest).slice(1)}`;
+}
+
+function* countsText(counts: Iterable<[string, number]>): Generator<string, void> {
+  let before = '{';
+  for (const [value, count] of counts) {
+    yield `${before}${JSON.stringify(value)}:${count}`;
+    before = ',';
+  }
+  yield before === '{' ? '{}' : '}';
 }
 
 function labelsOf(query: URLSearchParams): string[] {
@@ -69,5 +94,6 @@ function labelsOf(query: URLSearchParams): string[] {
   }
   const wrong = asked.find((text) => !text.startsWith('label:'));
   if (wrong !== undefined) throw new Problem('invalid', `by: ${wrong} is not written as label:name`, 'by');
-  return read(labelsSchema, { by: asked.map((text) => text.slice('label:'.length)) }).by;
+  const { by } = read(labelsSchema, { by: asked.map((text) => text.slice('label:'.length)) });
+  return [...new Set(by)];
 }
