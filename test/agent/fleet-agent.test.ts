@@ -208,7 +208,7 @@ describe('registration', () => {
 
   it.each<[string, Partial<FleetAgentOptions>, RegExp]>([
     ['no hub', { hubUrl: [] }, /hubUrl/],
-    ['an address that is none', { hubUrl: 'hub' }, /"hub" is not a hub/],
+    ['an address that is none', { hubUrl: 'hub:port' }, /"hub:port" is not a hub/],
     ['a token with a line break', { token: 'a\r\nX: y' }, /token/],
     ['an instance id that is none', { instanceId: '1' }, /instanceId/],
     ['an interval of nothing', { heartbeat: { intervalMs: 0 } }, /intervalMs/],
