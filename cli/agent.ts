@@ -18,7 +18,7 @@ import { createLogger, setLogLevel } from './agent-log.ts';
 import { agentReloader } from './agent-reload.ts';
 import { loadProxies } from './proxy.ts';
 import { type Environment, takeEnvironment } from './secrets.ts';
-import { onSignals } from './signals.ts';
+import { onSignals, outliveEarlyReload } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
 const more = `
@@ -120,6 +120,7 @@ export function agentCommand(): Command {
     .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
     .addHelpText('after', more);
   return command.action(async (flags: Flags) => {
+    outliveEarlyReload();
     const environment = takeEnvironment();
     await runAgent(() => settingsOf(flags, environment), command.parent?.version());
   });
@@ -138,6 +139,8 @@ function settingsOf(flags: Flags, env: Environment): AgentSettings {
     pools: pool && splitLists(pool),
     heartbeatInterval: interval,
   };
+  for (const [flag, values = []] of Object.entries({ hub, 'control-plane': controlPlane, label, role, pool }))
+    if (values.some((value) => value.trim() === '')) throw new UsageError(`--${flag} must not be empty`);
   try {
     return readAgentSettings({ flags: given, env, defaultConfig: DOCUMENT_CONFIG });
   } catch (error) {

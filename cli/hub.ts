@@ -12,7 +12,7 @@ import { runWorker } from './hub-group/worker.ts';
 import { reloader } from './hub-reload.ts';
 import { warnOfOpenFiles } from './secret-files.ts';
 import { secretsOf, takeEnvironment } from './secrets.ts';
-import { forceTheEnd, untilSignal } from './signals.ts';
+import { forceTheEnd, outliveEarlyReload, untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Heartbeats of `--dev`: an unplugged node is seen in three seconds. */
@@ -177,6 +177,7 @@ export function hubCommand(): Command {
     .description('run one hub, or several on one port; with Redis, any number of them share a fleet')
     .addHelpText('after', settingsHelp)
     .action(async (given: Flags) => {
+      outliveEarlyReload();
       const environment = takeEnvironment();
       const read = (): HubSettings => hubSettings(given, environment);
       const settings = read();

@@ -22,6 +22,16 @@ export interface SignalOptions {
   reload?: () => void;
 }
 
+/** A reload that comes before a program has begun: its files are read in any case. */
+const early = (): void => {
+  if (terminalIsGone()) process.exit(129);
+};
+
+/** For a program that reads again at SIGHUP: until `onSignals` listens, one does not end it. */
+export function outliveEarlyReload(): void {
+  process.on('SIGHUP', early);
+}
+
 /** Calls `stop` at each signal that ends, and `reload` at SIGHUP. Returns what takes the listeners away. */
 export function onSignals(stop: (signal: StopSignal) => void, reload?: () => void): () => void {
   const hangUp = (): void => {
@@ -30,6 +40,7 @@ export function onSignals(stop: (signal: StopSignal) => void, reload?: () => voi
   };
   for (const signal of SIGNALS) process.on(signal, stop);
   process.on('SIGHUP', hangUp);
+  process.off('SIGHUP', early);
   return () => {
     for (const signal of SIGNALS) process.off(signal, stop);
     process.off('SIGHUP', hangUp);

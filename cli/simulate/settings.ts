@@ -107,6 +107,7 @@ export function readSimulateSettings(
     const [issue] = read.error.issues;
     throw new UsageError(`--${issue?.path.join('.')}: ${issue?.message}`);
   }
+  if (hub?.some((url) => url.trim() === '')) throw new UsageError('--hub must not be empty');
   const { agents, duration, rate, interval, stats, prefix, racks, seed } = read.data;
   const profile = profileNamed(name);
   const hubUrls = readHubs(hub ?? (env.ROLLCALL_URL ? [env.ROLLCALL_URL] : undefined));

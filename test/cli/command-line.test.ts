@@ -123,6 +123,10 @@ describe.concurrent('what a command says of itself', () => {
 describe.concurrent('settings that are wrong', () => {
   test.each([
     [['hub', '--port', '99999'], { PORT: '1' }, /^rollcall: PORT: "99999"/],
+    [['hub', '--log-level', 'inf'], {}, /^rollcall: LOG_LEVEL: "inf" is none of .*did you mean info\?/],
+    [['agent', '--hub', ''], { HUB_URL: 'ws://127.0.0.1:1' }, /^rollcall: --hub must not be empty/],
+    [['agent', '--role', ''], {}, /^rollcall: --role must not be empty/],
+    [['simulate', '--hub', ''], {}, /^rollcall: --hub must not be empty/],
     [['hub'], { AGENT_TOKENS_FILE: '/nowhere' }, /^rollcall: AGENT_TOKENS_FILE: cannot read \/nowhere/],
     [['hub', '--workers', '2'], {}, /^rollcall: WORKERS: 2 workers need a REDIS_URL/],
     [['hub'], { SERVE: 'agents' }, /^rollcall: SERVE: agents needs a REDIS_URL/],

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
@@ -33,6 +35,21 @@ async function startHub(env: Record<string, string> = {}): Promise<{ hub: Progra
 
 const statusOf = async (url: string, token: string): Promise<number> =>
   (await fetch(`${url}/api/v1/nodes`, { headers: { Authorization: `Bearer ${token}` } })).status;
+
+test('[SIG-1] SIGHUP does not end a hub that is still starting', async () => {
+  const redis = createServer().listen(0, '127.0.0.1');
+  await once(redis, 'listening');
+  const address = redis.address();
+  const port = typeof address === 'object' ? address?.port : undefined;
+  const hub = start(['hub', '--port', '0'], { REDIS_URL: `redis://127.0.0.1:${port}` });
+  const [socket]: Socket[] = await once(redis, 'connection');
+  hub.signal('SIGHUP');
+  // Of two signals that wait, SIGHUP comes first.
+  hub.signal('SIGTERM');
+  expect(await hub.exit).toEqual({ code: null, signal: 'SIGTERM' });
+  socket?.destroy();
+  redis.close();
+});
 
 test('[SIG-1] SIGHUP has a hub read its files again; a wrong file changes nothing', async () => {
   const tokens = file('readers', 'first-token');
