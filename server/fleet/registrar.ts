@@ -12,7 +12,12 @@ import { decideClaim } from '../rules/claim.ts';
 import { type Identity, identify, namesSameNode } from '../rules/identity.ts';
 import { type Closing, decideClose } from '../rules/liveness.ts';
 import { type Caller, NOBODY } from '../rules/principal.ts';
-import { decideRegistration, decideTwin, decideUpdate, type Registration } from '../rules/registration.ts';
+import {
+  decideDuplicate,
+  decideRegistration,
+  decideUpdate,
+  type Registration,
+} from '../rules/registration.ts';
 import { decideRemoval, type RemovalAsk } from '../rules/removal.ts';
 import { instant } from '../runtime/clock.ts';
 import { shareFacts } from '../runtime/interning.ts';
@@ -219,7 +224,7 @@ export class Registrar {
     // What this hub knows may be a moment old: only the store itself refuses.
     if (settled?.kind === 'nothing') settled = await this.#settle(id, decide, () => undefined);
     if (settled?.kind !== 'done') return unwritten(settled);
-    if (identity.twin !== undefined) await this.#flagTwin(identity.twin, id, claims);
+    if (identity.duplicate !== undefined) await this.#flagDuplicate(identity.duplicate, id, claims);
     return { registration, change: settled.change };
   }
 
@@ -244,12 +249,14 @@ export class Registrar {
   }
 
   /** Two nodes stand by one host name: the other one says so too, until its status changes, where this agent may speak for it. */
-  async #flagTwin(twin: string, id: string, claims: (stored: Stored) => boolean): Promise<void> {
+  async #flagDuplicate(duplicate: string, id: string, claims: (stored: Stored) => boolean): Promise<void> {
     this.#context.log.warn(
-      { nodeId: id, other: twin },
+      { nodeId: id, other: duplicate },
       'Two nodes have the same host name in two spellings; remove the one that is not used any more',
     );
-    await this.#settle(twin, (stored, stamp) => (claims(stored) ? decideTwin(stored, id, stamp) : undefined));
+    await this.#settle(duplicate, (stored, stamp) =>
+      claims(stored) ? decideDuplicate(stored, id, stamp) : undefined,
+    );
   }
 
   #hold({ id, connection }: Registration, why: Omit<Held, 'kind'>): Held {
@@ -464,7 +471,7 @@ export class Registrar {
   }
 
   #registration(
-    { id, twin }: Identity,
+    { id, duplicate }: Identity,
     message: Register,
     session: string,
     by: Pick<Registration, 'connection' | 'principal'> & { timing: HeartbeatTiming | undefined },
@@ -472,7 +479,7 @@ export class Registrar {
     shareFacts(message.node);
     return {
       id,
-      ...(twin !== undefined && { twin }),
+      ...(duplicate !== undefined && { duplicate }),
       session,
       instanceId: message.instanceId,
       facts: message.node,

@@ -11,7 +11,7 @@ type Named = Pick<NodeFacts, 'nodeId' | 'hostname'>;
 export interface Identity {
   id: string;
   /** Another node that stands by the same host name, in another spelling. */
-  twin?: string;
+  duplicate?: string;
 }
 
 /** The id that follows from a host name. */
@@ -32,7 +32,7 @@ export async function identify(
   if (nodeId !== undefined) return { id: nodeId };
   const [id, former] = [idOf(hostname), formerIdOf(hostname)];
   if (id === former || (await read(former)).kind === 'nothing') return { id };
-  return (await read(id)).kind === 'node' ? { id: former, twin: id } : { id: former };
+  return (await read(id)).kind === 'node' ? { id: former, duplicate: id } : { id: former };
 }
 
 /** Whether a `register` on a live session is for the session's node: its host name may come in another spelling. */
@@ -44,5 +44,5 @@ export function namesSameNode({ nodeId, hostname }: Named, node: { id: string; h
 }
 
 /** What the evidence of both says where two nodes stand by one host name. */
-export const twinDetail = (other: string): string =>
+export const duplicateDetail = (other: string): string =>
   `node ${other} has the same host name in another spelling`;

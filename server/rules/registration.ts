@@ -12,14 +12,14 @@ import { instant } from '../runtime/clock.ts';
 import { noConditions, trustBy } from '../runtime/interning.ts';
 import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp } from './change.ts';
-import { twinDetail } from './identity.ts';
+import { duplicateDetail } from './identity.ts';
 import type { Principal } from './principal.ts';
 
 /** What a registering agent said, and what the hub adds. */
 export interface Registration {
   id: string;
   /** Another node that stands by the same host name. */
-  twin?: string;
+  duplicate?: string;
   session: string;
   instanceId: string;
   facts: NodeFacts;
@@ -72,20 +72,20 @@ export function decideRegistration(stored: Stored, registration: Registration, s
   );
 }
 
-function evidenceOf({ connection: { hubId }, principal, twin }: Registration, at: string): Evidence {
+function evidenceOf({ connection: { hubId }, principal, duplicate }: Registration, at: string): Evidence {
   return {
     lastHeartbeatAt: at,
     hubId,
-    ...(twin !== undefined && { detail: twinDetail(twin) }),
+    ...(duplicate !== undefined && { detail: duplicateDetail(duplicate) }),
     ...(principal.name !== undefined && { by: principal.name }),
   };
 }
 
 /** A node by whose host name another one registered: both say so. */
-export function decideTwin(stored: Stored, other: string, stamp: Stamp): Change | undefined {
+export function decideDuplicate(stored: Stored, other: string, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node') return undefined;
   const { node } = stored.record;
-  const detail = twinDetail(other);
+  const detail = duplicateDetail(other);
   if (node.evidence.detail === detail) return undefined;
   const evidence = { ...node.evidence, detail };
   return changeOf(

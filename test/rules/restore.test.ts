@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { decideMerge } from '../../server/rules/restore.ts';
+import { lostNode as asLost, decideMerge } from '../../server/rules/restore.ts';
 import type { LostNode, Tombstone } from '../../server/store/fleet-store.ts';
 import { fleetNode, lostNode, nodeRecord } from '../support/fixtures.ts';
+import { table } from './rows.ts';
 
 const at = (minute: number): string => `2026-03-01T12:${String(minute).padStart(2, '0')}:00.000Z`;
 const stamp = { now: Date.parse(at(50)), changeId: 'merge' };
@@ -73,5 +74,101 @@ describe('createdAt after a loss', () => {
   it('[LOSS-4] is the older one where no removal was seen', () => {
     const change = decideMerge({ lost: lostNode(record(7, 30)), stored: stored(3, 10, 5) }, stamp);
     expect(change).toMatchObject({ record: { node: { seq: 8, createdAt: at(5), registeredAt: at(30) } } });
+  });
+});
+
+describe('a node that a hub knows otherwise than the store', () => {
+  interface Row {
+    name: string;
+    /** Version, minute of the registration and of the creation: what the hub knows, and what the store holds. */
+    ours: Parameters<typeof record>;
+    theirs: Parameters<typeof record>;
+    /** What becomes of it: version, registration, creation, and whether its heartbeat is due anew; or nothing. */
+    becomes: { seq: number; registered: number; created: number; look: unknown } | 'nothing';
+    status?: 'online' | 'offline';
+    proofs?: readonly ['none' | 'token', 'none' | 'token'];
+  }
+  const due = { afterMs: 30_000 };
+  table<Row>(
+    [
+      {
+        name: '[LOSS-3] the same change is no difference',
+        ...{ ours: [4, 10], theirs: [4, 10], becomes: 'nothing' },
+      },
+      {
+        name: '[LOSS-3] the newer registration wins: ours, above both versions',
+        ...{ ours: [4, 30], theirs: [6, 10], becomes: { seq: 7, registered: 30, created: 10, look: due } },
+      },
+      {
+        name: '[LOSS-3] the newer registration wins: theirs, above both versions',
+        ...{ ours: [6, 10], theirs: [4, 30], becomes: { seq: 7, registered: 30, created: 10, look: 'keep' } },
+      },
+      {
+        name: '[LOSS-3] theirs stands as it is where it is newer, above ours, and as old',
+        ...{ ours: [4, 10], theirs: [6, 30, 10], becomes: 'nothing' },
+      },
+      {
+        name: '[LOSS-4] theirs gets the older creation though it is newer and above ours',
+        ...{ ours: [4, 10], theirs: [6, 30], becomes: { seq: 7, registered: 30, created: 10, look: 'keep' } },
+      },
+      {
+        name: '[LOSS-3] of one registration the later version wins: ours',
+        ...{ ours: [6, 10], theirs: [4, 10], becomes: { seq: 7, registered: 10, created: 10, look: due } },
+      },
+      {
+        name: '[LOSS-3] of one registration the later version wins: theirs, which stands',
+        ...{ ours: [4, 10], theirs: [6, 10], becomes: 'nothing' },
+      },
+      {
+        name: '[LOSS-2] an offline node that wins is not due',
+        ...{ ours: [6, 10], theirs: [4, 10], status: 'offline' },
+        becomes: { seq: 7, registered: 10, created: 10, look: 'never' },
+      },
+      {
+        name: '[TRUST-4] the one whose agent showed more wins: ours, though it is older',
+        ...{ ours: [4, 10], theirs: [6, 30], proofs: ['token', 'none'] },
+        becomes: { seq: 7, registered: 10, created: 10, look: due },
+      },
+      {
+        name: '[TRUST-4] the one whose agent showed more wins: theirs, though it is older',
+        ...{ ours: [6, 30], theirs: [4, 10], proofs: ['none', 'token'] },
+        becomes: { seq: 7, registered: 10, created: 10, look: 'keep' },
+      },
+    ],
+    ({ ours, theirs, becomes, status = 'online', proofs }) => {
+      const known = record(...ours);
+      const held = stored(...theirs);
+      known.node.status = status;
+      held.record.node.status = status;
+      if (proofs) [known.node.trust, held.record.node.trust] = [{ by: proofs[0] }, { by: proofs[1] }];
+      const change = decideMerge({ lost: asLost(known, stamp.now), stored: held }, stamp);
+      if (becomes === 'nothing') {
+        expect(change).toBeUndefined();
+        return;
+      }
+      const { seq, registered, created, look } = becomes;
+      expect(change).toMatchObject({
+        ...{ expected: theirs[0], removed: false, heartbeat: 'keep', look },
+        record: { sessionSeq: seq, node: { seq, registeredAt: at(registered), createdAt: at(created) } },
+        event: { seq, type: 'updated', from: status, to: status, reason: 'store_restored', node: { seq } },
+      });
+    },
+  );
+});
+
+describe('a record that is put back into a store that lost it', () => {
+  it('[LOSS-1] is as it was, at its own version, with its removal where one was seen', () => {
+    const known = record(4, 10);
+    const lost = asLost(known, stamp.now);
+    expect(lost).toMatchObject({
+      ...{ kind: 'node', record: known },
+      event: {
+        ...{ seq: 4, type: 'updated', nodeId: 'a', at: at(50) },
+        ...{ from: 'online', to: 'online', reason: 'store_restored', node: known.node },
+      },
+    });
+    expect(lost).not.toHaveProperty('removal');
+    const { removal } = removed(3, 5);
+    expect(asLost(known, stamp.now, removal)).toMatchObject({ removal });
   });
 });
