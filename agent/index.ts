@@ -4,7 +4,6 @@
  */
 
 export type { HeartbeatTiming, NodeFacts, NodeStats } from '../shared/index.ts';
-export { DOCUMENT_CONFIG, fromListenAddress } from './config/document-settings.ts';
 export {
   type AgentSettings,
   readAgentSettings,

@@ -1,13 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
+import { fromListenAddress, NODE_DAEMON_CONFIG } from '../agent/config/node-daemon.ts';
 import {
   type AgentNode,
   type AgentSettings,
   createMachineAgent,
-  DOCUMENT_CONFIG,
   type FleetAgent,
   FleetAgentError,
-  fromListenAddress,
   machineNode,
   readAgentSettings,
   SettingsError,
@@ -41,8 +41,9 @@ the file again: labels and other facts, the interval, the token and the log leve
 
 In the place of another node agent, with its unit file as it is: --control-plane (as --hub), --register, --listen
 0.0.0.0:9090 (its port goes behind the detected address), --http-listen, --dev; ORCHESTRATOR_URL, HEARTBEAT_INTERVAL=10
-(seconds), HEARTBEAT_TIMEOUT=5 (how long one answer may take), MAX_HEARTBEAT_FAILURES=2; and the file
-/etc/limiquantix/node.yaml with its sections node, server and control_plane. docs/MIGRATING.md has each of them.
+(seconds), HEARTBEAT_TIMEOUT=5 (how long one answer may take), MAX_HEARTBEAT_FAILURES=2; and a file with the sections
+node, server and control_plane: with one of these flags /etc/limiquantix/node.yaml, where no other is named.
+docs/MIGRATING.md has each of them.
 
 Examples:
   $ rollcall agent                                         this machine, at the hub on 127.0.0.1:8080
@@ -122,12 +123,17 @@ export function agentCommand(): Command {
   return command.action(async (flags: Flags) => {
     outliveEarlyReload();
     const environment = takeEnvironment();
-    await runAgent(() => settingsOf(flags, environment), command.parent?.version());
+    await runAgent(() => agentSettings(flags, environment), command.parent?.version());
   });
 }
 
-function settingsOf(flags: Flags, env: Environment): AgentSettings {
-  const { hub, controlPlane, listen, httpListen: _, register: __, dev, ...own } = flags;
+/** Settings of flags over environment over the file. Throws `UsageError`. */
+export function agentSettings(
+  flags: Flags,
+  env: Environment,
+  readFile = (path: string) => readFileSync(path, 'utf8'),
+): AgentSettings {
+  const { hub, controlPlane, listen, httpListen, register, dev, ...own } = flags;
   const { label, role, pool, interval, ...same } = own;
   const given: NonNullable<SettingsSources['flags']> = {
     ...fromListenAddress(listen),
@@ -142,7 +148,13 @@ function settingsOf(flags: Flags, env: Environment): AgentSettings {
   for (const [flag, values = []] of Object.entries({ hub, 'control-plane': controlPlane, label, role, pool }))
     if (values.some((value) => value.trim() === '')) throw new UsageError(`--${flag} must not be empty`);
   try {
-    return readAgentSettings({ flags: given, env, defaultConfig: DOCUMENT_CONFIG });
+    const isNodeDaemon = [controlPlane, register, listen, httpListen].some((flag) => flag !== undefined);
+    return readAgentSettings({
+      flags: given,
+      env,
+      readFile,
+      ...(isNodeDaemon && { defaultConfig: NODE_DAEMON_CONFIG }),
+    });
   } catch (error) {
     if (error instanceof SettingsError) throw new UsageError(error.message);
     throw error;

@@ -39,6 +39,7 @@ const flags = {
   heartbeatIntervalMax: 'HEARTBEAT_INTERVAL_MAX',
   dialects: 'DIALECTS',
   openDialects: 'OPEN_DIALECTS',
+  dialectTiming: 'DIALECT_TIMING',
   allowedOrigins: 'ALLOWED_ORIGINS',
   trustProxy: 'TRUST_PROXY',
   docs: 'DOCS',
@@ -101,11 +102,15 @@ export function withHubFlags(command: Command, { alone = false } = {}): Command 
     )
     .option(
       '--dialects <list>',
-      'protocols of other control planes whose agents work here unchanged, or none (DIALECTS, default 000,001,003,004)',
+      'protocols of other control planes whose agents work here unchanged, or none (DIALECTS, default connect,gpu-node,fleet-manager,game-host)',
     )
     .option(
       '--open-dialects <list>',
-      'those of them that need no token, and from where, such as 003@10.0.0.0/8 (OPEN_DIALECTS)',
+      'those of them that need no token, and from where, such as fleet-manager@10.0.0.0/8 (OPEN_DIALECTS)',
+    )
+    .option(
+      '--dialect-timing <list>',
+      'how often their agents beat, and when they are offline, such as connect=30s/90s,gpu-node=10s/30s (DIALECT_TIMING)',
     )
     .option('--allowed-origins <list>', 'origins of other pages that may connect (ALLOWED_ORIGINS)')
     .option(
@@ -124,7 +129,11 @@ export function withHubFlags(command: Command, { alone = false } = {}): Command 
 }
 
 /** Settings of flags over environment. Throws `UsageError`. */
-export function hubSettings(given: Flags, environment: Environment): HubSettings {
+export function hubSettings(
+  given: Flags,
+  environment: Environment,
+  warn?: (line: string) => void,
+): HubSettings {
   const merged: Record<string, string | undefined> = {
     ...environment,
     ...(given.dev === true && DEV_SETTINGS),
@@ -134,7 +143,7 @@ export function hubSettings(given: Flags, environment: Environment): HubSettings
     if (value !== undefined) merged[name] = String(value);
   }
   try {
-    return readHubSettings(merged, (path) => readFileSync(path, 'utf8'));
+    return readHubSettings(merged, (path) => readFileSync(path, 'utf8'), warn);
   } catch (error) {
     throw error instanceof SettingsError ? new UsageError(error.message) : error;
   }
@@ -180,8 +189,10 @@ export function hubCommand(): Command {
       outliveEarlyReload();
       const environment = takeEnvironment();
       const read = (): HubSettings => hubSettings(given, environment);
-      const settings = read();
+      const warnings: string[] = [];
+      const settings = hubSettings(given, environment, (line) => warnings.push(line));
       const log = await createLogger(settings.LOG_LEVEL);
+      if (cluster.isPrimary) for (const line of warnings) log.warn({}, line);
       if (settings.WORKERS === 1) await runHub(settings, log, read);
       else if (cluster.isPrimary) {
         await runGroup(settings.WORKERS, log, {
@@ -216,9 +227,6 @@ The first two are required off loopback; without them the hub answers to localho
   LOG_LEVEL_FILE                           a file that holds the log level
 SIGHUP has a hub, with all its workers, read these files again. Other signals stop it.
 
-Environment only, how often agents of a dialect beat and when they are offline (docs/MIGRATING.md):
-  DIALECT_000_INTERVAL, DIALECT_001_INTERVAL, DIALECT_003_INTERVAL, DIALECT_004_INTERVAL  30s, 10s, 1m, 1m
-  DIALECT_000_TIMEOUT, DIALECT_001_TIMEOUT, DIALECT_003_TIMEOUT, DIALECT_004_TIMEOUT      90s, 30s, 3m, 3m
 Durations are written 500ms, 10s, 3m; each timeout is at least 3 x its interval, HEARTBEAT_TIMEOUT too.
 
 Examples:

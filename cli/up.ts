@@ -38,13 +38,15 @@ export function upCommand(): Command {
     .action(async (given: { simulate: number; logLevel?: string; dev?: boolean }) => {
       const { simulate, ...flags } = given;
       const environment = takeEnvironment();
-      const settings = hubSettings(flags, environment);
+      const warnings: string[] = [];
+      const settings = hubSettings(flags, environment, (line) => warnings.push(line));
       if (settings.SERVE !== 'all' || settings.WORKERS !== 1)
         throw new UsageError('SERVE and WORKERS are for rollcall hub: up runs one hub, which serves all');
       // The few lines below are the picture; logs would bury it unless they were asked for.
       const quiet =
         !given.dev && given.logLevel === undefined && !environment.LOG_LEVEL && !environment.LOG_LEVEL_FILE;
       const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);
+      for (const line of warnings) log.warn({}, line);
       const hub = await startHubOrSay(settings, log);
       // Before it says that it is there, so that whoever waits for those words can stop it.
       const ended = untilSignal();

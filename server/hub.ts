@@ -8,7 +8,6 @@ import { Access, type TokenRules } from './edge/access.ts';
 import { Admission, lateMsOf } from './edge/admission.ts';
 import { Arrivals } from './edge/arrivals.ts';
 import { Connections } from './edge/connections.ts';
-import { DIALECTS, type DialectName } from './edge/dialects.ts';
 import { reachableAt, unheardOf } from './edge/peer-hubs.ts';
 import { ReaderBudget } from './edge/reader-budget.ts';
 import { Refusals } from './edge/refusals.ts';
@@ -26,7 +25,7 @@ import { type Clock, systemClock } from './runtime/clock.ts';
 import { type Log, logWith } from './runtime/log.ts';
 import { openFileLimit } from './runtime/open-files.ts';
 import { VERSION } from './runtime/version.ts';
-import { dialectTimingOf, type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
+import { type HubSettings, hubTimingOf, SettingsError } from './settings.ts';
 import type { FleetStore, StoreRefusedError } from './store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from './store/memory/memory-store.ts';
 import { meteredStore } from './store/metered-store.ts';
@@ -247,23 +246,17 @@ function createStore(
   return new RedisStore({ url, keyPrefix, shards, clock, logger: log, ...told });
 }
 
-/** Which other protocols this hub speaks; whoever may come without a token is said aloud. */
+/** The other protocols that this hub speaks, with a warning for each that needs no token. */
 function dialectsOf(settings: HubSettings, log: Log) {
-  const { DIALECTS: enabled, OPEN_DIALECTS: open } = settings;
+  const { DIALECTS: enabled, OPEN_DIALECTS: open, DIALECT_TIMING: timing } = settings;
   for (const [dialect, networks] of open) {
     if (!enabled.includes(dialect)) continue;
     log.warn(
       { dialect, from: String(networks) },
-      'OPEN_DIALECTS: this dialect needs no token; anybody in that network can register, and read all nodes of the fleet where it lists them (000, 003)',
+      'OPEN_DIALECTS: this dialect needs no token; anybody in that network can register, and read all nodes of the fleet where it lists them (connect, fleet-manager)',
     );
   }
-  const timing = (name: DialectName) => dialectTimingOf(settings, name);
-  const [connect, gpu, edge, game] = DIALECTS;
-  return {
-    enabled,
-    open,
-    timing: { [connect]: timing(connect), [gpu]: timing(gpu), [edge]: timing(edge), [game]: timing(game) },
-  };
+  return { enabled, open, timing };
 }
 
 /** One token for several lists lets its holder do what all of them allow. */

@@ -10,9 +10,12 @@ import {
 } from '../shared/index.ts';
 import { readNetworks } from './edge/client-address.ts';
 import {
+  DIALECT_CHOICE,
+  DIALECT_NUMBERS,
   DIALECT_TIMING,
   DIALECTS,
   type DialectName,
+  type DialectTiming,
   dialectOf,
   type Networks,
   type OpenDialects,
@@ -121,7 +124,7 @@ const dialects = list.transform((names, context): DialectName[] => {
   const wrong = names.find((name) => name !== 'none' && !dialectOf(name));
   if (wrong === undefined)
     return DIALECTS.filter((dialect) => names.some((name) => dialectOf(name) === dialect));
-  context.addIssue({ code: 'custom', message: `"${wrong}" is no dialect: write 000, 001, 003, 004 or none` });
+  context.addIssue({ code: 'custom', message: `"${wrong}" is no dialect: write ${DIALECT_CHOICE}, or none` });
   return z.NEVER;
 });
 
@@ -134,9 +137,22 @@ const openDialects = list.transform((entries, context): OpenDialects => {
   }
 });
 
-const dialectTiming = (name: DialectName) => ({
-  interval: interval.default(DIALECT_TIMING[name].intervalMs),
-  timeout: timeout.default(DIALECT_TIMING[name].timeoutMs),
+/** `connect=30s/90s,gpu-node=10s/30s`: a later entry counts, and dialects without one have the timing of their protocol. */
+const dialectTiming = list.transform((entries, context): DialectTiming => {
+  const timing = { ...DIALECT_TIMING };
+  for (const entry of entries) {
+    const [, name = '', every, silence] = /^([^=]+)=([^/]+)\/([^/]+)$/.exec(entry) ?? [];
+    const dialect = dialectOf(name);
+    const [intervalMs, timeoutMs] = [interval.safeParse(every).data, timeout.safeParse(silence).data];
+    const wrong =
+      dialect === undefined || intervalMs === undefined || timeoutMs === undefined
+        ? `write it as ${DIALECTS[0]}=30s/90s, an interval from 100ms to 10m and a timeout of at most 24h`
+        : timeoutMs < TIMEOUT_INTERVALS * intervalMs &&
+          `the timeout must be at least ${TIMEOUT_INTERVALS} x the interval`;
+    if (wrong) context.addIssue({ code: 'custom', message: `"${entry}" is no timing: ${wrong}` });
+    else if (dialect && intervalMs && timeoutMs) timing[dialect] = { intervalMs, timeoutMs };
+  }
+  return timing;
 });
 
 /** Every setting of a hub, by its name in the environment. */
@@ -163,14 +179,7 @@ const schema = z.object({
   ADMIN_TOKENS: tokens.default([]),
   DIALECTS: dialects.default([...DIALECTS]),
   OPEN_DIALECTS: openDialects.default(new Map()),
-  DIALECT_000_INTERVAL: dialectTiming('000').interval,
-  DIALECT_000_TIMEOUT: dialectTiming('000').timeout,
-  DIALECT_001_INTERVAL: dialectTiming('001').interval,
-  DIALECT_001_TIMEOUT: dialectTiming('001').timeout,
-  DIALECT_003_INTERVAL: dialectTiming('003').interval,
-  DIALECT_003_TIMEOUT: dialectTiming('003').timeout,
-  DIALECT_004_INTERVAL: dialectTiming('004').interval,
-  DIALECT_004_TIMEOUT: dialectTiming('004').timeout,
+  DIALECT_TIMING: dialectTiming.default(DIALECT_TIMING),
   ALLOWED_ORIGINS: origins.default([]),
   TRUST_PROXY: proxies.default(false),
   DOCS: yesOrNo.default(true),
@@ -191,13 +200,21 @@ export const RELOADED_SETTINGS = fileSettings;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads a hub's settings. Throws `SettingsError`. An empty value counts as none. */
-export function readHubSettings(environment: Environment, readFile: (path: string) => string): HubSettings {
+/**
+ * Reads a hub's settings. Throws `SettingsError`. An empty value counts as none. `warn` gets a line for each setting
+ * that is written in a way which the next version does not read any more.
+ */
+export function readHubSettings(
+  environment: Environment,
+  readFile: (path: string) => string,
+  warn: (line: string) => void = () => {},
+): HubSettings {
   const given: Record<string, string> = {};
   for (const name of HUB_SETTINGS) {
     const value = environment[name];
     if (value !== undefined && value !== '') given[name] = value;
   }
+  takeDialectNumbers(given, environment, warn);
   const fromFile = new Set<unknown>();
   for (const name of fileSettings) {
     const path = environment[`${name}_FILE`];
@@ -217,6 +234,44 @@ export function readHubSettings(environment: Environment, readFile: (path: strin
   return result.data;
 }
 
+/** What version 0.1 wrote: dialects by their numbers, and `DIALECT_000_INTERVAL` and `DIALECT_000_TIMEOUT` for each. */
+function takeDialectNumbers(
+  given: Record<string, string>,
+  environment: Environment,
+  warn: (line: string) => void,
+): void {
+  const until = 'this version is the last that reads it';
+  for (const name of ['DIALECTS', 'OPEN_DIALECTS', 'DIALECT_TIMING']) {
+    const text = given[name];
+    const words = text?.replaceAll(
+      /(?<=^|[\s,])00[0-4](?=$|[\s,@=])/g,
+      (number) => DIALECT_NUMBERS.get(number) ?? number,
+    );
+    if (text !== words) warn(`${name}: write ${words} instead of ${text}; ${until}`);
+  }
+  for (const [number, dialect] of DIALECT_NUMBERS) {
+    const names = [`DIALECT_${number}_INTERVAL`, `DIALECT_${number}_TIMEOUT`] as const;
+    const [every, silence] = names.map((name) => environment[name] || undefined);
+    if (number === '002' || (every === undefined && silence === undefined)) continue;
+    const { intervalMs, timeoutMs } = DIALECT_TIMING[dialect];
+    const [shortest, longest] = [every ?? formatDuration(intervalMs), silence ?? formatDuration(timeoutMs)];
+    checkTiming(
+      `DIALECT_${number}`,
+      readOne(names[0], interval, shortest),
+      readOne(names[1], timeout, longest),
+    );
+    const entry = `${dialect}=${shortest}/${longest}`;
+    warn(`${names.join(' and ')}: write DIALECT_TIMING=${entry} instead; ${until}`);
+    given.DIALECT_TIMING = [entry, given.DIALECT_TIMING].filter(Boolean).join();
+  }
+}
+
+function readOne(name: string, schema: z.ZodType<number, string>, text: string): number {
+  const { data, error } = schema.safeParse(text);
+  if (data === undefined) throw new SettingsError(`${name}: ${error.issues[0]?.message ?? 'is wrong'}`);
+  return data;
+}
+
 function readSecret(name: string, path: string, readFile: (path: string) => string): string {
   try {
     return readFile(path).trim();
@@ -230,14 +285,6 @@ function readSecret(name: string, path: string, readFile: (path: string) => stri
 /** How often agents beat, where neither they nor the size of the fleet ask for more time. */
 export function hubTimingOf(settings: HubSettings): HeartbeatTiming {
   return { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
-}
-
-/** How often agents of a dialect beat, and after how much silence they are offline. */
-export function dialectTimingOf(settings: HubSettings, name: DialectName): HeartbeatTiming {
-  return {
-    intervalMs: settings[`DIALECT_${name}_INTERVAL`],
-    timeoutMs: settings[`DIALECT_${name}_TIMEOUT`],
-  };
 }
 
 function checkTiming(prefix: string, intervalMs: number, timeoutMs: number): void {
@@ -292,10 +339,6 @@ function checkTogether(settings: HubSettings): void {
   checkStore(settings);
   checkTiming('HEARTBEAT', HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT);
   checkPace(settings);
-  for (const name of DIALECTS) {
-    const { intervalMs, timeoutMs } = dialectTimingOf(settings, name);
-    checkTiming(`DIALECT_${name}`, intervalMs, timeoutMs);
-  }
   if (isLoopback(HOST)) return;
   for (const [name, list] of [
     ['AGENT_TOKENS', AGENT_TOKENS],

@@ -15,7 +15,7 @@ const nameSchema = textSchema(LIMITS.nameLength).min(1, 'must not be empty');
 /** Text. A bare number or boolean of a file is the characters that it was written with (`rack: 42`). */
 export const nameSettingSchema = z.string('must be text').pipe(nameSchema);
 
-/** An agent's duration: as everywhere (`10s`, `500ms`), and a bare number is seconds (seed 004). */
+/** An agent's duration: as everywhere (`10s`, `500ms`), and a bare number is seconds. */
 export const intervalSettingSchema = z
   .string('must be a duration such as 10s')
   .transform((value) => (/^\d+$/.test(value.trim()) ? `${value.trim()}s` : value))
@@ -27,7 +27,7 @@ export const portSettingSchema = z
   .transform((value) => (/^\d{1,5}$/.test(value.trim()) ? Number(value) : Number.NaN))
   .refine((port) => port >= 1 && port <= 65_535, 'must be a port from 1 to 65535');
 
-/** Failures in a row before the agent registers again (seed 004: MAX_HEARTBEAT_FAILURES). */
+/** Failures in a row before the agent registers again (MAX_HEARTBEAT_FAILURES). */
 export const failuresSettingSchema = z
   .string('must be a whole number')
   .transform((value) => (/^\d{1,2}$/.test(value.trim()) ? Number(value) : Number.NaN))

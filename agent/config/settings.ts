@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { AGENT_PATH, faultOf, IN_WORDS, idSchema, labelsSchema } from '../../shared/index.ts';
 import { toAgentUrl } from '../session/hub-urls.ts';
-import { isDocumentLayout, readDocumentLayout } from './document-settings.ts';
+import { isNodeDaemonLayout, readNodeDaemonLayout } from './node-daemon.ts';
 import { parseSettingsFile, type SettingsFile } from './settings-file.ts';
 import {
   failuresSettingSchema,
@@ -132,7 +132,7 @@ const readText = (path: string): string => readFileSync(path, 'utf8');
  * NODE_CAPABILITIES (JSON or a comma list), NODE_CAPACITY, NODE_METADATA (a JSON object or `key=value` pairs),
  * NODE_ADDRESS, or NODE_PORT for the detected address, HEARTBEAT_INTERVAL (`10s`; a bare number is seconds),
  * HEARTBEAT_TIMEOUT (how long one answer may take), MAX_HEARTBEAT_FAILURES, DEREGISTER_ON_EXIT, LOG_LEVEL,
- * ORCHESTRATOR_URL (where HUB_URL is not set, as in document 004), and AGENT_CONFIG, the path of the YAML file. The file is flat:
+ * ORCHESTRATOR_URL (where HUB_URL is not set), and AGENT_CONFIG, the path of the YAML file. The file is flat:
  *
  *     hubUrl: [wss://hub-1.example, wss://hub-2.example]
  *     tokenFile: /run/secrets/agent-token
@@ -218,10 +218,10 @@ function readConfig(
     problems.push(`AGENT_CONFIG: ${path} must hold settings as "key: value" lines`);
     return settings;
   }
-  if (isDocumentLayout(entries)) {
-    const document = readDocumentLayout(entries);
-    problems.push(...document.problems.map((problem) => `${path}: ${problem}`));
-    for (const [key, { value, name }] of document.settings)
+  if (isNodeDaemonLayout(entries)) {
+    const daemon = readNodeDaemonLayout(entries);
+    problems.push(...daemon.problems.map((problem) => `${path}: ${problem}`));
+    for (const [key, { value, name }] of daemon.settings)
       settings.set(key, { value, name: `${path}: ${name}` });
     return settings;
   }

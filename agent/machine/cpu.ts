@@ -1,6 +1,6 @@
 import type { CpuTimes, Machine } from './machine.ts';
 
-/** What is known of a machine's processors (seed 000's `cpuInfo`); what is not known is left out. */
+/** What is known of a machine's processors (`cpu`); what is not known is left out. */
 export interface CpuFacts {
   model?: string;
   sockets?: number;

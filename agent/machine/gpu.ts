@@ -1,6 +1,6 @@
 import type { GpuController, Machine } from './machine.ts';
 
-/** The machine's GPUs (seed 001's capabilities, in MiB); versions only where they are known. */
+/** The machine's GPUs (capabilities, in MiB); versions only where they are known. */
 export interface GpuCapabilities {
   gpuCount: number;
   totalVramMib: number;

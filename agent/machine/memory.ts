@@ -3,7 +3,7 @@ import type { Machine } from './machine.ts';
 
 const MIB = 1024 * 1024;
 
-/** What is kept back for the system: a sixteenth, as in seed 000's example (245,760 of 262,144 MiB). */
+/** What is kept back for the system: a sixteenth (245,760 of 262,144 MiB are left). */
 const RESERVED_SHARE = 1 / 16;
 
 /** Memory in MiB. `allocatableMib`: what can be given to work, within the process's own limit if it has one. */

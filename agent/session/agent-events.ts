@@ -3,7 +3,7 @@ import type { HubError, Registered } from './hub-messages.ts';
 import type { NextStep } from './next-step.ts';
 
 /**
- * The states of an agent (seed 000), and `stopped`. `registering` lasts until the first registration, however
+ * The states of an agent. `registering` lasts until the first registration, however
  * many attempts it takes; `registered` until the first heartbeat was answered; `re-registering` from the loss of
  * a session until the next. `stopped` is final: nothing runs any more.
  */

@@ -1,8 +1,8 @@
 /** Milliseconds. */
 export const BACKOFF = {
-  /** The first retry waits up to this long, each further one up to twice the one before (seed 000: 1 s). */
+  /** The first retry waits up to this long, each further one up to twice the one before. */
   baseMs: 1_000,
-  /** No ordinary retry waits longer (seed 000: 60 s). */
+  /** No ordinary retry waits longer. */
   capMs: 60_000,
   /** A session that lasted this long was a success: the next retry starts from the base again. */
   stableMs: 60_000,

@@ -1,7 +1,7 @@
 import type { HeartbeatTiming } from '../../shared/index.ts';
 import { RoundTrips } from './round-trips.ts';
 
-/** A hub is gone when this many pings in a row went unanswered (seeds 000 and 004: three failures). */
+/** A hub is gone when this many pings in a row went unanswered. */
 export const MOST_MISSES = 3;
 
 /**

@@ -2,24 +2,39 @@ import { BlockList, isIP } from 'node:net';
 import type { HeartbeatTiming } from '../../shared/index.ts';
 
 /**
- * The protocols of other control planes whose agents work here unchanged, by the number of the document that
- * describes each. 002 describes the same protocol as 000.
+ * The protocols of other control planes whose agents work here unchanged: hypervisors over Connect, GPU nodes with
+ * pools, the devices of a fleet manager, hosts of game servers.
  */
-export const DIALECTS = ['000', '001', '003', '004'] as const;
+export const DIALECTS = ['connect', 'gpu-node', 'fleet-manager', 'game-host'] as const;
 export type DialectName = (typeof DIALECTS)[number];
 
-/** The interval and timeout that each document gives its agents, milliseconds. */
-export const DIALECT_TIMING: Readonly<Record<DialectName, HeartbeatTiming>> = {
-  '000': { intervalMs: 30_000, timeoutMs: 90_000 },
-  '001': { intervalMs: 10_000, timeoutMs: 30_000 },
-  '003': { intervalMs: 60_000, timeoutMs: 180_000 },
-  '004': { intervalMs: 60_000, timeoutMs: 180_000 },
+/** How often the agents of each dialect beat, and after how much silence they are offline. */
+export type DialectTiming = Readonly<Record<DialectName, HeartbeatTiming>>;
+
+/** The interval and timeout that each protocol gives its agents, milliseconds. */
+export const DIALECT_TIMING: DialectTiming = {
+  connect: { intervalMs: 30_000, timeoutMs: 90_000 },
+  'gpu-node': { intervalMs: 10_000, timeoutMs: 30_000 },
+  'fleet-manager': { intervalMs: 60_000, timeoutMs: 180_000 },
+  'game-host': { intervalMs: 60_000, timeoutMs: 180_000 },
 };
+
+/** The names that version 0.1 gave the dialects, which settings may still use in this version. */
+export const DIALECT_NUMBERS: ReadonlyMap<string, DialectName> = new Map([
+  ['000', 'connect'],
+  ['001', 'gpu-node'],
+  ['002', 'connect'],
+  ['003', 'fleet-manager'],
+  ['004', 'game-host'],
+]);
 
 /** The dialect of a name in a setting, or nothing. */
 export function dialectOf(name: string): DialectName | undefined {
-  return name === '002' ? '000' : DIALECTS.find((dialect) => dialect === name);
+  return DIALECT_NUMBERS.get(name) ?? DIALECTS.find((dialect) => dialect === name);
 }
+
+/** What a setting may name, for its errors. */
+export const DIALECT_CHOICE = `${DIALECTS.slice(0, -1).join(', ')} or ${DIALECTS.at(-1)}`;
 
 /** Dialects that take requests without a token, each from these networks; `everywhere` from any. */
 export type OpenDialects = ReadonlyMap<DialectName, Networks>;
@@ -57,17 +72,17 @@ export class Networks {
   }
 }
 
-/** Reads `000,003@10.0.0.0/8`. Throws an `Error` whose message is for the operator. */
+/** Reads `connect,fleet-manager@10.0.0.0/8`. Throws an `Error` whose message is for the operator. */
 export function parseOpenDialects(entries: readonly string[]): OpenDialects {
   const open = new Map<DialectName, Networks>();
   for (const entry of entries) {
     const at = entry.indexOf('@');
     const name = dialectOf(at < 0 ? entry : entry.slice(0, at));
     if (!name)
-      throw new Error(`"${entry}" names no dialect: write 000, 001, 003 or 004, and @network behind it`);
+      throw new Error(`"${entry}" names no dialect: write ${DIALECT_CHOICE}, and @network behind it`);
     const networks = open.get(name) ?? new Networks();
     if (!networks.add(at < 0 ? undefined : entry.slice(at + 1))) {
-      throw new Error(`"${entry}" names no network: write it as 003@10.0.0.0/8`);
+      throw new Error(`"${entry}" names no network: write it as fleet-manager@10.0.0.0/8`);
     }
     open.set(name, networks);
   }

@@ -10,16 +10,10 @@ export interface Stamp {
 }
 
 /** A change of status and why. */
-export interface StatusChange {
+interface StatusChange {
   to: Status;
   reason: Reason;
   evidence: Evidence;
-}
-
-/** The node after a change of status; `statusSince` moves only where the status does. */
-export function withStatus(node: FleetNode, { to, reason, evidence }: StatusChange, now: number): FleetNode {
-  const statusSince = node.status === to ? node.statusSince : instant(now);
-  return { ...node, status: to, reason, statusSince, evidence };
 }
 
 /** The status of a node that is in contact: `degraded` while a condition fails. */
@@ -36,7 +30,7 @@ interface Step {
 }
 
 /** How a change treats the heartbeat: see the fields of `Change`. */
-export type Liveness = Pick<Change, 'heartbeat' | 'look'> & Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
+type Liveness = Pick<Change, 'heartbeat' | 'look'> & Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
 
 /** Puts a decision in the form of a commit: the next version of what was stored, and its event. */
 export function changeOf(
@@ -63,14 +57,15 @@ export function changeOf(
   };
 }
 
-/** A `status` change of a record, in the form of a commit. */
+/** Another status of a record, in the form of a commit. */
 export function statusChange(
   record: NodeRecord,
   change: StatusChange,
   liveness: Liveness,
   stamp: Stamp,
 ): Change {
-  const node = withStatus(record.node, change, stamp.now);
+  const { to: status, reason, evidence } = change;
+  const node: FleetNode = { ...record.node, status, reason, statusSince: instant(stamp.now), evidence };
   return changeOf(
     { kind: 'node', record, restored: false },
     { ...record, node },

@@ -67,7 +67,7 @@ describe('the settings of the README', () => {
     }
     expect(page).toContain(`| \`DIALECTS\` | \`${defaults.DIALECTS.join()}\` |`);
     const timing = HUB_SETTINGS.filter((name) => /_(?:INTERVAL|TIMEOUT)$/.test(name));
-    expect(timing).toHaveLength(10);
+    expect(timing).toEqual(['HEARTBEAT_INTERVAL', 'HEARTBEAT_TIMEOUT']);
     for (const name of timing) {
       expect(page).toContain(`| \`${name}\` | \`${formatDuration(Number(defaults[name]))}\` |`);
     }

@@ -17,7 +17,7 @@ const settings = {
   AGENT_TOKENS: 'rack-7:agent-token-1,agent-token-2',
   DASHBOARD_TOKENS: 'reader-token',
   ADMIN_TOKENS: 'ann:admin-token-1,admin-token-2',
-  OPEN_DIALECTS: '000,001,003,004',
+  OPEN_DIALECTS: 'connect,gpu-node,fleet-manager,game-host',
 };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
@@ -43,17 +43,17 @@ async function held(hub: Hub, nodeId: string, token = 'agent-token-1') {
   return agent;
 }
 
-/** Every request of a dialect that speaks for a node. 000 names a node by its hostname's UUID. */
+/** Every request of a dialect that speaks for a node. Connect names a node by its hostname's UUID. */
 const service = '/limiquantix.compute.v1.NodeService';
 const attacks: Array<[string, string, string, unknown?]> = [
-  ['001 register', 'POST', '/v2/nodes/register', { node_id: 'n-1', hostname: 'n-1' }],
-  ['001 heartbeat', 'POST', '/v2/nodes/n-1/heartbeat', {}],
-  ['001 deregister', 'DELETE', '/v2/nodes/n-1'],
-  ['003 register', 'POST', '/api/v1/fleet/register', { node_id: 'n-1', node_type: 'x' }],
-  ['003 heartbeat', 'POST', '/api/v1/fleet/heartbeat', { node_id: 'n-1' }],
-  ['004 register', 'POST', '/api/nodes/register', { nodeId: 'n-1', hostname: 'n-1' }],
-  ['004 stats', 'POST', '/api/nodes/n-1/stats', {}],
-  ['000 heartbeat', 'POST', `${service}/UpdateHeartbeat`, { nodeId: 'n-1' }],
+  ['gpu-node register', 'POST', '/v2/nodes/register', { node_id: 'n-1', hostname: 'n-1' }],
+  ['gpu-node heartbeat', 'POST', '/v2/nodes/n-1/heartbeat', {}],
+  ['gpu-node deregister', 'DELETE', '/v2/nodes/n-1'],
+  ['fleet-manager register', 'POST', '/api/v1/fleet/register', { node_id: 'n-1', node_type: 'x' }],
+  ['fleet-manager heartbeat', 'POST', '/api/v1/fleet/heartbeat', { node_id: 'n-1' }],
+  ['game-host register', 'POST', '/api/nodes/register', { nodeId: 'n-1', hostname: 'n-1' }],
+  ['game-host stats', 'POST', '/api/nodes/n-1/stats', {}],
+  ['connect heartbeat', 'POST', `${service}/UpdateHeartbeat`, { nodeId: 'n-1' }],
 ];
 
 describe('somebody without a token, and the node of an agent that showed one', () => {
@@ -68,7 +68,7 @@ describe('somebody without a token, and the node of an agent that showed one', (
     await agent.ping();
     const metrics = await ask(hub, 'GET', '/metrics', undefined, 'reader-token');
     expect(metrics.body).toMatch(
-      /rollcall_refusals_total\{entrance="dialect_00\d",reason="not_your_node"\} 1/,
+      /rollcall_refusals_total\{entrance="dialect_[a-z-]+",reason="not_your_node"\} 1/,
     );
     expect(hub.log).toContainEqual({
       level: 'warn',
@@ -77,7 +77,7 @@ describe('somebody without a token, and the node of an agent that showed one', (
     });
   });
 
-  test('[TRUST-1] 000 and 003 register: refused, also once the socket is gone', async () => {
+  test('[TRUST-1] connect and fleet-manager register: refused, also once the socket is gone', async () => {
     const hub = await hubs.start({ settings });
     const agent = await hub.connect(bearer('agent-token-1'));
     const { nodeId } = await agent.register({ hostname: 'web.example' });

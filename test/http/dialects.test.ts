@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { DIALECTS } from '../../server/edge/dialects.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { registerAgent, registerMessage } from '../support/test-fleet.ts';
 import { until } from '../support/until.ts';
@@ -30,7 +31,7 @@ async function underFakeClock(run: (api: TestApi, clock: FakeClock) => Promise<v
 
 const service = '/limiquantix.compute.v1.NodeService';
 
-describe('documents 000 and 002', () => {
+describe('Connect', () => {
   const registration = {
     hostname: 'hypervisor-01.local',
     managementIp: '192.168.1.10:9090',
@@ -161,7 +162,7 @@ describe('documents 000 and 002', () => {
   });
 });
 
-describe('document 001', () => {
+describe('GPU nodes', () => {
   const registration = {
     node_id: 'gpu-node-1',
     machine_id: 'machine-alpha',
@@ -224,7 +225,7 @@ describe('document 001', () => {
     }));
 });
 
-describe('document 003', () => {
+describe('a fleet manager', () => {
   const id = 'microclaw-esp32-f4cfa210';
   const registration = {
     node_id: id,
@@ -388,7 +389,7 @@ describe('document 003', () => {
   });
 });
 
-describe('document 004', () => {
+describe('game hosts', () => {
   const registration = {
     nodeId: 'node-1',
     hostname: 'host-machine',
@@ -451,16 +452,16 @@ describe('document 004', () => {
 
 describe('the dialects', () => {
   const paths = [
-    ['000', `${service}/RegisterNode`, { hostname: 'a' }],
-    ['001', '/v2/nodes/register', { node_id: 'b' }],
-    ['003', '/api/v1/fleet/register', { node_id: 'c', node_type: 't' }],
-    ['004', '/api/nodes/register', { nodeId: 'd' }],
+    ['connect', `${service}/RegisterNode`, { hostname: 'a' }],
+    ['gpu-node', '/v2/nodes/register', { node_id: 'b' }],
+    ['fleet-manager', '/api/v1/fleet/register', { node_id: 'c', node_type: 't' }],
+    ['game-host', '/api/nodes/register', { nodeId: 'd' }],
   ] as const;
   const tokens = { agentTokens: ['agent-token'], dashboardTokens: ['reader-token'] };
 
   it('[DIALECT-90] a dialect that is off answers 404, with or without a token', async () => {
     for (const [off] of paths) {
-      const on = (['000', '001', '003', '004'] as const).filter((name) => name !== off);
+      const on = DIALECTS.filter((name) => name !== off);
       const api = await start({ dialects: on });
       for (const [name, path, body] of paths) {
         expect((await api.call('POST', path, body)).status, `${name} without ${off}`).toBe(
@@ -471,7 +472,10 @@ describe('the dialects', () => {
   });
 
   it('[DIALECT-91] OPEN_DIALECTS admits named dialects from named networks without a token', async () => {
-    const api = await start({ rules: tokens, open: ['002', '003@127.0.0.0/8', '004@10.0.0.0/8'] });
+    const api = await start({
+      rules: tokens,
+      open: ['connect', 'fleet-manager@127.0.0.0/8', 'game-host@10.0.0.0/8'],
+    });
     const statuses = await Promise.all(
       paths.map(async ([, path, body]) => (await api.call('POST', path, body)).status),
     );
@@ -481,7 +485,7 @@ describe('the dialects', () => {
   });
 
   it("[DIALECT-92] behind a proxy the network is judged by what the proxy wrote, not by the client's own words", async () => {
-    const api = await start({ rules: { ...tokens, trustProxy: true }, open: ['003@10.0.0.0/8'] });
+    const api = await start({ rules: { ...tokens, trustProxy: true }, open: ['fleet-manager@10.0.0.0/8'] });
     const [, , [, path, body]] = paths;
     const from = async (forwarded: string) =>
       (await api.call('POST', path, body, { 'x-forwarded-for': forwarded })).status;
@@ -502,19 +506,34 @@ describe('the dialects', () => {
 
 describe('what is wrong in the words of a dialect', () => {
   const wrong: Array<[string, string, unknown, string | null]> = [
-    ['000 registers', `${service}/RegisterNode`, { hostname: 'h-1', labels: { a: 7 } }, 'labels.a'],
-    ['001 registers', '/v2/nodes/register', { node_id: 'n-1', pools: 7, machine_id: 3 }, 'machine_id, pools'],
+    ['connect registers', `${service}/RegisterNode`, { hostname: 'h-1', labels: { a: 7 } }, 'labels.a'],
     [
-      '001 beats',
+      'gpu-node registers',
+      '/v2/nodes/register',
+      { node_id: 'n-1', pools: 7, machine_id: 3 },
+      'machine_id, pools',
+    ],
+    [
+      'gpu-node beats',
       '/v2/nodes/n-1/heartbeat',
       { pools: [{ pool_id: 'p' }] },
       'pools.0.ready, pools.0.slots_free',
     ],
-    ['003 registers', '/api/v1/fleet/register', { node_id: 'n-2', node_type: 't', location: 7 }, 'location'],
-    ['003 beats', '/api/v1/fleet/heartbeat', { node_id: 'n-2', uptime_seconds: -1 }, 'uptime_seconds'],
-    ['004 registers', '/api/nodes/register', { nodeId: 'n-3', maxServers: 2 ** 60 }, 'maxServers'],
-    ['004 beats', '/api/nodes/n-3/stats', { cpuUsage: -0.1, memoryUsage: 40 }, 'cpuUsage'],
-    ['004 beats with nothing wrong', '/api/nodes/n-3/stats', { cpuUsage: 1 }, null],
+    [
+      'fleet-manager registers',
+      '/api/v1/fleet/register',
+      { node_id: 'n-2', node_type: 't', location: 7 },
+      'location',
+    ],
+    [
+      'fleet-manager beats',
+      '/api/v1/fleet/heartbeat',
+      { node_id: 'n-2', uptime_seconds: -1 },
+      'uptime_seconds',
+    ],
+    ['game-host registers', '/api/nodes/register', { nodeId: 'n-3', maxServers: 2 ** 60 }, 'maxServers'],
+    ['game-host beats', '/api/nodes/n-3/stats', { cpuUsage: -0.1, memoryUsage: 40 }, 'cpuUsage'],
+    ['game-host beats with nothing wrong', '/api/nodes/n-3/stats', { cpuUsage: 1 }, null],
   ];
   it('[STAT-11] is dropped and named in a header, and the rest counts', async () => {
     const api = await start();

@@ -115,7 +115,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
 }
 
 function timingOf(one: HeartbeatTiming | undefined): Record<DialectName, HeartbeatTiming> {
-  return one ? { '000': one, '001': one, '003': one, '004': one } : DIALECT_TIMING;
+  return one ? { connect: one, 'gpu-node': one, 'fleet-manager': one, 'game-host': one } : DIALECT_TIMING;
 }
 
 function portOf(address: AddressInfo | string | null): number {

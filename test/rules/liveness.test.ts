@@ -342,6 +342,11 @@ describe('the conditions that an agent reports', () => {
         ...{ change: 'status: degraded -> online, condition_cleared', evidence: heard, statusSince: at(0) },
       },
       {
+        name: '[COND-1] one that warns does not degrade a node',
+        ...{ stored: storedNode(), reported: own({ type: 'disk', status: 'warn' }) },
+        change: 'updated: online -> online, condition_cleared',
+      },
+      {
         name: '[COND-1] an empty report clears as well',
         ...{ stored: degraded(failing), reported: own(), conditions: [], evidence: heard },
         change: 'status: degraded -> online, condition_cleared',

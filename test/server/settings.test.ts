@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { describe, expect, test } from 'vitest';
+import { DIALECT_TIMING } from '../../server/edge/dialects.ts';
 import { type Environment, HUB_SETTINGS, readHubSettings, SettingsError } from '../../server/settings.ts';
 
 const noFiles = (path: string): string => {
@@ -39,16 +40,9 @@ describe('the settings of a hub', () => {
       AGENT_TOKENS: [],
       DASHBOARD_TOKENS: [],
       ADMIN_TOKENS: [],
-      DIALECTS: ['000', '001', '003', '004'],
+      DIALECTS: ['connect', 'gpu-node', 'fleet-manager', 'game-host'],
       OPEN_DIALECTS: new Map(),
-      DIALECT_000_INTERVAL: 30_000,
-      DIALECT_000_TIMEOUT: 90_000,
-      DIALECT_001_INTERVAL: 10_000,
-      DIALECT_001_TIMEOUT: 30_000,
-      DIALECT_003_INTERVAL: 60_000,
-      DIALECT_003_TIMEOUT: 180_000,
-      DIALECT_004_INTERVAL: 60_000,
-      DIALECT_004_TIMEOUT: 180_000,
+      DIALECT_TIMING,
       ALLOWED_ORIGINS: [],
       TRUST_PROXY: false,
       DOCS: true,
@@ -89,11 +83,12 @@ describe('the settings of a hub', () => {
     ['DASHBOARD_TOKENS', 'x'.repeat(512), ['x'.repeat(512)]],
     ['ADMIN_TOKENS', 'one-token,two-token', ['one-token', 'two-token']],
     ['DIALECTS', 'none', []],
-    ['DIALECTS', '004, 001', ['001', '004']],
-    ['DIALECTS', '002', ['000']],
-    ['DIALECT_000_TIMEOUT', '24h', 86_400_000],
-    ['DIALECT_001_INTERVAL', '100ms', 100],
-    ['DIALECT_004_TIMEOUT', '3m', 180_000],
+    ['DIALECTS', 'game-host, gpu-node', ['gpu-node', 'game-host']],
+    [
+      'DIALECT_TIMING',
+      'connect=100ms/24h',
+      { ...DIALECT_TIMING, connect: { intervalMs: 100, timeoutMs: 86_400_000 } },
+    ],
     [
       'ALLOWED_ORIGINS',
       'https://a.example,http://b.example:8443/',
@@ -148,17 +143,22 @@ describe('the settings of a hub', () => {
     ],
     ['DASHBOARD_TOKENS', ['1234567', '\n,\n']],
     ['ADMIN_TOKENS', ['short', ',', 'good-token,bad', 'x'.repeat(513)]],
-    ['DIALECTS', ['005', '001;003', 'all', '001,nothing', '0']],
+    ['DIALECTS', ['005', 'gpu-node;connect', 'all', 'gpu-node,nothing', '0', 'Connect']],
     [
       'OPEN_DIALECTS',
-      ['005', 'none', '003@', '003@10.0.0.0/33', '003@fleet.example', '@10.0.0.0/8', '003@::/129'],
-    ],
-    ...(['000', '001', '003', '004'] as const).flatMap(
-      (name): Array<[string, string[]]> => [
-        [`DIALECT_${name}_INTERVAL`, ['10', '10 s', '99ms', '11m', '-1s', 'soon']],
-        [`DIALECT_${name}_TIMEOUT`, ['30', '24h1s', '25h', 'never', '10s']],
+      [
+        ...['005', 'none', 'connect@', 'connect@10.0.0.0/33', 'connect@fleet.example', '@10.0.0.0/8'],
+        'connect@::/129',
       ],
-    ),
+    ],
+    [
+      'DIALECT_TIMING',
+      [
+        ...['connect', 'connect=30s', 'connect=30s/', '005=1s/3s', '=1s/3s', 'connect=10s/29999ms'],
+        ...['connect=10/30', 'connect=99ms/3s', 'connect=11m/1h', 'connect=10s/25h', 'connect=-1s/3s'],
+        ...['connect=1s/3s;gpu-node=1s/3s', 'connect=1s/3s/9s', 'connect=30s/90s,gpu-node=soon/never'],
+      ],
+    ],
     ['ALLOWED_ORIGINS', ['fleet.example.com', '*', 'https://a/b', 'ws://a', 'https://']],
     ['TRUST_PROXY', ['maybe', '2', 'on']],
     ['DOCS', ['maybe', '2', 'on']],
@@ -236,17 +236,6 @@ describe('the settings of a hub', () => {
       expect(read({ HEARTBEAT_INTERVAL: '10m', HEARTBEAT_TIMEOUT: '30m' })).toBeDefined();
       expect(read({ HEARTBEAT_INTERVAL: '100ms' })).toBeDefined();
     });
-  });
-
-  test.each(['000', '001', '003', '004'])('[SET-5] so is that of dialect %s', (name) => {
-    const timing = (interval: string, timeout: string) => ({
-      [`DIALECT_${name}_INTERVAL`]: interval,
-      [`DIALECT_${name}_TIMEOUT`]: timeout,
-    });
-    expect(wrong(timing('11s', '32999ms'))).toBe(
-      `DIALECT_${name}_TIMEOUT (32999ms) must be at least 3 x DIALECT_${name}_INTERVAL (11s)`,
-    );
-    expect(read(timing('11s', '33s'))).toMatchObject({ [`DIALECT_${name}_TIMEOUT`]: 33_000 });
   });
 
   test.each([

@@ -10,7 +10,7 @@ import { read } from '../read.ts';
 import { answer, type Dialect, errorAnswers, lastSeen, Reading, textsOf } from './dialect.ts';
 
 /**
- * Documents 000 and 002: JSON over Connect. A node is who its hostname says; RegisterNode answers with the whole
+ * Hypervisors: JSON over Connect. A node is the one that its hostname names; RegisterNode answers with the whole
  * node, errors are Connect's `{code, message}`.
  */
 
@@ -101,7 +101,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'connectRegisterNode',
       registers: true,
-      summary: 'Documents 000, 002: register, or register again',
+      summary: 'Connect: register, or register again',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRequest } },
       answers: { 200: answer('The whole node', example) },
@@ -131,7 +131,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     `${service}/UpdateHeartbeat`,
     route({
       id: 'connectUpdateHeartbeat',
-      summary: 'Documents 000, 002: a heartbeat with figures',
+      summary: 'Connect: a heartbeat with figures',
       door: 'agent',
       body: {
         schema: heartbeatSchema,
@@ -176,7 +176,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     `${service}/ListNodes`,
     route({
       id: 'connectListNodes',
-      summary: 'Documents 000, 002: every node',
+      summary: 'Connect: every node',
       door: 'read',
       body: { schema: z.object({}), examples: { document: {} } },
       answers: { 200: answer('All nodes', { nodes: [example] }) },
@@ -194,7 +194,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     `${service}/GetNode`,
     route({
       id: 'connectGetNode',
-      summary: 'Documents 000, 002: one node',
+      summary: 'Connect: one node',
       door: 'read',
       body: { schema: z.object({ id: z.string() }), examples: { plain: { id: example.id } } },
       answers: { 200: answer('The node', example) },
@@ -209,7 +209,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
   );
 }
 
-/** A node as document 000 prints it, and what its agent said of its machine. */
+/** A node as this protocol writes it, and what its agent said of its machine. */
 function nodeAs000(node: FleetNode, lastHeartbeat: string | undefined) {
   const { id, hostname, address, labels, roles, metadata, cpu, memory, status, createdAt } = node;
   return {

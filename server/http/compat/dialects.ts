@@ -1,7 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import type { HeartbeatTiming } from '../../../shared/index.ts';
 import type { Access } from '../../edge/access.ts';
-import type { DialectName, OpenDialects } from '../../edge/dialects.ts';
+import type { DialectName, DialectTiming, OpenDialects } from '../../edge/dialects.ts';
 import { notServed } from '../../edge/serves.ts';
 import type { Fleet } from '../../fleet/fleet.ts';
 import { type DialectFace, describe } from '../operation.ts';
@@ -15,17 +14,17 @@ export interface DialectOptions {
   /** Those that are on; the paths of the others are 404. */
   enabled: readonly DialectName[];
   open: OpenDialects;
-  timing: Readonly<Record<DialectName, HeartbeatTiming>>;
+  timing: DialectTiming;
 }
 
 const faces: Record<
   DialectName,
   { routes: (app: FastifyInstance, dialect: Dialect) => void; error: DialectFace['error'] }
 > = {
-  '000': connectRoutes,
-  '001': gpuNodeRoutes,
-  '003': fleetManagerRoutes,
-  '004': gameHostRoutes,
+  connect: connectRoutes,
+  'gpu-node': gpuNodeRoutes,
+  'fleet-manager': fleetManagerRoutes,
+  'game-host': gameHostRoutes,
 };
 
 /** The routes of every dialect that is on. */

@@ -20,7 +20,7 @@ import { queryOf, read } from '../read.ts';
 import { answer, type Dialect, errorAnswers, lastSeen, Reading, textsOf } from './dialect.ts';
 
 /**
- * Document 003: edge agents of a fleet manager. Only `node_id` and `node_type` are required. 409 only while a
+ * Edge agents of a fleet manager. Only `node_id` and `node_type` are required. 409 only while a
  * socket that beat within one interval holds the id; else a second registration updates the node.
  */
 
@@ -88,7 +88,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'edgeRegister',
       registers: true,
-      summary: 'Document 003: register, or update a registration',
+      summary: 'Fleet manager: register, or update a registration',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
       answers: {
@@ -133,7 +133,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/api/v1/fleet/heartbeat',
     route({
       id: 'edgeHeartbeat',
-      summary: 'Document 003: a heartbeat',
+      summary: 'Fleet manager: a heartbeat',
       door: 'agent',
       body: {
         schema: heartbeatSchema,
@@ -180,7 +180,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/api/v1/fleet/nodes',
     route({
       id: 'edgeListNodes',
-      summary: 'Document 003: nodes, by type, status and location',
+      summary: 'Fleet manager: nodes, by type, status and location',
       door: 'read',
       query: listSchema,
       answers: { 200: answer('The nodes', { nodes: [exampleNode], count: 1 }) },
@@ -211,7 +211,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/api/v1/fleet/nodes/:id',
     route({
       id: 'edgeGetNode',
-      summary: 'Document 003: one node',
+      summary: 'Fleet manager: one node',
       door: 'read',
       params: nodeParamsSchema,
       answers: { 200: answer('The node', exampleNode) },

@@ -6,7 +6,7 @@ import { principalOf } from '../guard.ts';
 import type { ProblemCode } from '../problem.ts';
 import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
 
-/** Document 004: hosts of game servers. An unknown node's stats are 404, so that its agent registers again. */
+/** Hosts of game servers. An unknown node's stats are 404, so that its agent registers again. */
 
 const registerSchema = z.object({
   nodeId: z.string('is required').min(1, 'is required'),
@@ -50,7 +50,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'gameHostRegister',
       registers: true,
-      summary: 'Document 004: register',
+      summary: 'Game hosts: register',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
       answers: { 200: answer('Created or updated', exampleNode) },
@@ -79,7 +79,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/api/nodes/:nodeId/stats',
     route({
       id: 'gameHostStats',
-      summary: 'Document 004: a heartbeat with figures',
+      summary: 'Game hosts: a heartbeat with figures',
       door: 'agent',
       heartbeat: true,
       params: z.object({ nodeId: z.string() }),

@@ -7,7 +7,7 @@ import { principalOf } from '../guard.ts';
 import { Problem, type ProblemCode, unwrittenProblem } from '../problem.ts';
 import { answer, type Dialect, errorAnswers, Reading } from './dialect.ts';
 
-/** Document 001: GPU nodes with pools. The id is the agent's own; capabilities are kept as they come. */
+/** GPU nodes with pools. The id is the agent's own; capabilities are kept as they come. */
 
 const registerSchema = z.object({
   node_id: z.string('is required').min(1, 'is required'),
@@ -48,7 +48,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'gpuRegister',
       registers: true,
-      summary: 'Document 001: register',
+      summary: 'GPU nodes: register',
       door: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
       answers: {
@@ -88,7 +88,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/v2/nodes/:id/heartbeat',
     route({
       id: 'gpuHeartbeat',
-      summary: 'Document 001: a heartbeat with the status of its pools',
+      summary: 'GPU nodes: a heartbeat with the status of its pools',
       door: 'agent',
       heartbeat: true,
       params: nodeParamsSchema,
@@ -123,7 +123,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     '/v2/nodes/:id',
     route({
       id: 'gpuDeregister',
-      summary: 'Document 001: the agent shuts down and takes its node along',
+      summary: 'GPU nodes: the agent shuts down and takes its node along',
       door: 'agent',
       params: nodeParamsSchema,
       answers: { 200: answer('Gone', { node_id: 'gpu-node-1', status: 'deregistered' }) },

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { DOCUMENT_CONFIG, fromListenAddress } from '../../agent/config/document-settings.ts';
+import { fromListenAddress, NODE_DAEMON_CONFIG } from '../../agent/config/node-daemon.ts';
 import { readAgentSettings, SettingsError } from '../../agent/config/settings.ts';
+import { agentSettings } from '../../cli/agent.ts';
 
-/** As document 000 prints it. */
+/** As the documentation of that daemon prints it. */
 const nodeYaml = `
 # /etc/limiquantix/node.yaml
 node:
@@ -26,9 +27,9 @@ const absent = (): never => {
 };
 
 describe('settings of the agents that this one replaces', () => {
-  it('[AGENT-50] the YAML layout of document 000 is read, from its default path where no file is named', () => {
-    const readFile = (path: string): string => (path === DOCUMENT_CONFIG ? nodeYaml : absent());
-    const settings = readAgentSettings({ defaultConfig: DOCUMENT_CONFIG, readFile });
+  it('[AGENT-50] the YAML layout of the Connect node daemon is read, from its default path where no file is named', () => {
+    const readFile = (path: string): string => (path === NODE_DAEMON_CONFIG ? nodeYaml : absent());
+    const settings = readAgentSettings({ defaultConfig: NODE_DAEMON_CONFIG, readFile });
     expect(settings).toMatchObject({
       nodeId: 'my-node-01',
       hostname: 'hypervisor-01.local',
@@ -37,24 +38,48 @@ describe('settings of the agents that this one replaces', () => {
       heartbeatInterval: 30_000,
       port: 9_090,
     });
-    expect(readAgentSettings({ flags: { config: DOCUMENT_CONFIG }, readFile }).nodeId).toBe('my-node-01');
+    expect(readAgentSettings({ flags: { config: NODE_DAEMON_CONFIG }, readFile }).nodeId).toBe('my-node-01');
+  });
+
+  it.each([
+    ...[
+      { register: true },
+      { controlPlane: ['http://a'] },
+      { listen: '0.0.0.0:1' },
+      { httpListen: '0.0.0.0:2' },
+    ],
+  ])('[AGENT-50] the default path is read with the flag %j', (flags) => {
+    const readFile = (path: string): string => (path === NODE_DAEMON_CONFIG ? nodeYaml : absent());
+    expect(agentSettings(flags, {}, readFile).nodeId).toBe('my-node-01');
+  });
+
+  it('[AGENT-50] the default path is not read without one of those flags, nor where a file is named', () => {
+    const read: string[] = [];
+    const readFile = (path: string): string => {
+      read.push(path);
+      return 'nodeId: mine';
+    };
+    expect(agentSettings({ dev: true, nodeId: 'n' }, {}, readFile).nodeId).toBe('n');
+    expect(read).toEqual([]);
+    expect(agentSettings({ register: true, config: 'own.yaml' }, {}, readFile).nodeId).toBe('mine');
+    expect(new Set(read)).toEqual(new Set(['own.yaml']));
   });
 
   it('[AGENT-51] a default file that is not there is none; one that cannot be read, or turns registering off, is an error', () => {
-    expect(readAgentSettings({ defaultConfig: DOCUMENT_CONFIG, readFile: absent }).nodeId).toBeUndefined();
+    expect(readAgentSettings({ defaultConfig: NODE_DAEMON_CONFIG, readFile: absent }).nodeId).toBeUndefined();
     const denied = () => {
       throw Object.assign(new Error('permission denied'), { code: 'EACCES' });
     };
-    expect(() => readAgentSettings({ defaultConfig: DOCUMENT_CONFIG, readFile: denied })).toThrow(
+    expect(() => readAgentSettings({ defaultConfig: NODE_DAEMON_CONFIG, readFile: denied })).toThrow(
       SettingsError,
     );
     const off = nodeYaml.replace('registration_enabled: true', 'registration_enabled: false');
-    expect(() => readAgentSettings({ defaultConfig: DOCUMENT_CONFIG, readFile: () => off })).toThrow(
+    expect(() => readAgentSettings({ defaultConfig: NODE_DAEMON_CONFIG, readFile: () => off })).toThrow(
       'registration_enabled',
     );
   });
 
-  it("[AGENT-52] document 004's environment: seconds, the time for one answer, failures, the orchestrator", () => {
+  it('[AGENT-52] the environment of the agents of game hosts: seconds, the time for one answer, failures, the orchestrator', () => {
     const env = {
       NODE_ID: 'node-1',
       ORCHESTRATOR_URL: 'http://satisfactory-orchestrator:8080',

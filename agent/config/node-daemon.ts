@@ -1,34 +1,32 @@
 /**
- * The settings of the agents that this one replaces, so that a rollout can swap the binary and keep the unit file:
- * the YAML layout and flags of document 000.
+ * The settings of the node daemon of `connect` hypervisors, which this agent replaces: a rollout swaps the binary and
+ * keeps the unit file. This is its settings file, read where one of its flags is given and no other file is named.
  */
-
-/** Where document 000 has its file. Read where no other file is named, if it is there. */
-export const DOCUMENT_CONFIG = '/etc/limiquantix/node.yaml';
+export const NODE_DAEMON_CONFIG = '/etc/limiquantix/node.yaml';
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const sections = ['node', 'server', 'control_plane'] as const;
 
-/** Whether a file is laid out as in document 000: sections, where our own is flat. */
-export function isDocumentLayout(content: Readonly<Record<string, unknown>>): boolean {
+/** Whether a file is laid out as that daemon's: in sections, where our own is flat. */
+export function isNodeDaemonLayout(content: Readonly<Record<string, unknown>>): boolean {
   return sections.some((section) => isObject(content[section]));
 }
 
-export interface DocumentSettings {
+interface NodeDaemonSettings {
   /** Our own keys: value, and the name that it has in the file. */
   settings: Map<string, { value: unknown; name: string }>;
   problems: string[];
 }
 
-/** A file of document 000 in our own keys. Keys that we have no use for are passed over. */
-export function readDocumentLayout(content: Readonly<Record<string, unknown>>): DocumentSettings {
+/** That daemon's file in our own keys. Keys that we have no use for are passed over. */
+export function readNodeDaemonLayout(content: Readonly<Record<string, unknown>>): NodeDaemonSettings {
   const [node, server, plane] = sections.map((section) => {
     const value = content[section];
     return isObject(value) ? value : {};
   });
-  const settings: DocumentSettings['settings'] = new Map();
+  const settings: NodeDaemonSettings['settings'] = new Map();
   const problems: string[] = [];
   const put = (key: string, value: unknown, name: string) => {
     if (value !== undefined && value !== null) settings.set(key, { value, name });
@@ -48,7 +46,7 @@ export function readDocumentLayout(content: Readonly<Record<string, unknown>>): 
 }
 
 /**
- * What a listen address tells of where the node is reached: its port behind the detected address, or the whole
+ * What a listen address says of where the node is reached: its port behind the detected address, or the whole
  * of it where it names a host.
  */
 export function fromListenAddress(listen: unknown): { address?: string; port?: string } {
