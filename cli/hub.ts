@@ -149,6 +149,12 @@ export function hubSettings(
   }
 }
 
+/** Logs what is to be written otherwise, each in a line. */
+export function warnOfOldSettings(changes: readonly string[], log: Log): void {
+  for (const change of changes)
+    log.warn({ change }, 'A setting is written in a way that the next version does not read');
+}
+
 /** Starts a hub for a command: what the operator can mend becomes one line. */
 export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hub> {
   // Loaded here, because it takes longer than all other commands together, which do not need it.
@@ -192,7 +198,7 @@ export function hubCommand(): Command {
       const warnings: string[] = [];
       const settings = hubSettings(given, environment, (line) => warnings.push(line));
       const log = await createLogger(settings.LOG_LEVEL);
-      if (cluster.isPrimary) for (const line of warnings) log.warn({}, line);
+      if (cluster.isPrimary) warnOfOldSettings(warnings, log);
       if (settings.WORKERS === 1) await runHub(settings, log, read);
       else if (cluster.isPrimary) {
         await runGroup(settings.WORKERS, log, {

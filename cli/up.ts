@@ -6,7 +6,7 @@ import type { Hub } from '../server/hub.ts';
 import { VERSION } from '../server/runtime/version.ts';
 import { formatDuration, printableLines } from '../shared/index.ts';
 import { createLogger } from './agent-log.ts';
-import { hubSettings, settingsHelp, startHubOrSay, withHubFlags } from './hub.ts';
+import { hubSettings, settingsHelp, startHubOrSay, warnOfOldSettings, withHubFlags } from './hub.ts';
 import { takeEnvironment } from './secrets.ts';
 import { untilSignal } from './signals.ts';
 import { UsageError } from './usage-error.ts';
@@ -46,7 +46,7 @@ export function upCommand(): Command {
       const quiet =
         !given.dev && given.logLevel === undefined && !environment.LOG_LEVEL && !environment.LOG_LEVEL_FILE;
       const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);
-      for (const line of warnings) log.warn({}, line);
+      warnOfOldSettings(warnings, log);
       const hub = await startHubOrSay(settings, log);
       // Before it says that it is there, so that whoever waits for those words can stop it.
       const ended = untilSignal();

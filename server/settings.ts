@@ -240,14 +240,13 @@ function takeDialectNumbers(
   environment: Environment,
   warn: (line: string) => void,
 ): void {
-  const until = 'this version is the last that reads it';
   for (const name of ['DIALECTS', 'OPEN_DIALECTS', 'DIALECT_TIMING']) {
     const text = given[name];
     const words = text?.replaceAll(
       /(?<=^|[\s,])00[0-4](?=$|[\s,@=])/g,
       (number) => DIALECT_NUMBERS.get(number) ?? number,
     );
-    if (text !== words) warn(`${name}: write ${words} instead of ${text}; ${until}`);
+    if (text !== words) warn(`${name}: write ${words} instead of ${text}`);
   }
   for (const [number, dialect] of DIALECT_NUMBERS) {
     const names = [`DIALECT_${number}_INTERVAL`, `DIALECT_${number}_TIMEOUT`] as const;
@@ -261,7 +260,7 @@ function takeDialectNumbers(
       readOne(names[1], timeout, longest),
     );
     const entry = `${dialect}=${shortest}/${longest}`;
-    warn(`${names.join(' and ')}: write DIALECT_TIMING=${entry} instead; ${until}`);
+    warn(`${names.join(' and ')}: write DIALECT_TIMING=${entry} instead`);
     given.DIALECT_TIMING = [entry, given.DIALECT_TIMING].filter(Boolean).join();
   }
 }

@@ -49,12 +49,12 @@ describe('settings of the HTTP face', () => {
     [
       { DIALECTS: '002,004' },
       { DIALECTS: ['connect', 'game-host'] },
-      'DIALECTS: write connect,game-host instead of 002,004; this version is the last that reads it',
+      'DIALECTS: write connect,game-host instead of 002,004',
     ],
     [
       { OPEN_DIALECTS: '001, fleet-manager@fd00::003' },
       {},
-      'OPEN_DIALECTS: write gpu-node, fleet-manager@fd00::003 instead of 001, fleet-manager@fd00::003; this version',
+      'OPEN_DIALECTS: write gpu-node, fleet-manager@fd00::003 instead of 001, fleet-manager@fd00::003',
     ],
     [
       { DIALECT_004_TIMEOUT: '30s', DIALECT_004_INTERVAL: '10s' },
