@@ -25,7 +25,9 @@ export const registerSchema = z.object({
   /** A UUID of this start of the agent's process. */
   instanceId: z.uuid(),
   /** The interval that this node asks for: longer than the hub's own, for machines that sleep or pay by the byte. */
-  heartbeat: z.object({ intervalMs: z.number().int().positive().max(86_400_000) }).exactOptional(),
+  heartbeat: z
+    .object({ intervalMs: z.number().int().positive().max(LIMITS.longestNamedIntervalMs) })
+    .exactOptional(),
   /** What it understands besides the messages of every agent, such as `move`. */
   features: z.array(z.string().max(64)).max(16).exactOptional(),
   node: nodeFactsSchema,
@@ -46,7 +48,7 @@ export type Deregister = z.output<typeof deregisterSchema>;
 /** The answer to `heartbeat`: the agent beats in this interval from now on. Only from agents that announce it. */
 export const heartbeatSetSchema = z.object({
   type: z.literal('heartbeat_set'),
-  intervalMs: z.number().int().positive().max(LIMITS.longestIntervalMs),
+  intervalMs: z.number().int().positive().max(LIMITS.longestNamedIntervalMs),
 });
 export type HeartbeatSet = z.output<typeof heartbeatSetSchema>;
 
@@ -92,7 +94,7 @@ export const agentErrorCodeSchema = z.enum([
   /** A field is wrong; `path` names it. */
   'invalid',
   'too_large',
-  /** `stats` or `deregister` before `register`. */
+  /** `stats`, `heartbeat_set` or `deregister` before `register`. */
   'not_registered',
   /** A second `register` that names another node. */
   'identity_changed',

@@ -30,6 +30,8 @@ export const LIMITS = {
   namedFaults: 8,
   /** The longest heartbeat interval that an agent may ask for. */
   longestIntervalMs: 10 * 60_000,
+  /** The longest interval that a message of an agent may name. */
+  longestNamedIntervalMs: 86_400_000,
   /** How long a socket may stay open without registering. */
   registerWithinMs: 10_000,
   /** Ids in one `watch`, and in a filter's `ids`. */

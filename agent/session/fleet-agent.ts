@@ -3,6 +3,7 @@ import {
   AGENT_PROTOCOL,
   CLOSE,
   FEATURES,
+  type HeartbeatSet,
   type HeartbeatTiming,
   type NodeFacts,
   type NodeStats,
@@ -48,7 +49,14 @@ type Phase =
   | { name: 'idle' }
   | { name: 'waiting'; next: NextStep; cancel: () => void }
   | { name: 'connecting'; connection: HubConnection }
-  | { name: 'live'; connection: HubConnection; heartbeat: Heartbeat; sinceMs: number; search?: Search };
+  | {
+      name: 'live';
+      connection: HubConnection;
+      heartbeat: Heartbeat;
+      sinceMs: number;
+      search?: Search;
+      olderHub?: true;
+    };
 
 /** A changed address is registered at most so often. */
 const ADDRESS_EVERY_MS = 30_000;
@@ -275,7 +283,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
       protocol: AGENT_PROTOCOL,
       instanceId,
       ...(askedIntervalMs !== undefined && { heartbeat: { intervalMs: askedIntervalMs } }),
-      features: [FEATURES.move],
+      features: [FEATURES.move, FEATURES.heartbeatSet],
       node: this.#address === undefined ? this.#node : { ...this.#node, address: this.#address },
     };
     if (connection.send(JSON.stringify(register))) this.#contest.asked(connection, clock.nowMs());
@@ -310,6 +318,7 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
         break;
       case 'heartbeat':
         this.#retime(message);
+        this.#acknowledge(message.intervalMs);
         break;
       case 'move':
         this.#search('move', message.withinMs * this.#config.random());
@@ -406,8 +415,19 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     this.emit('timing', timing);
   }
 
+  #acknowledge(intervalMs: number): void {
+    if (this.#phase.name !== 'live' || this.#phase.olderHub) return;
+    const message: HeartbeatSet = { type: 'heartbeat_set', intervalMs };
+    this.#phase.connection.send(JSON.stringify(message));
+  }
+
   #onError(error: HubError): void {
     const { code, path, message: problem } = error;
+    if (code === 'unknown_type' && this.#phase.name === 'live') {
+      // A hub of version 0.1 does not know `heartbeat_set`, the only message that it may not know.
+      this.#phase.olderHub = true;
+      return;
+    }
     const fields = { ...this.#ids, code, problem, ...(path !== undefined && { path }) };
     this.#config.logger.warn(fields, 'The hub reported an error');
     if (code === 'store_away' || code === 'contended') this.#leaving?.notYet();

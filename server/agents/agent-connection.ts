@@ -264,6 +264,10 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
       case 'register':
         this.#register(message, now);
         break;
+      case 'heartbeat_set':
+        if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
+        else this.#context.fleet.pacing.acknowledged(this.#state.session, message.intervalMs);
+        break;
       case 'deregister':
         if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
         else {

@@ -6,6 +6,8 @@ import {
   deregisterSchema,
   fitNode,
   fitStats,
+  type HeartbeatSet,
+  heartbeatSetSchema,
   IN_WORDS,
   LIMITS,
   nameOf,
@@ -28,7 +30,7 @@ export interface BadMessage {
 /** A message, and what was dropped of it because it was wrong. */
 export type Lenient<T> = T & { dropped?: Dropped[] };
 
-export type Decoded = Lenient<Register> | Lenient<StatsMessage> | Deregister | BadMessage;
+export type Decoded = Lenient<Register> | Lenient<StatsMessage> | Deregister | HeartbeatSet | BadMessage;
 
 /** The envelope `{"type":"stats","stats":…}` around the stats themselves. */
 const STATS_ENVELOPE_BYTES = 64;
@@ -55,6 +57,8 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
       return decodeRegister(value);
     case 'deregister':
       return read(deregisterSchema, value);
+    case 'heartbeat_set':
+      return read(heartbeatSetSchema, value);
     default:
       return {
         type: 'bad',

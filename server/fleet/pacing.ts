@@ -1,4 +1,4 @@
-import { agreeTiming, type HeartbeatTiming } from '../../shared/index.ts';
+import { agreeTiming, FEATURES, type HeartbeatTiming } from '../../shared/index.ts';
 import { decideInterval, nextPace, type Pace, type PaceLimits } from '../rules/interval.ts';
 import type { Cancel } from '../runtime/clock.ts';
 import { withTiming } from '../store/fleet-store.ts';
@@ -13,11 +13,18 @@ const SHORTEST_LOOK_MS = 100;
 const LONGEST_LOOK_MS = 1_000;
 
 /**
+ * How far a session has come to its shorter timing: it is to be sent, was sent, or was acknowledged. An agent that does
+ * not announce acknowledgements shows it by its rhythm.
+ */
+type Easing = 'to send' | 'sent' | 'acknowledged' | Rhythm;
+
+/**
  * How often the agents of this hub beat. Where a limit is set, the interval grows with the fleet; all hubs see the
  * same leases and come to about the same answer.
  *
  * A node must never be judged by a timeout that its agent does not know. So a longer timeout stands in the store
- * before the agent is told of it, and a shorter one is told first, and counts when the agent beats in its rhythm.
+ * before the agent is told of it, and a shorter one is told first, and counts when the agent has acknowledged it, or,
+ * where it does not announce that it does, when it beats in its rhythm.
  * Between the two, `session.timing` (by which it is judged) is the longer one, and `session.told` what it knows.
  */
 export class Pacing {
@@ -32,8 +39,8 @@ export class Pacing {
   /** How far this round has come, and how many sessions of it are due but not yet looked at. */
   #round: IterableIterator<LiveSession> | undefined;
   #owed = 0;
-  /** Sessions whose agents beat in a shorter interval than counts, as far as this hub knows. */
-  readonly #easing = new Map<LiveSession, Rhythm>();
+  /** Sessions whose agents were sent a shorter timing than counts. */
+  readonly #easing = new Map<LiveSession, Easing>();
   #tooMany = false;
   #end: Cancel = () => {};
 
@@ -102,9 +109,15 @@ export class Pacing {
     for (const session of sessions) this.show(session);
   }
 
+  /** The session's agent beats in this interval from now on, as it says. One that was not sent last does not count. */
+  acknowledged(session: LiveSession, intervalMs: number): void {
+    if (this.#easing.get(session) === 'sent' && intervalMs === session.told.intervalMs)
+      this.#easing.set(session, 'acknowledged');
+  }
+
   /**
    * These agents may have registered elsewhere and got a longer timeout there, of which nothing is left to hear. They
-   * get the longest until they beat in the rhythm that they know from here.
+   * get the longest until they acknowledge their timing once more, or beat in the rhythm that they know from here.
    */
   mayHaveMoved(sessions: Iterable<LiveSession>): void {
     if (!this.#limits) return;
@@ -113,7 +126,7 @@ export class Pacing {
     for (const session of sessions) {
       if (longest.timeoutMs <= session.timing.timeoutMs) continue;
       session.timing = longest;
-      this.#easing.set(session, newRhythm(now));
+      this.#easing.set(session, acknowledges(session) ? 'to send' : newRhythm(now));
     }
   }
 
@@ -139,7 +152,7 @@ export class Pacing {
     this.#warn(this.#limits);
     if (now >= this.#earlier.until) this.#earlier.timeoutMs = 0;
     this.#tellSome(now);
-    this.#hearEasing(now);
+    this.#takeShorter(now);
   }
 
   #take(pace: Pace): void {
@@ -191,7 +204,8 @@ export class Pacing {
     const fitting = this.fitting(session);
     if (fitting.timeoutMs > session.timing.timeoutMs || this.#retimer.unsure(session)) {
       addTo(toWrite, session);
-    } else if (fitting.intervalMs !== session.told.intervalMs) this.#tell(session, fitting);
+    } else if (fitting.intervalMs !== session.told.intervalMs || this.#easing.get(session) === 'to send')
+      this.#send(session, fitting);
   }
 
   /** The store first, then the agents. */
@@ -204,26 +218,26 @@ export class Pacing {
       this.show(session);
       const fitting = this.fitting(session);
       const mayKnow = fitting.timeoutMs <= session.timing.timeoutMs;
-      if (mayKnow && fitting.intervalMs !== session.told.intervalMs) this.#tell(session, fitting);
+      if (mayKnow && fitting.intervalMs !== session.told.intervalMs) this.#send(session, fitting);
     }
   }
 
-  #tell(session: LiveSession, timing: HeartbeatTiming): void {
-    // An agent that waits for the answer to its registration is told at the next round.
+  #send(session: LiveSession, timing: HeartbeatTiming): void {
+    // An agent that waits for the answer to its registration is sent it at the next round.
     if (session.ended || !session.link.send({ type: 'heartbeat', ...timing })) return;
     session.told = timing;
     if (timing.timeoutMs < session.timing.timeoutMs) {
-      this.#easing.set(session, newRhythm(this.#context.clock.now()));
+      this.#easing.set(session, acknowledges(session) ? 'sent' : newRhythm(this.#context.clock.now()));
     }
   }
 
-  /** Takes the shorter timing of those that beat in its rhythm. */
-  #hearEasing(now: number): void {
+  /** Takes the shorter timing of those whose agents have it. */
+  #takeShorter(now: number): void {
     const heard = new Map<number, LiveSession[]>();
-    for (const [session, rhythm] of this.#easing) {
+    for (const [session, easing] of this.#easing) {
       const { told, timing, lastBeatAt } = session;
       if (session.ended || told.timeoutMs >= timing.timeoutMs) this.#easing.delete(session);
-      else if (this.#retimer.busy(session) || !beatsIn(rhythm, lastBeatAt, told.intervalMs)) continue;
+      else if (this.#retimer.busy(session) || !hasTiming(easing, lastBeatAt, told.intervalMs)) continue;
       // The heartbeat that stands is shortened too: not where that would end it.
       else if (now - lastBeatAt < told.intervalMs) addTo(heard, session);
     }
@@ -234,6 +248,14 @@ export class Pacing {
     const written = await this.#retimer.write(shard, sessions, ({ told }) => told, true);
     for (const session of written) this.show(session);
   }
+}
+
+const acknowledges = ({ link }: LiveSession): boolean => link.understands(FEATURES.heartbeatSet);
+
+/** Whether an agent beats in the interval that it was sent. To be asked several times an interval. */
+function hasTiming(easing: Easing, lastBeatAt: number, intervalMs: number): boolean {
+  if (typeof easing === 'string') return easing === 'acknowledged';
+  return beatsIn(easing, lastBeatAt, intervalMs);
 }
 
 function addTo(byShard: Map<number, LiveSession[]>, session: LiveSession): void {

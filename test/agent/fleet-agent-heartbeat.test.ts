@@ -146,6 +146,39 @@ describe('heartbeat', () => {
     ]);
   });
 
+  it('[PACE-10] answers each heartbeat message with heartbeat_set, and sends none otherwise', async () => {
+    const hub = await startHub();
+    const { pass, register } = makeAgent(hub);
+    await register();
+    await pass(5_000);
+    const said = () => hub.last.messages.filter(({ type }) => type === 'heartbeat_set');
+    expect(said()).toEqual([]);
+    for (const intervalMs of [4_000, 4_000, 2_000])
+      hub.send(hub.last, { type: 'heartbeat', intervalMs, timeoutMs: 3 * intervalMs });
+    await soon(() => said().length === 3);
+    expect(said().map(({ intervalMs }) => intervalMs)).toEqual([4_000, 4_000, 2_000]);
+  });
+
+  it('[PACE-10] an older hub that does not know heartbeat_set is sent one, and loses nothing', async () => {
+    const hub = await startHub();
+    const { agent, logged, pass, register } = makeAgent(hub);
+    const errors: unknown[] = [];
+    agent.on('hubError', (error) => errors.push(error));
+    await register();
+    const said = () => hub.last.messages.filter(({ type }) => type === 'heartbeat_set').length;
+    hub.send(hub.last, { type: 'heartbeat', intervalMs: 4_000, timeoutMs: 12_000 });
+    await soon(() => said() === 1);
+    hub.send(hub.last, { type: 'error', code: 'unknown_type', message: 'unknown', path: 'type' });
+    const timings: unknown[] = [];
+    agent.on('timing', (timing) => timings.push(timing));
+    hub.send(hub.last, { type: 'heartbeat', intervalMs: 2_000, timeoutMs: 6_000 });
+    await soon(() => timings.length === 1);
+    await pass(2_000);
+    expect(said()).toBe(1);
+    expect([errors, logged('The hub reported an error')]).toEqual([[], []]);
+    expect(['registered', 'heartbeating']).toContain(agent.state);
+  });
+
   it('gives a hub up by the timing that it was told last', async () => {
     const hub = await startHub();
     const { agent, pass, register } = makeAgent(hub, { random: () => 0.999 });

@@ -35,7 +35,7 @@ describe('registration', () => {
         protocol: 1,
         instanceId: '11111111-2222-4333-8444-555555555555',
         heartbeat: { intervalMs: 60_000 },
-        features: ['move'],
+        features: ['move', 'heartbeat_set'],
         node: {
           hostname: 'hypervisor-01.local',
           labels: { zone: 'a' },

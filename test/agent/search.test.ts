@@ -13,7 +13,7 @@ describe('a hub that asks its agents to move', () => {
       random: () => 0,
     });
     await register();
-    expect(first.last.messages[0]).toMatchObject({ features: ['move'] });
+    expect(first.last.messages[0]).toMatchObject({ features: ['move', 'heartbeat_set'] });
     first.send(first.last, { type: 'move', withinMs: 2_500 });
     await soon(() => clock.timers() > 2);
     clock.tick(0);

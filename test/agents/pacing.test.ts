@@ -42,6 +42,32 @@ test('[PACE-3] agents are told over their sockets, and cut by the timeout that t
   expect((await silent.closed).code).toBe(1006);
 });
 
+test('[PACE-4] [PACE-11] an acknowledged shorter interval counts at once, and is not answered', async () => {
+  const clock = new FakeClock();
+  const hub = await hubs.start({ clock, settings });
+  const early = await hub.connect();
+  early.send({ type: 'heartbeat_set', intervalMs: 1_000 });
+  expect(await early.next()).toMatchObject({ type: 'error', code: 'not_registered' });
+  early.socket.terminate();
+  await early.closed;
+  const agent = await hub.agent({ nodeId: 'a' }, { features: ['heartbeat_set'] });
+  const others = [await hub.agent({ nodeId: 'b' })];
+  await beating(clock, [agent, ...others], 5_000);
+  expect(await agent.next()).toEqual({ type: 'heartbeat', intervalMs: 2_000, timeoutMs: 6_000 });
+  agent.send({ type: 'heartbeat_set', intervalMs: 2_000 });
+  for (const other of others) other.socket.terminate();
+  for (let passed = 0; passed < 30_000 && agent.unread.length === 0; passed += 1_000)
+    await beating(clock, [agent], 1_000);
+  expect(await agent.next()).toEqual({ type: 'heartbeat', intervalMs: 1_300, timeoutMs: 3_900 });
+  expect((await hub.stored('a'))?.heartbeat.timeoutMs).toBe(6_000);
+  agent.send({ type: 'heartbeat_set', intervalMs: 1_300 });
+  await beating(clock, [agent], 1_000);
+  expect((await hub.stored('a'))?.heartbeat).toEqual({ intervalMs: 1_300, timeoutMs: 3_900 });
+  agent.send({ type: 'heartbeat_set', intervalMs: 1.5 });
+  expect(await agent.next()).toMatchObject({ type: 'error', code: 'invalid', path: 'intervalMs' });
+  expect(agent.unread).toEqual([]);
+});
+
 test('[PACE-1] a fleet that is too large even for the longest interval is warned of, once', async () => {
   const clock = new FakeClock();
   const hub = await hubs.start({ clock, settings: { ...settings, HEARTBEAT_INTERVAL_MAX: '1500ms' } });

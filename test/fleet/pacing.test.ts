@@ -3,7 +3,7 @@ import type { Fleet } from '../../server/fleet/fleet.ts';
 import { NoView } from '../../server/picture/no-view.ts';
 import { StoreAwayError } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
-import type { HeartbeatTiming } from '../../shared/index.ts';
+import { FEATURES, type Feature, type HeartbeatTiming } from '../../shared/index.ts';
 import { FakeClock } from '../support/fake-clock.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { registerAgent, registerMessage, type TestAgent, TIMING, testFleet } from '../support/test-fleet.ts';
@@ -54,10 +54,15 @@ describe('an interval that grows with the fleet', () => {
 
   async function register(
     id: string,
-    { on = fleet, ownMs, askedMs }: { on?: Fleet; ownMs?: number; askedMs?: number } = {},
+    {
+      on = fleet,
+      ownMs,
+      askedMs,
+      features = [],
+    }: { on?: Fleet; ownMs?: number; askedMs?: number; features?: Feature[] } = {},
   ): Promise<TestAgent> {
     const extra = askedMs === undefined ? {} : { heartbeat: { intervalMs: askedMs } };
-    const registered = registerAgent(on, registerMessage({ nodeId: id }, extra));
+    const registered = registerAgent(on, registerMessage({ nodeId: id }, extra), features);
     await clock.settle();
     const agent = await registered;
     beating.set(agent, { on, lastAt: clock.now(), ...(ownMs !== undefined && { ownMs }) });
@@ -220,6 +225,74 @@ describe('an interval that grows with the fleet', () => {
     expect(deaf.link.told).toEqual([TEN]);
     await pass(200_000);
     expect(await stored('b')).toMatchObject({ timing: TWENTY, status: 'online', seq: 1 });
+  });
+
+  describe('with an agent that acknowledges', () => {
+    const features = [FEATURES.heartbeatSet];
+
+    /** An agent that had 20 s and was just sent 10 s. */
+    async function shortened(options: { ownMs?: number } = {}): Promise<TestAgent> {
+      await crowd(195);
+      await pass(30_000);
+      const agent = await register('a', { features, ...options });
+      await crowd(0);
+      for (let passed = 0; passed < 200_000 && agent.link.told.length === 0; passed += 500) await pass(500);
+      expect(agent.link.told).toEqual([TEN]);
+      return agent;
+    }
+
+    it('[PACE-4] the shorter timeout counts at once', async () => {
+      const agent = await shortened();
+      expect((await stored('a')).timing).toEqual(TWENTY);
+      fleet.heartbeat(agent.session);
+      fleet.pacing.acknowledged(agent.session, TEN.intervalMs);
+      await pass(2_000);
+      expect((await stored('a')).timing).toEqual(TEN);
+      expect((await stored('a')).leftMs).toBeLessThanOrEqual(30_000);
+    });
+
+    it('[PACE-4] [PACE-11] nothing else does: neither its rhythm, nor another interval', async () => {
+      const agent = await shortened();
+      fleet.pacing.acknowledged(agent.session, TWENTY.intervalMs);
+      await pass(200_000);
+      expect(agent.session.lastBeatAt).toBeGreaterThan(clock.now() - 11_000);
+      expect(await stored('a')).toMatchObject({ timing: TWENTY, status: 'online', seq: 1 });
+    });
+
+    it('[PACE-4] a heartbeat that the shorter timeout would end is waited for', async () => {
+      const agent = await shortened();
+      beating.delete(agent);
+      await pass(agent.session.lastBeatAt + 15_000 - clock.now());
+      fleet.pacing.acknowledged(agent.session, TEN.intervalMs);
+      await pass(2_000);
+      expect((await stored('a')).timing).toEqual(TWENTY);
+      fleet.heartbeat(agent.session);
+      await pass(2_000);
+      expect((await stored('a')).timing).toEqual(TEN);
+    });
+
+    it('[PACE-11] one that was not asked for changes nothing', async () => {
+      const agent = await register('a', { features });
+      fleet.pacing.acknowledged(agent.session, 20_000);
+      fleet.pacing.acknowledged(agent.session, TEN.intervalMs);
+      await pass(5_000);
+      expect([agent.session.timing, (await stored('a')).timing]).toEqual([TEN, TEN]);
+    });
+
+    it('[PACE-12] after a loss that the hub missed it is sent its timing again, and acknowledges it', async () => {
+      const agent = await register('a', { features });
+      await pass(200);
+      store.fault = 'away';
+      await pass(2_000);
+      for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
+      store.fault = 'none';
+      await pass(40_000);
+      expect([agent.link.told, (await stored('a')).timing]).toEqual([[TEN], LONGEST]);
+      fleet.pacing.acknowledged(agent.session, TEN.intervalMs);
+      await pass(12_000);
+      expect(await stored('a')).toMatchObject({ timing: TEN, status: 'online' });
+      expect(agent.link.told).toEqual([TEN]);
+    });
   });
 
   it('[PACE-4] silence after the change is noticed by the shorter timeout', async () => {

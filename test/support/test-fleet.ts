@@ -77,8 +77,12 @@ export interface TestAgent {
 }
 
 /** Registers an agent, and fails the test where it is refused. */
-export async function registerAgent(fleet: Fleet, message: Register = registerMessage()): Promise<TestAgent> {
-  const link = new TestLink();
+export async function registerAgent(
+  fleet: Fleet,
+  message: Register = registerMessage(),
+  features: readonly Feature[] = [],
+): Promise<TestAgent> {
+  const link = new TestLink(features);
   const outcome = await fleet.registrar.register(message, link);
   if (outcome.kind !== 'registered') throw new Error(`the registration was answered ${outcome.kind}`);
   return { link, session: outcome.session, reply: outcome.reply };

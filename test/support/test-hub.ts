@@ -89,9 +89,10 @@ export class TestHub {
   /** A registered agent. */
   async agent(
     node: Record<string, unknown> & ({ nodeId: string } | { hostname: string }),
+    extra: Record<string, unknown> = {},
   ): Promise<AgentClient> {
     const client = await this.connect();
-    await client.register(node);
+    await client.register(node, extra);
     return client;
   }
 
