@@ -1,19 +1,17 @@
 import { randomBytes } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
 import { Access, type TokenRules } from './edge/access.ts';
 import { Admission, lateMsOf } from './edge/admission.ts';
-import { Arrivals } from './edge/arrivals.ts';
-import { Connections } from './edge/connections.ts';
+import { Listener } from './edge/listener.ts';
 import { reachableAt, unheardOf } from './edge/peer-hubs.ts';
 import { ReaderBudget } from './edge/reader-budget.ts';
 import { Refusals } from './edge/refusals.ts';
 import { notServed, serves } from './edge/serves.ts';
 import { sharedTokens } from './edge/tokens.ts';
-import { refusesUpgrades, routeUpgrades, type UpgradeHandler } from './edge/upgrades.ts';
+import { refusesUpgrades } from './edge/upgrades.ts';
 import type { HubGroup } from './edge/worker-group.ts';
 import { WrongTokens } from './edge/wrong-tokens.ts';
 import { Fleet } from './fleet/fleet.ts';
@@ -32,19 +30,10 @@ import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
 
 /**
- * Connections that the kernel may hold for a hub in a storm: as many as it is allowed to (net.core.somaxconn). Node's
- * default of 511 makes agents try again after seconds.
- */
-const BACKLOG = 65_535;
-
-/**
  * How long requests in flight have to end after a stop was asked for. A hub is gone within 8 s of SIGTERM, and
  * heartbeats are still to be flushed and sockets closed in that time.
  */
 const REQUESTS_WITHIN_MS = 5_000;
-
-/** How long connections without a request may keep the server from closing. */
-const CONNECTIONS_WITHIN_MS = 500;
 
 /** A hub that listens. */
 export interface Hub {
@@ -129,9 +118,16 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   );
   const wrongTokens = new WrongTokens();
   const readers = new ReaderBudget({ clock, log, relieve: () => fleet.view.lists.drop() });
+  const listener = new Listener({
+    ...{ clock, log },
+    openFiles: parts.openFiles ?? openFileLimit(),
+    behindProxy: settings.TRUST_PROXY !== false,
+  });
+  const { connections } = listener;
   const known = (socket: Duplex) => connections.known(socket);
   const refusals = new Refusals(clock, log);
   const http = createHttpApp({
+    listener,
     fleet,
     access,
     admission,
@@ -163,11 +159,6 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     log,
     readers,
   });
-  const connections = new Connections({
-    ...{ server: app.server, clock, log },
-    openFiles: parts.openFiles ?? openFileLimit(),
-    behindProxy: settings.TRUST_PROXY !== false,
-  });
   metrics.watch({
     fleet,
     agents,
@@ -178,16 +169,14 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     streams: http.streams,
     ...(group && { group }),
   });
-  const arrivals = new Arrivals(app.server, connections);
-  const routes = {
+  listener.route({
     [AGENT_PATH]: serves(role, 'agents')
       ? (request, socket, head) => agents.upgrade(request, socket, head)
       : refusesUpgrades(notServed(role)),
     [DASHBOARD_PATH]: serves(role, 'readers')
       ? (request, socket, head) => dashboards.upgrade(request, socket, head)
       : refusesUpgrades(notServed(role)),
-  } satisfies Record<string, UpgradeHandler>;
-  routeUpgrades(app.server, routes, (socket) => arrivals.serveAgain(socket));
+  });
 
   const reload = (changed: HubSettings): void => access.replaceTokens(tokensOf(changed));
   let stopping: Promise<void> | undefined;
@@ -196,14 +185,9 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     await Promise.all([agents.drain(), http.drain(REQUESTS_WITHIN_MS)]);
     await fleet.stop();
     await dashboards.close();
-    // A connection on which no whole request came, such as a browser's spare one, would hold this up for a minute.
-    const cut = clock.after(CONNECTIONS_WITHIN_MS, () => {
-      arrivals.end();
-      app.server.closeAllConnections();
-    });
     refusals.close();
+    await listener.close();
     await app.close();
-    cut();
     readers.close();
     await store.close();
   };
@@ -212,14 +196,15 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     return stopping;
   };
 
+  let port: number;
   try {
     await fleet.start();
-    await app.listen({ host: settings.HOST, port: settings.PORT, backlog: BACKLOG });
+    await app.ready();
+    port = (await listener.listen({ host: settings.HOST, port: settings.PORT })).port;
   } catch (error) {
     await stop();
     throw portError(error, settings);
   }
-  const { port } = addressOf(app.server.address());
   const url = `http://${/:/.test(settings.HOST) ? `[${settings.HOST}]` : settings.HOST}:${port}`;
   return { hubId, url, port, fleet, agents, dashboards, metrics, readers, refused, reload, stop };
 }
@@ -285,9 +270,4 @@ function portError(error: unknown, { HOST, PORT }: HubSettings): unknown {
   if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EINVAL')
     return new SettingsError(`HOST: ${HOST} is no address of this machine`);
   return error;
-}
-
-function addressOf(address: AddressInfo | string | null): AddressInfo {
-  if (address === null || typeof address === 'string') throw new TypeError('the server has no port');
-  return address;
 }

@@ -2,11 +2,10 @@ import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Access } from '../edge/access.ts';
 import type { Admission } from '../edge/admission.ts';
+import type { Listener } from '../edge/listener.ts';
 import type { ReaderBudget } from '../edge/reader-budget.ts';
 import { Refusals } from '../edge/refusals.ts';
-import { acceptAbsoluteForm } from '../edge/request-faults.ts';
-import { RequestLine } from '../edge/request-line.ts';
-import { answerNoRequest, SAFE_HEADERS } from '../edge/safe-headers.ts';
+import { SAFE_HEADERS } from '../edge/safe-headers.ts';
 import { type Role, serves } from '../edge/serves.ts';
 import type { HubGroup } from '../edge/worker-group.ts';
 import { WrongTokens } from '../edge/wrong-tokens.ts';
@@ -31,16 +30,12 @@ import { pageFiles } from './page.ts';
 import { Problem, type ProblemCode, sendProblem, setRetryAfter } from './problem.ts';
 import { BODY_BYTES } from './whole-body.ts';
 
-/** How long a client may take to send a request, and to read an answer, without a sign of life. */
-const IO_TIMEOUT_MS = 15_000;
-/** How often it is looked whether somebody took too long to send a request. */
-const REQUESTS_LOOK_MS = 5_000;
-/** How long a connection without a request is kept. */
-const IDLE_TIMEOUT_MS = 60_000;
 /** How often it is looked whether the last request in flight has ended. */
 const DRAIN_LOOK_MS = 20;
 
 export interface HttpAppParts {
+  /** Its requests are answered here. */
+  listener: Listener;
   fleet: Fleet;
   access: Access;
   /** Shared with the agents' sockets; without it registrations are not bounded. */
@@ -80,29 +75,24 @@ export interface HttpFace {
 
 /** Health for balancers, the fleet for programs, agents without a socket, and its own documentation. */
 export function createHttpApp(parts: HttpAppParts): HttpFace {
-  const { fleet, access, clock, log, role = 'all', group, docs = true, readers } = parts;
+  const { listener, fleet, access, clock, log, role = 'all', group, docs = true, readers } = parts;
   const app = Fastify({
     bodyLimit: BODY_BYTES,
-    requestTimeout: IO_TIMEOUT_MS,
-    http: { headersTimeout: IO_TIMEOUT_MS, connectionsCheckingInterval: REQUESTS_LOOK_MS },
-    keepAliveTimeout: IDLE_TIMEOUT_MS,
-    forceCloseConnections: 'idle',
+    // The server with its timeouts is the listener's, and so are its connections and their end.
+    serverFactory: (handler) => {
+      listener.handle(handler);
+      return listener.server;
+    },
+    clientErrorHandler: () => {},
     // Ids may be longer than the default of 100, and escaped. No route has a pattern that length could slow down.
     routerOptions: { maxParamLength: 16 * 1024 },
     // A wrong %-escape is answered like everything else.
     frameworkErrors: (_error, _request, reply) =>
       void sendProblem(reply.headers(SAFE_HEADERS), new Problem('invalid', 'the path is not valid')),
-    clientErrorHandler: answerNoRequest,
   });
   app.removeContentTypeParser('text/plain');
   jsonBodies(app);
-  const requests = new RequestLine(app.server, clock);
-  readers.watch(() => requests.readers());
-  // Not `connectionTimeout`: the timer that it gives every connection would stay with the socket of each agent.
-  app.server.prependListener('request', (request) => {
-    request.socket.setTimeout(IO_TIMEOUT_MS);
-    acceptAbsoluteForm(request);
-  });
+  readers.watch(() => listener.requests.readers());
   // At the beginning of each request, so that errors of any kind have them too.
   app.addHook('onRequest', (_request, reply, next) => {
     void reply.headers(SAFE_HEADERS);
@@ -151,7 +141,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
       for (let waited = 0; gate.inFlight > 0 && waited < withinMs; waited += DRAIN_LOOK_MS) {
         await new Promise<void>((resolve) => void clock.after(DRAIN_LOOK_MS, resolve));
       }
-      if (gate.inFlight > 0) app.server.closeAllConnections();
+      if (gate.inFlight > 0) listener.server.closeAllConnections();
     },
   };
 }

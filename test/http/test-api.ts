@@ -1,8 +1,8 @@
-import type { AddressInfo } from 'node:net';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { z } from 'zod';
 import { Access, type AccessRules } from '../../server/edge/access.ts';
 import { DIALECT_TIMING, DIALECTS, type DialectName, parseOpenDialects } from '../../server/edge/dialects.ts';
+import { Listener } from '../../server/edge/listener.ts';
 import { ReaderBudget } from '../../server/edge/reader-budget.ts';
 import type { Role } from '../../server/edge/serves.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
@@ -63,7 +63,9 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const metrics = new HubMetrics(clock);
   const fleet = testFleet(meteredStore(store, metrics), clock, hubId, options.timing);
   const readers = options.readers ?? new ReaderBudget({ clock, log: silentLog });
+  const listener = new Listener({ clock, log: silentLog, openFiles: undefined, behindProxy: false });
   const face = createHttpApp({
+    listener,
     fleet,
     access: new Access({ ...noRules, ...rules }),
     clock,
@@ -81,8 +83,9 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     readers,
   });
   await fleet.start();
-  await face.app.listen({ host: '127.0.0.1', port: 0 });
-  const url = `http://127.0.0.1:${portOf(face.app.server.address())}`;
+  await face.app.ready();
+  const { port } = await listener.listen({ host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${port}`;
   const check = responseChecker(face.app.swagger());
   return {
     fleet,
@@ -107,6 +110,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       store.fault = 'none';
       await face.drain(1_000);
       await fleet.stop();
+      await listener.close();
       await face.app.close();
       readers.close();
       await options.stored?.close();
@@ -116,11 +120,6 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
 
 function timingOf(one: HeartbeatTiming | undefined): Record<DialectName, HeartbeatTiming> {
   return one ? { connect: one, 'gpu-node': one, 'fleet-manager': one, 'game-host': one } : DIALECT_TIMING;
-}
-
-function portOf(address: AddressInfo | string | null): number {
-  if (address === null || typeof address === 'string') throw new TypeError('not listening');
-  return address.port;
 }
 
 const documentSchema = z.looseObject({
