@@ -238,12 +238,14 @@ export type Proof = z.infer<typeof proofSchema>;
 /** What the hubs know of who speaks for a node. Absent in records of version 0.1. */
 export const trustSchema = z.object({ by: proofSchema });
 
-/** The node that clients see: dashboards, the API, the `registered` reply, `event.node`. */
-export const nodeSchema = z.object({
-  id: idSchema,
-  /** The node's version: 1, 2, 3 …, one more with each event. */
-  seq: z.number().int().positive(),
-  ...shownFields,
+export type Trust = z.infer<typeof trustSchema>;
+
+/** The part of a node that its agent owns, as clients see it. */
+const factsSchema = z.object(shownFields);
+export type Facts = z.output<typeof factsSchema>;
+
+/** The part of a node that the hubs own: whether it lives, and since when it is known. No field of it may be absent. */
+const livenessSchema = z.object({
   status: statusSchema,
   reason: reasonSchema,
   statusSince: instantSchema,
@@ -251,9 +253,22 @@ export const nodeSchema = z.object({
   evidence: evidenceSchema,
   heartbeat: heartbeatTimingSchema,
   connection: connectionSchema.nullable(),
-  trust: trustSchema.exactOptional(),
   createdAt: instantSchema,
   registeredAt: instantSchema,
+});
+export type Liveness = z.output<typeof livenessSchema>;
+
+/**
+ * The node that clients see: dashboards, the API, the `registered` reply, `event.node`. On the wire its parts are one
+ * flat object.
+ */
+export const nodeSchema = z.object({
+  id: idSchema,
+  /** The node's version: 1, 2, 3 …, one more with each event. */
+  seq: z.number().int().positive(),
+  ...factsSchema.shape,
+  ...livenessSchema.shape,
+  trust: trustSchema.exactOptional(),
 });
 export type FleetNode = z.output<typeof nodeSchema>;
 

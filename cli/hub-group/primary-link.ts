@@ -42,7 +42,7 @@ export class PrimaryLink implements HubGroup {
     this.#reload = reload;
     if (this.#reloadWaits) reload();
     let { ready } = hub.fleet;
-    hub.fleet.presence.listen(() => {
+    hub.fleet.membership.listen(() => {
       if (ready === hub.fleet.ready) return;
       ready = hub.fleet.ready;
       void this.send({ type: 'ready', ready });

@@ -180,9 +180,9 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   }
 
   #sessionOver(session: LiveSession, ending: Ending | undefined): void {
-    const { registrar } = this.#context.fleet;
-    if (!ending) registrar.forget(session);
-    else this.#logged(registrar.closed(session, ending));
+    const { fleet } = this.#context;
+    if (!ending) fleet.forget(session);
+    else this.#logged(fleet.closed(session, ending));
   }
 
   closed(code: number, reason: Buffer): void {
@@ -258,7 +258,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
           this.#refuse(notRegistered, now);
           break;
         }
-        this.#context.fleet.registrar.stats(this.#state.session, message.stats, now);
+        this.#context.fleet.report(this.#state.session, message.stats, now);
         if (message.dropped && this.#mayComplain(now)) this.#sendDropped(message.dropped);
         break;
       case 'register':
@@ -298,7 +298,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   async #firstRegister(message: Lenient<Register>): Promise<void> {
     if (await this.#gaveUp()) return;
     if (message.features) this.#features = sharedFeatures(message.features);
-    const outcome = await this.#context.fleet.registrar.register(message, this);
+    const outcome = await this.#context.fleet.register(message, this);
     if (outcome.kind === 'not_your_node') {
       this.#context.refusals.note('agents', outcome.kind, this.remoteAddress);
       this.end(CLOSE.forbidden, `${outcome.kind}: ${NOT_YOUR_NODE}`);
@@ -344,11 +344,11 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     const { nodeId, record } = this.#state.session;
     // One of another node is refused at once.
     const ours = namesSameNode(update.message.node, record.node);
-    const turn = ours ? this.#updates?.turn(fleet.registrar.heldMs(nodeId)) : undefined;
+    const turn = ours ? this.#updates?.turn(fleet.heldMs(nodeId)) : undefined;
     if (turn) await turn;
     this.#updates?.take(update);
     if (this.#state.kind !== 'live') return;
-    const outcome = await fleet.registrar.update(this.#state.session, update.message);
+    const outcome = await fleet.update(this.#state.session, update.message);
     if (outcome.kind === 'updated' && outcome.written) this.#updates?.written();
     for (const dropped of update.answers) {
       if (outcome.kind === 'updated') {
@@ -361,7 +361,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   }
 
   async #deregister(session: LiveSession, message: Deregister): Promise<void> {
-    const outcome = await this.#context.fleet.registrar.deregister(session, message.reason);
+    const outcome = await this.#context.fleet.deregister(session, message.reason);
     if (outcome !== 'removed' && outcome !== 'nothing') this.#sendUnwritten(outcome);
     else this.end({ code: 1000, name: 'deregistered', reason: 'deregistered', agent: 'stop' });
   }

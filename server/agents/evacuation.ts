@@ -73,7 +73,7 @@ export class Evacuation {
 
   /** To be called every `turnMs`. */
   turned(now: number, turnMs: number): void {
-    const { leaseMs } = this.#parts.fleet.presence;
+    const { leaseMs } = this.#parts.fleet.membership;
     const isBlind = this.#parts.fleet.blindMs(now) >= leaseMs * BLIND_PART;
     if (isBlind && !this.#isOn) this.#begin(turnMs);
     if (!isBlind && this.#isOn) this.#end();
@@ -84,7 +84,7 @@ export class Evacuation {
   }
 
   get #spreadMs(): number {
-    return 2 * this.#parts.fleet.presence.leaseMs * SPREAD_PART;
+    return 2 * this.#parts.fleet.membership.leaseMs * SPREAD_PART;
   }
 
   #begin(turnMs: number): void {
@@ -120,7 +120,7 @@ export class Evacuation {
     if (this.#older.length === 0 || now - this.#askedAt < ASK_EVERY_MS) return;
     this.#askedAt = now;
     const { fleet, clock, unheardOf } = this.#parts;
-    for (const address of fleet.presence.addressesElsewhere.slice(0, MOST_ASKED)) {
+    for (const address of fleet.membership.addressesElsewhere.slice(0, MOST_ASKED)) {
       void unheardOf(address).then((unheardMs) => {
         const now = clock.now();
         if (unheardMs !== undefined && seesTheStore(unheardMs, fleet.blindMs(now))) this.#readyAt = now;

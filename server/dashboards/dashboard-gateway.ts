@@ -120,7 +120,7 @@ export class DashboardGateway {
     io.use((socket, next) => next(this.#refusal(socket)));
     io.on('connection', (socket) => this.#admitted(socket));
     this.#ends = [
-      fleet.presence.listen(() => void io.emit('hub', fleet.datedState())),
+      fleet.membership.listen(() => void io.emit('hub', fleet.datedState())),
       fleet.view.listen({ changed: () => {}, reloaded: (reason) => this.#reloaded(reason) }),
       clock.every(LOOK_EVERY_MS, () => this.#check()),
       () => groups.close(),

@@ -1,6 +1,7 @@
 import type { Condition } from '../../shared/index.ts';
 import { decideConditions, sameConditions } from '../rules/liveness.ts';
-import type { FleetContext } from './context.ts';
+import type { ChangeBudget } from './change-budget.ts';
+import type { FleetCore } from './core.ts';
 import type { LiveSession } from './sessions.ts';
 
 /** A node's conditions are written at most this often, the newest of them: a flapping check must not flood the log. */
@@ -9,20 +10,23 @@ const EVERY_MS = 1_000;
 /** Sessions whose reports are spaced out at a time; beyond it a report is dropped, the next stats bring it again. */
 const MOST_RESTING = 100_000;
 
-/** Who reports: a live session, or for one report an agent that beats over HTTP. */
-export type Reporter = Pick<LiveSession, 'nodeId' | 'session' | 'record' | 'ended'>;
+/** The source of a report: a live session, or for one report an agent that beats over HTTP. */
+export type Reporter = Pick<LiveSession, 'nodeId' | 'session' | 'record' | 'ended'> &
+  Partial<Pick<LiveSession, 'take'>>;
 
 /**
  * Writes the conditions that agents report: the first at once, then the newest of each second; of a node that changes
  * all the time, when its next change may be written.
  */
 export class ConditionReports {
-  readonly #context: FleetContext;
+  readonly #core: FleetCore;
+  readonly #budget: ChangeBudget;
   /** By session, of those whose last report was less than a second ago: the newest one since. */
   readonly #resting = new Map<string, { reporter: Reporter; conditions: Condition[] } | undefined>();
 
-  constructor(context: FleetContext) {
-    this.#context = context;
+  constructor(core: FleetCore, budget: ChangeBudget) {
+    this.#core = core;
+    this.#budget = budget;
   }
 
   report(reporter: Reporter, conditions: Condition[]): void {
@@ -33,8 +37,8 @@ export class ConditionReports {
     }
     if (sameConditions(conditions, reporter.record.node.conditions)) return;
     if (this.#resting.size >= MOST_RESTING) return;
-    const { budget, clock } = this.#context;
-    const heldMs = budget.waitMs(reporter.nodeId, clock.now());
+    const { clock } = this.#core;
+    const heldMs = this.#budget.waitMs(reporter.nodeId, clock.now());
     this.#resting.set(session, heldMs > 0 ? { reporter, conditions } : undefined);
     if (heldMs === 0) void this.#write(reporter, conditions);
     clock.after(Math.max(EVERY_MS, heldMs), () => this.#wake(session));
@@ -48,24 +52,19 @@ export class ConditionReports {
 
   /** A report that cannot be written is not kept: the agent's next stats bring it again. */
   async #write(session: Reporter, conditions: Condition[]): Promise<void> {
-    const { writes, log } = this.#context;
+    const { writes, log } = this.#core;
     const reported = { session: session.session, conditions };
-    try {
-      const settled = await writes.settle(
-        session.nodeId,
-        (stored, stamp) => decideConditions(stored, reported, stamp),
-        () => ({ kind: 'node', record: session.record, restored: false }),
-      );
-      if (settled.kind !== 'done') return;
-      if (!session.ended) session.record = settled.change.record;
-      const { from, to, reason, evidence } = settled.change.event;
-      log.info(
-        { nodeId: session.nodeId, from, to, reason, detail: evidence.detail },
-        'Node conditions changed',
-      );
-    } catch (error) {
-      this.#context.doubt(session.nodeId);
-      log.debug({ nodeId: session.nodeId, err: error }, 'Could not write conditions');
-    }
+    const settled = await writes.trySettle(
+      session.nodeId,
+      (stored, stamp) => decideConditions(stored, reported, stamp),
+      () => ({ kind: 'node', record: session.record, restored: false }),
+    );
+    if (settled.kind !== 'done') return;
+    session.take?.(settled.change.record);
+    const { from, to, reason, evidence } = settled.change.event;
+    log.info(
+      { nodeId: session.nodeId, from, to, reason, detail: evidence.detail },
+      'Node conditions changed',
+    );
   }
 }

@@ -1,37 +1,72 @@
 import type { NodeStats } from '../../shared/index.ts';
-import type { Beat, BeatAnswer, FleetStore, Position } from '../store/fleet-store.ts';
+import type { Cancel } from '../runtime/clock.ts';
+import { LimitedLog } from '../runtime/limited-log.ts';
+import { type Beat, type BeatAnswer, LostDataError } from '../store/fleet-store.ts';
+import type { FleetCore } from './core.ts';
+import type { Fencing } from './fencing.ts';
+import { isAway } from './node-writes.ts';
 import type { LiveSession } from './sessions.ts';
 
-/** How often some of the shards have their heartbeats written. */
-export const FLUSH_TURN_MS = 100;
-const MOST_FLUSH_TURNS = 5;
+/** How often the heartbeats of some of the shards are written. */
+export const FLUSH_EVERY_MS = 100;
+const MOST_ROUNDS = 5;
 /** Heartbeats wait in a hub for this long at most before they are written. */
-export const LONGEST_FLUSH_MS = MOST_FLUSH_TURNS * FLUSH_TURN_MS;
-/** Of a timeout, what a hub that dies may lose of it. */
+export const LONGEST_FLUSH_MS = MOST_ROUNDS * FLUSH_EVERY_MS;
+/** Of a timeout, what the death of a hub may take from it. */
 const FLUSH_PART = 1 / 100;
 
-/**
- * In how many turns all shards have their heartbeats written, with this timeout, and so how long each waits. As they
- * are written with what is left of the timeout, each ends when it should. What waits together costs Redis less, and of a
- * node that beats more often only the newest is written; in turns, so that ten thousand do not hold up one turn.
- */
-export function flushTurns(timeoutMs: number): number {
-  return Math.min(MOST_FLUSH_TURNS, Math.max(1, Math.floor((timeoutMs * FLUSH_PART) / FLUSH_TURN_MS)));
-}
+/** Confirmed sessions are compared with the store after this time at the latest: a record may have been deleted by hand. */
+const CONFIRM_EVERY_MS = 5 * 60_000;
 
 /**
- * Heartbeats that wait to be written: of each live session the newest time and the newest stats, so that it
- * is bounded by the number of sessions however long the store is away. A heartbeat writes two fields and
- * touches one array.
+ * The heartbeats of this hub's sessions, from the socket to the store:
+ *
+ * 1. `note` keeps of each session the newest time and the newest stats; that bounds what waits, however long the store
+ *    is away. It writes two fields and touches one array.
+ * 2. Every 100 ms some of the shards are flushed (`#flushSome`), each shard within `LONGEST_FLUSH_MS`. A heartbeat is
+ *    written with what is left of its timeout, so that it ends when it should.
+ * 3. `write` sends what waits of a shard in one call. What could not be written waits on, merged with what came
+ *    meanwhile; what the store answers goes to `Fencing`.
+ *
+ * A session that is not confirmed (see `LiveSession.confirmed`) has its heartbeat compared with the stored record.
  */
 export class Heartbeats {
+  readonly #core: FleetCore;
+  readonly #fencing: Fencing;
+  readonly #log: LimitedLog;
+  /** By shard, the sessions with a heartbeat that waits. */
   readonly #waiting: LiveSession[][];
-  /** Heartbeats of sessions that are over, which are to last until this hub time all the same. */
+  /** By shard, heartbeats of sessions that are over, which are to last until this hub time all the same. */
   readonly #owed: Array<Array<{ session: LiveSession; until: number }>>;
+  /** The write of a shard's heartbeats that is under way. */
+  readonly #underWay = new Map<number, Promise<void>>();
+  readonly #rounds: number;
+  #round = 0;
+  /** The shard whose sessions were last to be confirmed again. */
+  #confirmedShard = 0;
+  #end: Cancel = () => {};
 
-  constructor(shards: number) {
+  constructor(core: FleetCore, fencing: Fencing) {
+    const { shards } = core.store;
+    this.#core = core;
+    this.#fencing = fencing;
+    this.#log = new LimitedLog(core.clock);
     this.#waiting = Array.from({ length: shards }, () => []);
     this.#owed = Array.from({ length: shards }, () => []);
+    this.#rounds = flushRounds(core.timing.timeoutMs);
+  }
+
+  start(): void {
+    this.#end = this.#core.clock.every(FLUSH_EVERY_MS, () => {
+      this.#flushSome();
+      this.#confirmSome();
+    });
+  }
+
+  /** Writes what waits, and ends. */
+  async stop(): Promise<void> {
+    this.#end();
+    await this.flush();
   }
 
   /** Notes a heartbeat, with stats where it brought some. */
@@ -43,71 +78,121 @@ export class Heartbeats {
     this.#waiting[session.shard]?.push(session);
   }
 
-  /** What was written does not last as long as it should: the newest heartbeats are written once more. */
-  writeAgain(sessions: Iterable<LiveSession>): void {
-    for (const session of sessions) if (!session.ended) this.note(session, session.lastBeatAt);
-  }
-
   /**
-   * The close of this session is held back until this hub time: no hub is to call the node silent before. Written once;
-   * whoever registered meanwhile is not touched by it.
+   * The session is over, but its node is to last until this hub time. Written once; a session that registered meanwhile
+   * is not touched by it.
    */
   owe(session: LiveSession, until: number): void {
     this.#owed[session.shard]?.push({ session, until });
   }
 
-  /** Whether there may be something to write of a shard. */
-  someWait(shard: number): boolean {
-    return (this.#waiting[shard]?.length ?? 0) + (this.#owed[shard]?.length ?? 0) > 0;
+  /** What was written of this shard lasts longer or shorter than it should: the newest heartbeats are written again. */
+  async rewrite(shard: number): Promise<void> {
+    for (const session of this.#core.sessions.ofShard(shard)) this.note(session, session.lastBeatAt);
+    // What is under way was begun without them.
+    await this.#underWay.get(shard);
+    await this.write(shard);
   }
 
-  /** Forgets what waits of a session: after its close, an earlier heartbeat must not refresh the node. */
-  drop(session: LiveSession): void {
-    session.beatWaits = false;
-    session.waitingStats = undefined;
+  /** The shard's log was lost or not followed for a while: every heartbeat is compared again. */
+  confirmAgain(shard: number): void {
+    for (const session of this.#core.sessions.ofShard(shard)) session.confirmAgain();
   }
 
-  /**
-   * Writes what waits of a shard, whose log was followed as far as `followed`. What could not be written waits
-   * on, merged with what came meanwhile.
-   */
-  async flush(
-    store: FleetStore,
-    shard: number,
-    now: number,
-    followed: Position | undefined,
-  ): Promise<BeatAnswer | undefined> {
-    const taken = this.#waiting[shard];
-    const owed = this.#owed[shard];
-    if (!taken || !owed || taken.length + owed.length === 0) return undefined;
-    this.#waiting[shard] = [];
-    const beats = taken.map((session) => takeBeat(session, now)).filter((beat) => beat !== undefined);
-    for (const { session, until } of owed.splice(0)) {
-      const { nodeId: id, session: of } = session;
-      const ttlMs = until - now;
-      if (ttlMs > 0)
-        beats.push({ session, stats: undefined, beat: { id, session: of, ttlMs, vouched: false } });
+  /** Writes all that waits now. Never throws. */
+  async flush(): Promise<void> {
+    // What is under way was begun without the newest.
+    await Promise.all(this.#underWay.values());
+    await Promise.all(this.#core.shards.all.map(({ index }) => this.#flushShard(index)));
+  }
+
+  /** Writes what waits of a shard. Throws `StoreAwayError` and `LostDataError`. */
+  async write(shard: number): Promise<void> {
+    const { shards, clock } = this.#core;
+    const beats = this.#take(shard, clock.now());
+    if (beats.length === 0) return;
+    const compared = beats
+      .filter(({ beat }) => !beat.vouched)
+      .map(({ session }) => ({ session, mark: session.mark }));
+    const answer = await this.#send(shard, beats);
+    shards.answered();
+    if (answer === 'epoch') {
+      this.#putBack(shard, beats);
+      throw new LostDataError(`shard ${shard} lost its data`);
     }
-    if (beats.length === 0) return undefined;
-    const checks = toBeChecked(beats);
+    noteConfirmed(compared, answer);
+    await this.#fencing.answered(shard, answer);
+  }
+
+  async #send(shard: number, beats: readonly TakenBeat[]): Promise<BeatAnswer> {
+    const { store, shards } = this.#core;
     try {
-      const answer = await store.beat(
+      return await store.beat(
         shard,
         beats.map(({ beat }) => beat),
-        followed,
+        shards.at(shard).position,
       );
-      if (answer === 'epoch') this.#putBack(shard, beats);
-      else noteChecked(checks, answer);
-      return answer;
     } catch (error) {
       this.#putBack(shard, beats);
       throw error;
     }
   }
 
-  /** The log was lost or not followed for a while, or a while has passed: every heartbeat is to be checked again. */
-  doubt(sessions: Iterable<LiveSession>): void {
-    for (const session of sessions) session.doubts += 1;
+  #flushSome(): void {
+    const { shards } = this.#core;
+    this.#round = (this.#round + 1) % this.#rounds;
+    for (let index = this.#round; index < shards.all.length; index += this.#rounds) {
+      // Asked first: a flush that finds nothing makes a dozen objects.
+      if (shards.at(index).usable && this.#someWait(index)) void this.#flushShard(index);
+    }
+  }
+
+  #flushShard(shard: number): Promise<void> {
+    const underWay = this.#underWay.get(shard);
+    if (underWay) return underWay;
+    const flushing = this.#tryToWrite(shard).finally(() => this.#underWay.delete(shard));
+    this.#underWay.set(shard, flushing);
+    return flushing;
+  }
+
+  async #tryToWrite(shard: number): Promise<void> {
+    try {
+      await this.write(shard);
+    } catch (error) {
+      this.#core.shards.at(shard).recheck();
+      if (isAway(error)) return;
+      this.#log.say('heartbeats', (more) =>
+        this.#core.log.error({ err: error, shard, ...more }, 'Could not write heartbeats'),
+      );
+    }
+  }
+
+  /** One shard after the other, each once in `CONFIRM_EVERY_MS`. */
+  #confirmSome(): void {
+    const { clock, store } = this.#core;
+    const shard = Math.floor((clock.now() / CONFIRM_EVERY_MS) * store.shards) % store.shards;
+    if (shard === this.#confirmedShard) return;
+    this.#confirmedShard = shard;
+    this.confirmAgain(shard);
+  }
+
+  #someWait(shard: number): boolean {
+    return (this.#waiting[shard]?.length ?? 0) + (this.#owed[shard]?.length ?? 0) > 0;
+  }
+
+  #take(shard: number, now: number): TakenBeat[] {
+    const waiting = this.#waiting[shard] ?? [];
+    const owed = this.#owed[shard]?.splice(0) ?? [];
+    if (waiting.length + owed.length === 0) return [];
+    this.#waiting[shard] = [];
+    const beats = waiting.map((session) => takeBeat(session, now)).filter((beat) => beat !== undefined);
+    for (const { session, until } of owed) {
+      const { nodeId: id, session: of } = session;
+      const ttlMs = until - now;
+      if (ttlMs > 0)
+        beats.push({ session, stats: undefined, beat: { id, session: of, ttlMs, vouched: false } });
+    }
+    return beats;
   }
 
   #putBack(shard: number, beats: readonly TakenBeat[]): void {
@@ -128,35 +213,34 @@ interface TakenBeat {
   beat: Beat;
 }
 
-/** The waiting heartbeat of a session, or nothing where it closed or is too old to count. */
+/** The waiting heartbeat of a session, or nothing where the session is over or its timeout has passed. */
 function takeBeat(session: LiveSession, now: number): TakenBeat | undefined {
   if (!session.beatWaits || session.ended) return undefined;
-  session.beatWaits = false;
   const stats = session.waitingStats;
-  session.waitingStats = undefined;
+  session.dropBeat();
   const ttlMs = session.timing.timeoutMs - Math.max(0, now - session.lastBeatAt);
   if (ttlMs <= 0) return undefined;
-  const vouched = session.checkedAt === session.doubts;
-  const beat: Beat = { id: session.nodeId, session: session.session, ttlMs, vouched };
+  const beat: Beat = { id: session.nodeId, session: session.session, ttlMs, vouched: session.confirmed };
   if (stats !== undefined) beat.stats = JSON.stringify(stats);
   return { session, stats, beat };
 }
 
-/** Sessions whose heartbeats go to be checked, with their doubts now: what is heard meanwhile is a new doubt. */
-function toBeChecked(beats: readonly TakenBeat[]): Array<{ session: LiveSession; doubts: number }> {
-  return beats
-    .filter(({ beat }) => !beat.vouched)
-    .map(({ session }) => ({ session, doubts: session.doubts }));
-}
-
-/** The store took these heartbeats: from now on the hub vouches for the sessions, until it hears of their nodes. */
-function noteChecked(
-  checks: ReadonlyArray<{ session: LiveSession; doubts: number }>,
+/** The store took these heartbeats after a comparison: their sessions are confirmed. */
+function noteConfirmed(
+  compared: ReadonlyArray<{ session: LiveSession; mark: number }>,
   { refused, returned }: Exclude<BeatAnswer, 'epoch'>,
 ): void {
   const notOrdinary = new Set(returned);
   for (const { id } of refused) notOrdinary.add(id);
-  for (const { session, doubts } of checks) {
-    if (!notOrdinary.has(session.nodeId)) session.checkedAt = doubts;
+  for (const { session, mark } of compared) {
+    if (!notOrdinary.has(session.nodeId)) session.confirmedSince(mark);
   }
+}
+
+/**
+ * In how many rounds the heartbeats of all shards are written, which says how long each waits. What waits together costs
+ * Redis less, and of a node that beats more often only the newest is written.
+ */
+export function flushRounds(timeoutMs: number): number {
+  return Math.min(MOST_ROUNDS, Math.max(1, Math.floor((timeoutMs * FLUSH_PART) / FLUSH_EVERY_MS)));
 }

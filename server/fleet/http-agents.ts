@@ -11,11 +11,14 @@ import { decideReturn } from '../rules/liveness.ts';
 import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
 import { lostNode } from '../rules/restore.ts';
 import { instant, msOf } from '../runtime/clock.ts';
-import { LostDataError, type NodeRecord, type NotRestored, StoreAwayError } from '../store/fleet-store.ts';
+import type { NodeRecord } from '../store/fleet-store.ts';
 import type { ConditionReports } from './condition-reports.ts';
-import { bestKnown, type FleetContext } from './context.ts';
+import { type FleetCore, newestKnown } from './core.ts';
 import { type BeatVerdict, HttpBeats } from './http-beats.ts';
-import type { Held, Registrar, RemovalOutcome, Unwritten } from './registrar.ts';
+import { isAway } from './node-writes.ts';
+import type { Recovery } from './recovery.ts';
+import type { Held, Registrar, Unwritten } from './registrar.ts';
+import type { RemovalOutcome, Removals } from './removals.ts';
 
 /** A heartbeat that came as a request. */
 export interface HttpHeartbeat {
@@ -54,25 +57,23 @@ type Refusal = Extract<HttpHeartbeatOutcome, { kind: 'superseded' | 'not-http' |
 export class HttpAgents {
   /** Heartbeats of this hub that were taken. */
   taken = 0;
-  readonly #context: FleetContext;
+  readonly #core: FleetCore;
   readonly #registrar: Registrar;
+  readonly #removals: Removals;
   readonly #conditions: ConditionReports;
-  readonly #merge: (unmerged: readonly NotRestored[]) => Promise<void>;
+  readonly #recovery: Recovery;
   readonly #beats: HttpBeats;
 
   constructor(
-    context: FleetContext,
-    parts: {
-      registrar: Registrar;
-      conditions: ConditionReports;
-      merge: (unmerged: readonly NotRestored[]) => Promise<void>;
-    },
+    core: FleetCore,
+    parts: { registrar: Registrar; removals: Removals; conditions: ConditionReports; recovery: Recovery },
   ) {
-    this.#context = context;
+    this.#core = core;
     this.#registrar = parts.registrar;
+    this.#removals = parts.removals;
     this.#conditions = parts.conditions;
-    this.#merge = parts.merge;
-    this.#beats = new HttpBeats(context.store);
+    this.#recovery = parts.recovery;
+    this.#beats = new HttpBeats(core.store);
   }
 
   /** Registers an agent; `timing` is its protocol's own, where it cannot ask for one. */
@@ -90,10 +91,10 @@ export class HttpAgents {
    */
   async heartbeat(heartbeat: HttpHeartbeat): Promise<HttpHeartbeatOutcome> {
     const { id } = heartbeat;
-    const { usable, doubt } = this.#context;
-    if (!usable(id)) return { kind: 'busy' };
+    const shard = this.#core.shards.of(id);
+    if (!shard.usable) return { kind: 'busy' };
     try {
-      const known = bestKnown(this.#context, id);
+      const known = newestKnown(this.#core, id);
       let record = known?.kind === 'node' ? known.record : undefined;
       // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse, and only
       // it knows the timing that a socket's session was given.
@@ -113,31 +114,31 @@ export class HttpAgents {
         record = await this.#read(id);
       }
     } catch (error) {
-      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
-      doubt(id);
+      if (!isAway(error)) throw error;
+      shard.recheck();
       return { kind: 'busy' };
     }
   }
 
   /** The node's agent ends and takes its node along. Not where the agent holds a socket: it says so there. */
   async deregister(id: string, principal: Principal = NOBODY): Promise<RemovalOutcome | 'not-http'> {
-    const known = bestKnown(this.#context, id);
+    const known = newestKnown(this.#core, id);
     let record = known?.kind === 'node' ? known.record : await this.#read(id);
     // What this hub knows may be a moment old: only the store itself refuses.
     if (record && !this.#grants('deregister', record, principal)) record = await this.#read(id);
     if (!record) return 'nothing';
     if (!this.#grants('deregister', record, principal)) return 'not_your_node';
     if (record.node.connection?.transport !== 'http') return 'not-http';
-    return this.#registrar.remove(id, { reason: 'deregistered', session: record.session });
+    return this.#removals.remove(id, { reason: 'deregistered', session: record.session });
   }
 
   /**
-   * Whether somebody may take this id, of whom a socket's session that beat within one interval is not to be displaced.
-   * `not_your_node` comes first. Throws `StoreAwayError`.
+   * Whether this id may be taken: a socket's session that beat within one interval is not displaced. `not_your_node`
+   * comes first. Throws `StoreAwayError`.
    */
   async socketHolds(id: string, principal: Principal = NOBODY): Promise<'held' | 'free' | 'not_your_node'> {
-    const { store } = this.#context;
-    const known = bestKnown(this.#context, id);
+    const { store } = this.#core;
+    const known = newestKnown(this.#core, id);
     // The registration itself decides whose node it is.
     if (known?.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return 'free';
     // From the store: the hub that holds the socket may have changed its timing without an event.
@@ -150,7 +151,7 @@ export class HttpAgents {
   }
 
   #grants(verb: Verb, record: NodeRecord, { by }: Principal): boolean {
-    const { agentsNeedTokens } = this.#context;
+    const { agentsNeedTokens } = this.#core;
     const stored = { kind: 'node', record, restored: false } as const;
     return decideClaim({ verb, by, stored, agentsNeedTokens }) === 'granted';
   }
@@ -165,7 +166,7 @@ export class HttpAgents {
 
   async #read(id: string): Promise<NodeRecord | undefined> {
     if (!idSchema.safeParse(id).success) return undefined;
-    const stored = await this.#context.store.read(id);
+    const stored = await this.#core.store.read(id);
     return stored.kind === 'node' ? stored.record : undefined;
   }
 
@@ -181,10 +182,10 @@ export class HttpAgents {
 
   /** The store lost the registration that this hub knows: it is put back, as a socket's would be. */
   async #restore(record: NodeRecord): Promise<void> {
-    const { store, storeNow, log } = this.#context;
+    const { store, log } = this.#core;
     log.warn({ nodeId: record.node.id }, 'The store lost the session of a node that beats; putting it back');
-    const lost = lostNode(record, storeNow(record.node.id));
-    await this.#merge(await store.restore(store.shardOf(record.node.id), [lost]));
+    const lost = lostNode(record, this.#core.shards.of(record.node.id).storeNow());
+    await this.#recovery.restore(store.shardOf(record.node.id), [lost]);
   }
 
   #taken(record: NodeRecord, { stats }: HttpHeartbeat): HttpHeartbeatOutcome {
@@ -195,13 +196,13 @@ export class HttpAgents {
 
   /** The node was given up, and beats: it is back. Any accepted heartbeat proves it. */
   async #return(record: NodeRecord, heartbeat: HttpHeartbeat): Promise<NodeRecord> {
-    const { writes, storeNow, hubId, log, view } = this.#context;
+    const { writes, shards, hubId, log, view } = this.#core;
     const { id } = heartbeat;
     const connection: Connection = {
       hubId,
       transport: 'http',
       remoteAddress: heartbeat.remoteAddress(),
-      since: instant(storeNow(id)),
+      since: instant(shards.of(id).storeNow()),
     };
     const settled = await writes.settle(id, (stored, stamp) => {
       const since = stored.kind === 'node' ? msOf(stored.record.node.statusSince) : 0;

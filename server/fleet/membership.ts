@@ -1,49 +1,56 @@
 import type { HubState } from '../../shared/index.ts';
 import { type Cancel, type Clock, instant } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { STALL_MS } from '../runtime/stall-watch.ts';
 import type { FleetStore, HubLease } from '../store/fleet-store.ts';
+import type { Sessions } from './sessions.ts';
+import type { Shards } from './shards.ts';
 
 /** A lease is renewed this many times in its life, so that one lost renewal does not end it. */
 const RENEWALS = 3;
 
 /**
  * This hub among the hubs: its lease, how many hold one, and whether it sees its store. A lease lasts half the
- * default timeout, so that it is known to be gone before the nodes of a dead hub fall silent.
+ * default timeout, so that its end is known before the nodes of a dead hub fall silent.
  */
-export class Presence {
+export class Membership {
   readonly leaseMs: number;
+  readonly #self: Omit<HubLease, 'sessions'>;
   readonly #store: FleetStore;
+  readonly #shards: Shards;
+  readonly #sessions: Sessions;
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #lease: () => HubLease;
-  readonly #storeNow: () => number;
   readonly #listeners = new Set<(state: HubState) => void>();
   readonly #away = new Set<number>();
   /** Hubs that hold a lease, as they were last seen, and when it ends by hub time if it is not renewed. */
   readonly #seen = new Map<string, { lease: HubLease; until: number }>();
   #hubs = 0;
-  #steppedAt = Number.NEGATIVE_INFINITY;
+  /** The newest step of the store's clock, which each shard finds by itself. */
+  #step = { ms: 0, at: Number.NEGATIVE_INFINITY };
   #state: HubState;
   #sessionsElsewhere = 0;
   #addressesElsewhere: string[] = [];
   #cancel: Cancel = () => {};
 
   constructor(parts: {
+    self: Omit<HubLease, 'sessions'>;
     store: FleetStore;
+    shards: Shards;
+    sessions: Sessions;
     clock: Clock;
     log: Log;
     leaseMs: number;
-    lease: () => HubLease;
-    storeNow: () => number;
   }) {
+    this.#self = parts.self;
     this.#store = parts.store;
+    this.#shards = parts.shards;
+    this.#sessions = parts.sessions;
     this.#clock = parts.clock;
     this.#log = parts.log;
     this.leaseMs = parts.leaseMs;
-    this.#lease = parts.lease;
-    this.#storeNow = parts.storeNow;
-    for (let shard = 0; shard < parts.store.shards; shard += 1) this.#away.add(shard);
-    this.#state = { state: 'stale', since: instant(parts.storeNow()), hubs: 0 };
+    for (const { index } of parts.shards.all) this.#away.add(index);
+    this.#state = { state: 'stale', since: instant(parts.shards.now()), hubs: 0 };
   }
 
   get state(): HubState {
@@ -67,7 +74,7 @@ export class Presence {
   async stop(): Promise<void> {
     this.#cancel();
     this.#listeners.clear();
-    await this.#store.dropLease(this.#lease().hubId).catch(() => {});
+    await this.#store.dropLease(this.#self.hubId).catch(() => {});
   }
 
   /**
@@ -79,13 +86,17 @@ export class Presence {
   }
 
   /**
-   * The store's clock was set: a step forwards ends all leases at once, and one back makes those of hubs that died last.
-   * This hub's is renewed now, and the others get the time to renew theirs.
+   * The clock of a shard was set, by so many milliseconds: a step forwards ends all leases at once, and one back makes
+   * those of dead hubs last. This hub's is renewed now, and the others get the time to renew theirs. Each shard finds
+   * the same step by itself; the first one counts.
    */
-  clockStepped(): void {
-    this.#steppedAt = this.#clock.now();
+  clockStepped(steppedMs: number): void {
+    const now = this.#clock.now();
+    if (now - this.#step.at <= STALL_MS && Math.abs(steppedMs - this.#step.ms) <= STALL_MS) return;
+    this.#step = { ms: steppedMs, at: now };
+    this.#log.warn({ steppedMs }, 'The clock of the store was set; this is not taken for silence');
     this.renewNow();
-    // Whoever listens has the time from here.
+    // Listeners get the hub's time with the state.
     void this.#settle().then(() => this.#change(this.#state));
   }
 
@@ -105,7 +116,7 @@ export class Presence {
     if (state === this.#state.state) return;
     if (state === 'stale') this.#log.warn({}, 'The store is out of reach; heartbeats wait, nobody is judged');
     else this.#log.info({}, 'The store is within reach');
-    this.#change({ ...this.#state, state, since: instant(this.#storeNow()) });
+    this.#change({ ...this.#state, state, since: instant(this.#shards.now()) });
     if (state === 'live') void this.#renew();
   }
 
@@ -130,8 +141,8 @@ export class Presence {
     for (const [hubId, { until }] of this.#seen) if (until <= now) this.#seen.delete(hubId);
     for (const { lease, leftMs } of held)
       this.#seen.set(lease.hubId, { lease, until: askedAt + Math.min(leftMs, this.leaseMs) });
-    const { hubId: own, address: here } = this.#lease();
-    const stepped = now - this.#steppedAt < this.leaseMs;
+    const { hubId: own, address: here } = this.#self;
+    const stepped = now - this.#step.at < this.leaseMs;
     const others = (stepped ? [...this.#seen.values()] : held).filter(({ lease }) => lease.hubId !== own);
     this.#hubs = others.length + 1;
     const addresses = others.map(({ lease }) => lease.address);
@@ -142,7 +153,7 @@ export class Presence {
 
   async #renew(): Promise<void> {
     try {
-      await this.#store.renewLease(this.#lease(), this.leaseMs);
+      await this.#store.renewLease({ ...this.#self, sessions: this.#sessions.size }, this.leaseMs);
       await this.holders();
       if (this.#hubs !== this.#state.hubs) this.#change({ ...this.#state, hubs: this.#hubs });
     } catch (error) {

@@ -1,13 +1,18 @@
 import type { Stamp } from '../rules/change.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { type Change, type FleetStore, LostDataError, type Stored, versionOf } from '../store/fleet-store.ts';
+import {
+  type Change,
+  type FleetStore,
+  LostDataError,
+  StoreAwayError,
+  type Stored,
+  versionOf,
+} from '../store/fleet-store.ts';
+import type { Shards } from './shards.ts';
 
-/**
- * Another hub may come between a read and a commit for so long before we give up. It has no more than its own row of
- * writes, so that waiting helps; nobody is kept for longer.
- */
+/** How long conflicts with other hubs are retried. Each hub writes a node one change at a time, so that waiting helps. */
 const WITHIN_MS = 4_000;
-/** From this attempt on it waits before it reads again, up to twice as long each time: two hubs must not keep step. */
+/** From this attempt on there is a pause before the next read, up to twice as long each time: two hubs must not keep step. */
 const PATIENT_FROM = 2;
 const LONGEST_PAUSE_MS = 32;
 /** Writes of one node that may wait for each other: more come of a fault, not of a machine. */
@@ -21,8 +26,11 @@ export type Settled =
   | { kind: 'nothing'; stored: Stored }
   /** The heartbeat that was thought gone is there. */
   | { kind: 'still-beating' }
-  /** Others wrote this node in between, every time, or too many writes of it wait already. */
+  /** Other hubs wrote this node in between, every time, or too many writes of it wait already. */
   | { kind: 'contended' };
+
+/** The store is out of reach. */
+export type Away = { kind: 'away' };
 
 export type Decide = (stored: Stored, stamp: Stamp) => Change | undefined;
 
@@ -30,29 +38,28 @@ interface Waiting {
   decide: Decide;
   /** When it was asked for, hub time. */
   since: number;
-  /** The newest that is known of the node without asking the store, when its turn comes. */
+  /** The newest that is known of the node without a read, when this write begins. */
   known: (() => Stored | undefined) | undefined;
   resolve: (settled: Settled) => void;
   reject: (error: unknown) => void;
 }
 
 /**
- * The writes of this hub, each decided on what is stored. Those of one node take turns, so that they never come between
- * each other: only another hub can.
+ * The writes of this hub, each decided on what is stored. Those of one node are made one after the other, so that only
+ * another hub can come between.
  */
 export class NodeWrites {
   readonly #store: FleetStore;
   readonly #clock: Clock;
-  /** The time of the store where a node lies: milliseconds since the epoch. */
-  readonly #now: (id: string) => number;
+  readonly #shards: Shards;
   /** By node, what waits for the write that is under way. */
   readonly #waiting = new Map<string, Waiting[]>();
   #waitingInAll = 0;
 
-  constructor(parts: { store: FleetStore; clock: Clock; now: (id: string) => number }) {
+  constructor(parts: { store: FleetStore; clock: Clock; shards: Shards }) {
     this.#store = parts.store;
     this.#clock = parts.clock;
-    this.#now = parts.now;
+    this.#shards = parts.shards;
   }
 
   /**
@@ -72,6 +79,22 @@ export class NodeWrites {
         others.push(write);
       } else resolve({ kind: 'contended' });
     });
+  }
+
+  /**
+   * The same, where an absent store is an answer: `away`, at once while the node's shard is known to be out of reach.
+   * After a failure the shard is rechecked.
+   */
+  async trySettle(id: string, decide: Decide, known?: Waiting['known']): Promise<Settled | Away> {
+    const shard = this.#shards.of(id);
+    if (!shard.usable) return { kind: 'away' };
+    try {
+      return await this.settle(id, decide, known);
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      shard.recheck();
+      return { kind: 'away' };
+    }
   }
 
   async #run(id: string, first: Waiting): Promise<void> {
@@ -100,7 +123,7 @@ export class NodeWrites {
     const store = this.#store;
     let stored = known ?? (await store.read(id));
     for (let attempt = 0; attempt === 0 || this.#clock.now() - since < WITHIN_MS; attempt += 1) {
-      const change = decide(stored, { now: this.#now(id), changeId: store.newChangeId() });
+      const change = decide(stored, { now: this.#shards.of(id).storeNow(), changeId: store.newChangeId() });
       if (!change) return { kind: 'nothing', stored };
       const outcome = await store.commit(change);
       switch (outcome) {
@@ -125,6 +148,11 @@ export class NodeWrites {
     const ms = Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** (doublings + 1)));
     return new Promise((resolve) => void this.#clock.after(ms, resolve));
   }
+}
+
+/** Whether the store is out of reach, or has another data set: what a follower recovers from. */
+export function isAway(error: unknown): boolean {
+  return error instanceof StoreAwayError || error instanceof LostDataError;
 }
 
 /** What a change leaves in the store. */

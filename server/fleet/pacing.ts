@@ -2,7 +2,7 @@ import { agreeTiming, FEATURES, type HeartbeatTiming } from '../../shared/index.
 import { decideInterval, nextPace, type Pace, type PaceLimits } from '../rules/interval.ts';
 import type { Cancel } from '../runtime/clock.ts';
 import { withTiming } from '../store/fleet-store.ts';
-import type { FleetContext } from './context.ts';
+import type { FleetCore } from './core.ts';
 import { Retimer } from './retimer.ts';
 import { beatsIn, newRhythm, type Rhythm } from './rhythm.ts';
 import type { LiveSession } from './sessions.ts';
@@ -25,10 +25,10 @@ type Easing = 'to send' | 'sent' | 'acknowledged' | Rhythm;
  * A node must never be judged by a timeout that its agent does not know. So a longer timeout stands in the store
  * before the agent is told of it, and a shorter one is told first, and counts when the agent has acknowledged it, or,
  * where it does not announce that it does, when it beats in its rhythm.
- * Between the two, `session.timing` (by which it is judged) is the longer one, and `session.told` what it knows.
+ * Between the two, `session.timing` (by which it is judged) is the longer one, and `session.sent` what it knows.
  */
 export class Pacing {
-  readonly #context: Omit<FleetContext, 'pacing'>;
+  readonly #core: FleetCore;
   readonly #retimer: Retimer;
   readonly #limits: PaceLimits | undefined;
   readonly #lookMs: number;
@@ -44,16 +44,16 @@ export class Pacing {
   #tooMany = false;
   #end: Cancel = () => {};
 
-  constructor(context: Omit<FleetContext, 'pacing'>, limits?: Omit<PaceLimits, 'shortestMs'>) {
-    const { intervalMs } = context.timing;
-    this.#context = context;
-    this.#retimer = new Retimer(context);
+  constructor(core: FleetCore, limits?: Omit<PaceLimits, 'shortestMs'>) {
+    const { intervalMs } = core.timing;
+    this.#core = core;
+    this.#retimer = new Retimer(core);
     this.#limits = limits && { ...limits, shortestMs: intervalMs };
     this.#lookMs = Math.floor(
       Math.min(Math.max(intervalMs / LOOKS_PER_INTERVAL, SHORTEST_LOOK_MS), LONGEST_LOOK_MS),
     );
     this.#pace = { intervalMs };
-    this.#timing = context.timing;
+    this.#timing = core.timing;
   }
 
   /** The timing that an agent gets which asks for none, or for a shorter one. */
@@ -71,14 +71,14 @@ export class Pacing {
 
   /** The longest timing that any hub gives; the settings' own where the interval is fixed. */
   get longest(): HeartbeatTiming {
-    return agreeTiming(this.#context.timing, this.#limits?.longestMs);
+    return agreeTiming(this.#core.timing, this.#limits?.longestMs);
   }
 
   /** Begins, with the interval that fits the fleet as it is. */
   start(): void {
     if (!this.#limits) return;
     this.#take({ intervalMs: decideInterval(this.#fleetSize(), this.#pace.intervalMs, this.#limits) });
-    this.#end = this.#context.clock.every(this.#lookMs, () => this.#look());
+    this.#end = this.#core.clock.every(this.#lookMs, () => this.#look());
   }
 
   stop(): void {
@@ -104,14 +104,14 @@ export class Pacing {
   /** The shard was out of reach, or lost data: the timings of this hub's sessions are written again. */
   async recovered(shard: number): Promise<void> {
     if (!this.#limits) return;
-    const sessions = [...this.#context.sessions.ofShard(shard)];
+    const sessions = [...this.#core.sessions.ofShard(shard)];
     await this.#retimer.rewrite(shard, sessions);
     for (const session of sessions) this.show(session);
   }
 
   /** The session's agent beats in this interval from now on, as it says. One that was not sent last does not count. */
   acknowledged(session: LiveSession, intervalMs: number): void {
-    if (this.#easing.get(session) === 'sent' && intervalMs === session.told.intervalMs)
+    if (this.#easing.get(session) === 'sent' && intervalMs === session.sent.intervalMs)
       this.#easing.set(session, 'acknowledged');
   }
 
@@ -121,7 +121,7 @@ export class Pacing {
    */
   mayHaveMoved(sessions: Iterable<LiveSession>): void {
     if (!this.#limits) return;
-    const now = this.#context.clock.now();
+    const now = this.#core.clock.now();
     const { longest } = this;
     for (const session of sessions) {
       if (longest.timeoutMs <= session.timing.timeoutMs) continue;
@@ -132,22 +132,22 @@ export class Pacing {
 
   /** What this hub shows of the node, and bases changes on, has the timing by which it is judged. */
   show(session: LiveSession): void {
-    const seen = this.#context.view.retime(session.nodeId, session.session, session.timing);
-    const { seq } = session.record.node;
-    session.record = seen && seen.node.seq >= seq ? seen : withTiming(session.record, session.timing);
+    const seen = this.#core.view.retime(session.nodeId, session.session, session.timing);
+    const newer = seen !== undefined && seen.node.seq >= session.record.node.seq;
+    session.take(newer ? seen : withTiming(session.record, session.timing));
   }
 
   #fleetSize(): number {
-    return this.#context.sessions.size + this.#context.presence.sessionsElsewhere;
+    return this.#core.sessions.size + this.#core.membership.sessionsElsewhere;
   }
 
   #look(): void {
     if (!this.#limits) return;
-    const now = this.#context.clock.now();
-    const { presence } = this.#context;
+    const now = this.#core.clock.now();
+    const { membership } = this.#core;
     // A hub that died is counted until its lease ends, while its agents are elsewhere already; and until they
     // are, a timeout at most, they are not counted at all. Neither is a change of the fleet.
-    const patience = { longerMs: presence.leaseMs, shorterMs: this.#timing.timeoutMs };
+    const patience = { longerMs: membership.leaseMs, shorterMs: this.#timing.timeoutMs };
     this.#take(nextPace(this.#pace, this.#fleetSize(), now, this.#limits, patience));
     this.#warn(this.#limits);
     if (now >= this.#earlier.until) this.#earlier.timeoutMs = 0;
@@ -160,7 +160,7 @@ export class Pacing {
     const changed = pace.intervalMs !== this.#pace.intervalMs;
     this.#pace = pace;
     if (!changed) return;
-    const { timing, clock, log } = this.#context;
+    const { timing, clock, log } = this.#core;
     this.#timing = agreeTiming(timing, pace.intervalMs);
     const { timeoutMs } = before;
     if (timeoutMs >= this.#earlier.timeoutMs)
@@ -172,14 +172,14 @@ export class Pacing {
     const tooMany = (this.#fleetSize() / perSecond) * 1_000 > longestMs;
     if (tooMany && !this.#tooMany) {
       const fields = { sessions: this.#fleetSize(), intervalMs: this.#timing.intervalMs };
-      this.#context.log.warn(fields, 'The fleet is too large for MAX_HEARTBEATS_PER_SECOND');
+      this.#core.log.warn(fields, 'The fleet is too large for MAX_HEARTBEATS_PER_SECOND');
     }
     this.#tooMany = tooMany;
   }
 
   /** Goes round the sessions once an interval, a few at each look, so that agents are not told all at once. */
   #tellSome(now: number): void {
-    const { sessions } = this.#context;
+    const { sessions } = this.#core;
     this.#owed = Math.min(
       sessions.size,
       this.#owed + (sessions.size * this.#lookMs) / this.#timing.intervalMs,
@@ -204,7 +204,7 @@ export class Pacing {
     const fitting = this.fitting(session);
     if (fitting.timeoutMs > session.timing.timeoutMs || this.#retimer.unsure(session)) {
       addTo(toWrite, session);
-    } else if (fitting.intervalMs !== session.told.intervalMs || this.#easing.get(session) === 'to send')
+    } else if (fitting.intervalMs !== session.sent.intervalMs || this.#easing.get(session) === 'to send')
       this.#send(session, fitting);
   }
 
@@ -218,16 +218,16 @@ export class Pacing {
       this.show(session);
       const fitting = this.fitting(session);
       const mayKnow = fitting.timeoutMs <= session.timing.timeoutMs;
-      if (mayKnow && fitting.intervalMs !== session.told.intervalMs) this.#send(session, fitting);
+      if (mayKnow && fitting.intervalMs !== session.sent.intervalMs) this.#send(session, fitting);
     }
   }
 
   #send(session: LiveSession, timing: HeartbeatTiming): void {
     // An agent that waits for the answer to its registration is sent it at the next round.
     if (session.ended || !session.link.send({ type: 'heartbeat', ...timing })) return;
-    session.told = timing;
+    session.sent = timing;
     if (timing.timeoutMs < session.timing.timeoutMs) {
-      this.#easing.set(session, acknowledges(session) ? 'sent' : newRhythm(this.#context.clock.now()));
+      this.#easing.set(session, acknowledges(session) ? 'sent' : newRhythm(this.#core.clock.now()));
     }
   }
 
@@ -235,17 +235,17 @@ export class Pacing {
   #takeShorter(now: number): void {
     const heard = new Map<number, LiveSession[]>();
     for (const [session, easing] of this.#easing) {
-      const { told, timing, lastBeatAt } = session;
-      if (session.ended || told.timeoutMs >= timing.timeoutMs) this.#easing.delete(session);
-      else if (this.#retimer.busy(session) || !hasTiming(easing, lastBeatAt, told.intervalMs)) continue;
+      const { sent, timing, lastBeatAt } = session;
+      if (session.ended || sent.timeoutMs >= timing.timeoutMs) this.#easing.delete(session);
+      else if (this.#retimer.busy(session) || !hasTiming(easing, lastBeatAt, sent.intervalMs)) continue;
       // The heartbeat that stands is shortened too: not where that would end it.
-      else if (now - lastBeatAt < told.intervalMs) addTo(heard, session);
+      else if (now - lastBeatAt < sent.intervalMs) addTo(heard, session);
     }
     for (const [shard, some] of heard) void this.#shorten(shard, some);
   }
 
   async #shorten(shard: number, sessions: readonly LiveSession[]): Promise<void> {
-    const written = await this.#retimer.write(shard, sessions, ({ told }) => told, true);
+    const written = await this.#retimer.write(shard, sessions, ({ sent }) => sent, true);
     for (const session of written) this.show(session);
   }
 }

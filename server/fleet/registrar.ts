@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import {
   agreeTiming,
   type Connection,
-  type FleetNode,
   type HeartbeatTiming,
   type NodeStats,
   type Register,
@@ -10,7 +9,6 @@ import {
 } from '../../shared/index.ts';
 import { decideClaim } from '../rules/claim.ts';
 import { type Identity, identify, namesSameNode } from '../rules/identity.ts';
-import { type Closing, decideClose } from '../rules/liveness.ts';
 import { type Caller, NOBODY } from '../rules/principal.ts';
 import {
   decideDuplicate,
@@ -18,145 +16,132 @@ import {
   decideUpdate,
   type Registration,
 } from '../rules/registration.ts';
-import { decideRemoval, type RemovalAsk } from '../rules/removal.ts';
 import { instant } from '../runtime/clock.ts';
 import { shareFacts } from '../runtime/interning.ts';
 import { Limited } from '../runtime/limited.ts';
 import { shortSession } from '../runtime/log.ts';
-import { type Change, LostDataError, StoreAwayError, type Stored } from '../store/fleet-store.ts';
-import { ConditionReports } from './condition-reports.ts';
-import { bestKnown, type FleetContext, newerRecord } from './context.ts';
-import { HeldCloses } from './held-closes.ts';
-import type { Refused } from './newcomers.ts';
-import type { Decide, Settled } from './node-writes.ts';
-import { endedBy, type Link, type LiveSession, supersededBy, vouchFor } from './sessions.ts';
-
-/**
- * For this part of its timeout after a hub stood still, an agent that gave it up has time to return: one delay and one
- * attempt, a sixth of the timeout each, and as much again for a hub that has many to register.
- */
-const RETURN_PART = 1 / 2;
-
-/** What a close that is held back may take to be written after that. */
-const WRITTEN_WITHIN_MS = 1_000;
-
-/** Closes that wait for the store at most; beyond it the heartbeat's end tells. */
-const WAITING_CLOSES = 100_000;
+import { type Change, StoreAwayError, type Stored } from '../store/fleet-store.ts';
+import type { ChangeBudget } from './change-budget.ts';
+import type { ConditionReports } from './condition-reports.ts';
+import { type FleetCore, newestKnown } from './core.ts';
+import type { Heartbeats } from './heartbeats.ts';
+import type { Newcomers, Refused } from './newcomers.ts';
+import { type Away, type Decide, isAway, type Settled } from './node-writes.ts';
+import type { Pacing } from './pacing.ts';
+import { endedBy, type Link, LiveSession, supersededBy } from './sessions.ts';
 
 /**
  * Why nothing was written. `busy`: the store is out of reach. `contended`: too many others write this node now.
  * `not_your_node`: the agent that speaks for it showed more.
  */
 export type Unwritten = 'busy' | 'contended' | 'not_your_node';
+
 /** A registration that is one too many now: of its node, of new nodes, or of the fleet. */
 export interface Held {
   kind: 'held';
   code: 'too_many_restarts' | Refused['code'];
   retryAfterMs: number;
 }
+
 export type RegisterOutcome =
   | { kind: 'registered'; session: LiveSession; reply: Registered }
   | { kind: Unwritten }
   | Held;
+
 export type UpdateOutcome =
   /** `written`: something was different. */
   | { kind: 'updated'; reply: Registered; written: boolean }
   | { kind: 'identity-changed' }
   | { kind: Unwritten };
-export type RemovalOutcome = 'removed' | 'nothing' | Unwritten;
-export type OperatorsAsk = Extract<RemovalAsk, { reason: 'removed_by_operator' }>;
 
-/** What agents ask of the fleet: to be registered, updated, noted as gone, and removed. */
+/** A registration that was written. */
+interface Claimed {
+  kind: 'claimed';
+  registration: Registration;
+  change: Change;
+}
+
+/** What agents say of themselves, on its way into the store: registrations, updates, and reports of their health. */
 export class Registrar {
-  readonly #context: FleetContext;
-  readonly #conditions: ConditionReports;
-  /** The newest close of each node that could not be written. */
-  readonly #waitingCloses = new Map<string, Closing>();
-  readonly #held: HeldCloses;
   /** Registrations that were held back so far. */
   readonly held: Record<Held['code'], number> = {
     too_many_restarts: 0,
     too_many_new_nodes: 0,
     fleet_full: 0,
   };
-  readonly #saysHeld: Record<Held['code'], Limited> = {
+  readonly #core: FleetCore;
+  readonly #heartbeats: Heartbeats;
+  readonly #pacing: Pacing;
+  readonly #conditions: ConditionReports;
+  readonly #newcomers: Newcomers;
+  readonly #budget: ChangeBudget;
+  readonly #heldLog: Record<Held['code'], Limited> = {
     too_many_restarts: new Limited(),
     too_many_new_nodes: new Limited(),
     fleet_full: new Limited(),
   };
 
-  constructor(context: FleetContext, conditions: ConditionReports = new ConditionReports(context)) {
-    this.#context = context;
-    this.#conditions = conditions;
-    this.#held = new HeldCloses(context.clock, (id, closing) => {
-      this.#writeClose(id, closing).catch((error: unknown) => {
-        context.log.error({ err: error, nodeId: id }, 'Could not write the end of a connection');
-      });
-    });
-  }
-
-  /** Closes that are held back are left to the heartbeats. */
-  stop(): void {
-    this.#held.end();
+  constructor(
+    core: FleetCore,
+    parts: {
+      heartbeats: Heartbeats;
+      pacing: Pacing;
+      conditions: ConditionReports;
+      newcomers: Newcomers;
+      budget: ChangeBudget;
+    },
+  ) {
+    this.#core = core;
+    this.#heartbeats = parts.heartbeats;
+    this.#pacing = parts.pacing;
+    this.#conditions = parts.conditions;
+    this.#newcomers = parts.newcomers;
+    this.#budget = parts.budget;
   }
 
   /** Registers an agent over its socket. The newest registration wins; an older session here is closed. */
   async register(message: Register, link: Link): Promise<RegisterOutcome> {
-    const { clock, sessions, view } = this.#context;
-    const paced = agreeTiming(this.#context.pacing.timing, message.heartbeat?.intervalMs);
+    const { clock, sessions, shards, view } = this.#core;
+    const timing = agreeTiming(this.#pacing.timing, message.heartbeat?.intervalMs);
     const identity = await this.#identify(message);
     if (!identity) return { kind: 'busy' };
-    const heardMeanwhile = sessions.expect(identity.id);
-    const connection = this.#connect(identity.id, 'websocket', link.remoteAddress);
-    const claimed = await this.#claim(identity, message, connection, link, paced).catch((error: unknown) => {
-      heardMeanwhile();
+    const newestMeanwhile = sessions.expect(identity.id);
+    const connection = this.#connection(identity.id, 'websocket', link.remoteAddress);
+    const claimed = await this.#claim(identity, message, connection, link, timing).catch((error: unknown) => {
+      newestMeanwhile();
       throw error;
     });
-    if (typeof claimed === 'string' || 'kind' in claimed) {
-      heardMeanwhile();
-      return typeof claimed === 'string' ? { kind: claimed } : claimed;
+    if (claimed.kind !== 'claimed') {
+      newestMeanwhile();
+      return claimed;
     }
     const { registration, change } = claimed;
     const { record, event } = change;
-    const { id } = registration;
-    const session: LiveSession = {
-      nodeId: id,
-      session: record.session,
-      shard: this.#context.store.shardOf(id),
-      connection,
-      link,
-      timing: registration.timing,
-      told: registration.timing,
+    const session = new LiveSession({
+      ...{ record, link, connection, timing: registration.timing },
+      shard: shards.of(registration.id).index,
       askedIntervalMs: message.heartbeat?.intervalMs,
-      record,
-      lastBeatAt: clock.now(),
-      beatWaits: false,
-      waitingStats: undefined,
-      doubts: 0,
-      checkedAt: -1,
-      conditionsInherited: record.node.conditions.length > 0,
-      leaving: false,
-      ended: false,
-    };
+      now: clock.now(),
+    });
     const older = sessions.attach(session);
     older?.link.end(supersededBy(record, older.record));
-    const newest = heardMeanwhile();
+    const newest = newestMeanwhile();
     const ended = newest && endedBy(newest, session);
     if (ended) {
-      this.forget(session);
+      sessions.detach(session);
       link.end(ended);
     }
-    this.#tell(change);
-    await view.waitFor(id, event.seq);
-    const seen = view.get(id);
-    if (seen?.session === session.session) vouchFor(session, seen.node);
-    const reply = this.#reply(change, event.type === 'reregistered', session.told);
+    this.#log(change);
+    await view.waitFor(registration.id, event.seq);
+    const seen = view.get(registration.id);
+    if (seen?.session === session.session) session.confirmedByLog(seen.node);
+    const reply = this.#reply(record, event.type === 'reregistered', session.sent);
     return { kind: 'registered', session, reply };
   }
 
   /**
-   * Registers an agent that beats over HTTP: no socket, so no live session here. An open socket of the node is
-   * closed by whoever holds it, when that hub reads of the newer session in the log.
+   * Registers an agent that beats over HTTP: it has no socket, so there is no live session here. The hub that holds an
+   * open socket of the node closes it when it follows the newer registration in the log.
    */
   async registerWithoutSocket(
     message: Register,
@@ -165,23 +150,67 @@ export class Registrar {
   ): Promise<Registered | Unwritten | Held> {
     const identity = await this.#identify(message);
     if (!identity) return 'busy';
-    const claimed = await this.#claim(
-      identity,
-      message,
-      this.#connect(identity.id, 'http', caller.remoteAddress),
-      caller,
-      timing,
-    );
-    if (typeof claimed === 'string' || 'kind' in claimed) return claimed;
+    const connection = this.#connection(identity.id, 'http', caller.remoteAddress);
+    const claimed = await this.#claim(identity, message, connection, caller, timing);
+    if (claimed.kind === 'held') return claimed;
+    if (claimed.kind !== 'claimed') return claimed.kind;
     const { change } = claimed;
-    this.#tell(change);
-    await this.#context.view.waitFor(change.id, change.event.seq);
-    return this.#reply(change, change.event.type === 'reregistered');
+    this.#log(change);
+    await this.#core.view.waitFor(change.id, change.event.seq);
+    return this.#reply(change.record, change.event.type === 'reregistered');
   }
 
-  #connect(id: string, transport: Connection['transport'], remoteAddress: string): Connection {
-    const { hubId, storeNow } = this.#context;
-    return { hubId, transport, remoteAddress, since: instant(storeNow(id)) };
+  /** A second `register` on a live session: updates the node's facts and timing. */
+  async update(session: LiveSession, message: Register): Promise<UpdateOutcome> {
+    if (!namesSameNode(message.node, session.record.node)) return { kind: 'identity-changed' };
+    const pacing = this.#pacing;
+    const asked = message.heartbeat?.intervalMs;
+    const fitting = pacing.fitting({ askedIntervalMs: asked });
+    const { sent, connection } = session;
+    // A longer timeout is written before its agent can be sent it, a shorter one when nothing can fail any more.
+    const longer = fitting.timeoutMs > session.timing.timeoutMs;
+    if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
+    const timing = fitting.intervalMs === sent.intervalMs ? session.timing : fitting;
+    const { principal = NOBODY } = session.link;
+    const registration = this.#registration({ id: session.nodeId }, message, session.session, {
+      ...{ connection, principal, timing },
+    });
+    const settled = await this.#settle(session.nodeId, (stored, stamp) =>
+      decideUpdate(stored, registration, stamp),
+    );
+    if (settled.kind !== 'done' && settled.kind !== 'nothing') return { kind: unwritten(settled) };
+    if (!longer && timing === fitting) await pacing.agree(session, fitting);
+    const retimed = sent.intervalMs !== fitting.intervalMs;
+    session.sent = fitting;
+    session.askedIntervalMs = asked;
+    if (settled.kind === 'nothing') {
+      pacing.show(session);
+      return { kind: 'updated', reply: this.#reply(session.record, true, session.sent), written: retimed };
+    }
+    const { record, event } = settled.change;
+    session.take(record);
+    this.#core.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
+    await this.#core.view.waitFor(session.nodeId, event.seq);
+    return { kind: 'updated', reply: this.#reply(record, true, session.sent), written: true };
+  }
+
+  /** How long the node's next change is to wait, because it had too many: milliseconds, nearly always 0. */
+  heldMs(nodeId: string): number {
+    return this.#budget.waitMs(nodeId, this.#core.clock.now());
+  }
+
+  /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
+  report(session: LiveSession, stats: NodeStats, now: number): void {
+    this.#heartbeats.note(session, now, stats);
+    // What an earlier instance reported lasts until this one's first word on its health.
+    const conditions = stats.conditions ?? (session.conditionsInherited ? [] : undefined);
+    session.conditionsInherited = false;
+    if (conditions) this.#conditions.report(session, conditions);
+  }
+
+  #connection(id: string, transport: Connection['transport'], remoteAddress: string): Connection {
+    const { hubId, shards } = this.#core;
+    return { hubId, transport, remoteAddress, since: instant(shards.of(id).storeNow()) };
   }
 
   /** Writes a registration under a new session. */
@@ -191,66 +220,64 @@ export class Registrar {
     connection: Connection,
     { principal = NOBODY, known = false }: Omit<Caller, 'remoteAddress'>,
     timing?: HeartbeatTiming,
-  ) {
-    const registration = this.#registration(identity, message, randomUUID(), {
-      connection,
-      principal,
-      timing,
-    });
+  ): Promise<Claimed | { kind: Unwritten } | Held> {
+    const by = { connection, principal, timing };
+    const registration = this.#registration(identity, message, randomUUID(), by);
     const { id, facts } = registration;
-    const { agentsNeedTokens, budget, clock, log, newcomers } = this.#context;
+    const { agentsNeedTokens, clock, log } = this.#core;
     log.debug({ nodeId: id, hostname: facts.hostname }, 'Node registration request');
-    const waitMs = budget.waitMs(id, clock.now());
+    const waitMs = this.#budget.waitMs(id, clock.now());
     const restarts = { code: 'too_many_restarts', retryAfterMs: waitMs } as const;
     const claims = (stored: Stored): boolean =>
       decideClaim({ verb: 'register', by: principal.by, stored, agentsNeedTokens }) === 'granted';
-    const stands = waitMs > 0 ? bestKnown(this.#context, id) : undefined;
+    const stands = waitMs > 0 ? newestKnown(this.#core, id) : undefined;
     if (stands && claims(stands)) return this.#hold(registration, restarts);
     let asked = false;
     let refused: Omit<Held, 'kind'> | undefined;
-    // The claim comes first: a weaker agent is told nothing else.
+    // The claim comes first: a weaker agent gets no other answer.
     const decide: Decide = (stored, stamp) => {
       if (!claims(stored)) return undefined;
       if (waitMs > 0) refused = restarts;
       // Asked once, also where another hub comes between.
       if (!refused && stored.kind !== 'node' && !asked) {
         asked = true;
-        refused = newcomers.refusal(principal.name ?? principal.by, clock.now(), known);
+        refused = this.#newcomers.refusal(principal.name ?? principal.by, clock.now(), known);
       }
       return refused ? undefined : decideRegistration(stored, registration, stamp);
     };
     let settled = await this.#settle(id, decide);
     if (refused) return this.#hold(registration, refused);
     // What this hub knows may be a moment old: only the store itself refuses.
-    if (settled?.kind === 'nothing') settled = await this.#settle(id, decide, () => undefined);
-    if (settled?.kind !== 'done') return unwritten(settled);
+    if (settled.kind === 'nothing') settled = await this.#core.writes.trySettle(id, decide);
+    if (settled.kind !== 'done') return { kind: unwritten(settled) };
     if (identity.duplicate !== undefined) await this.#flagDuplicate(identity.duplicate, id, claims);
-    return { registration, change: settled.change };
+    return { kind: 'claimed', registration, change: settled.change };
   }
 
   /** Which node an agent speaks for; nothing where only the store could say, and it is out of reach. */
   async #identify({ node }: Register): Promise<Identity | undefined> {
-    const { store, usable, doubt } = this.#context;
+    const { store, shards } = this.#core;
     const read = async (id: string): Promise<Stored> => {
-      const known = bestKnown(this.#context, id);
+      const known = newestKnown(this.#core, id);
       if (known && known.kind !== 'nothing') return known;
-      if (!usable(id)) throw new StoreAwayError('the store is out of reach');
+      const shard = shards.of(id);
+      if (!shard.usable) throw new StoreAwayError('the store is out of reach');
       return store.read(id).catch((error: unknown) => {
-        doubt(id);
+        shard.recheck();
         throw error;
       });
     };
     try {
       return await identify(node, read);
     } catch (error) {
-      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
+      if (!isAway(error)) throw error;
       return undefined;
     }
   }
 
-  /** Two nodes stand by one host name: the other one says so too, until its status changes, where this agent may speak for it. */
+  /** Two nodes stand by one host name: the other one shows it too until its status changes, if this agent may claim it. */
   async #flagDuplicate(duplicate: string, id: string, claims: (stored: Stored) => boolean): Promise<void> {
-    this.#context.log.warn(
+    this.#core.log.warn(
       { nodeId: id, other: duplicate },
       'Two nodes have the same host name in two spellings; remove the one that is not used any more',
     );
@@ -260,9 +287,9 @@ export class Registrar {
   }
 
   #hold({ id, connection }: Registration, why: Omit<Held, 'kind'>): Held {
-    const { clock, log } = this.#context;
+    const { clock, log } = this.#core;
     this.held[why.code] += 1;
-    const times = this.#saysHeld[why.code].due(clock.now());
+    const times = this.#heldLog[why.code].due(clock.now());
     if (times > 0) {
       const { remoteAddress } = connection;
       log.warn({ reason: why.code, nodeId: id, remoteAddress, times }, 'Registrations are held back');
@@ -270,8 +297,8 @@ export class Registrar {
     return { kind: 'held', ...why };
   }
 
-  #tell({ id, record, event }: Change): void {
-    this.#context.log.info(
+  #log({ id, record, event }: Change): void {
+    this.#core.log.info(
       {
         nodeId: id,
         session: shortSession(record.session),
@@ -285,189 +312,8 @@ export class Registrar {
     );
   }
 
-  /** A second `register` on a live session: updates the node's facts and timing. */
-  async update(session: LiveSession, message: Register): Promise<UpdateOutcome> {
-    if (!namesSameNode(message.node, session.record.node)) return { kind: 'identity-changed' };
-    const { pacing } = this.#context;
-    const asked = message.heartbeat?.intervalMs;
-    const fitting = pacing.fitting({ askedIntervalMs: asked });
-    const { told } = session;
-    // A longer timeout is written before its agent can be told of it, a shorter one when nothing can fail any more.
-    const longer = fitting.timeoutMs > session.timing.timeoutMs;
-    if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
-    const timing = fitting.intervalMs === told.intervalMs ? session.timing : fitting;
-    const { connection, link } = session;
-    const { principal = NOBODY } = link;
-    const registration = this.#registration({ id: session.nodeId }, message, session.session, {
-      connection,
-      principal,
-      timing,
-    });
-    const settled = await this.#settle(session.nodeId, (stored, stamp) =>
-      decideUpdate(stored, registration, stamp),
-    );
-    if (settled?.kind !== 'done' && settled?.kind !== 'nothing') return { kind: unwritten(settled) };
-    if (!longer && timing === fitting) await pacing.agree(session, fitting);
-    const retimed = told.intervalMs !== fitting.intervalMs;
-    session.told = fitting;
-    session.askedIntervalMs = asked;
-    if (settled.kind === 'nothing') {
-      pacing.show(session);
-      const reply = this.#reply({ record: session.record }, true, session.told);
-      return { kind: 'updated', reply, written: retimed };
-    }
-    if (!session.ended) session.record = settled.change.record;
-    this.#context.log.info({ nodeId: session.nodeId }, 'Node updated by its agent');
-    await this.#context.view.waitFor(session.nodeId, settled.change.event.seq);
-    return { kind: 'updated', reply: this.#reply(settled.change, true, session.told), written: true };
-  }
-
-  /** How long the node's next change is to wait, because it had so many: milliseconds, nearly always 0. */
-  heldMs(nodeId: string): number {
-    return this.#context.budget.waitMs(nodeId, this.#context.clock.now());
-  }
-
-  /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
-  stats(session: LiveSession, stats: NodeStats, now: number = this.#context.clock.now()): void {
-    this.#context.heartbeats.note(session, now, stats);
-    // What an earlier instance reported lasts until this one's first word on its health.
-    const conditions = stats.conditions ?? (session.conditionsInherited ? [] : undefined);
-    session.conditionsInherited = false;
-    if (conditions) this.#conditions.report(session, conditions);
-  }
-
-  /**
-   * The agent's socket closed, and not because of this hub. One without a goodbye while this hub stood still, or
-   * right after, says that the agent gave the hub up: it is written where the agent does not return in time.
-   */
-  async closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void> {
-    this.forget(session);
-    const { clock, stalls } = this.#context;
-    const { lastBeatAt, timing } = session;
-    const { timeoutMs } = timing;
-    const closing = { ...how, session: session.session, lastBeatAt, timeoutMs };
-    const heldMs = stalls.graceLeftMs(timeoutMs * RETURN_PART, clock.now());
-    if (heldMs > 0 && !how.goodbye) this.#holdClose(session, closing, heldMs);
-    else await this.#writeClose(session.nodeId, closing, session);
-  }
-
-  /** Until it is written, the node's heartbeat lasts: another hub would call its end a silence. */
-  #holdClose(session: LiveSession, closing: Closing, heldMs: number): void {
-    const until = this.#context.clock.now() + heldMs + WRITTEN_WITHIN_MS;
-    this.#held.hold(session.nodeId, closing, heldMs);
-    if (session.lastBeatAt + session.timing.timeoutMs < until) this.#context.heartbeats.owe(session, until);
-  }
-
-  /** The session is over here; nothing is written. */
-  forget(session: LiveSession): void {
-    this.#context.heartbeats.drop(session);
-    this.#context.sessions.detach(session);
-  }
-
-  /** Writes the closes that waited while the shard was out of reach. Throws where it still is. */
-  async writeWaitingCloses(shard: number): Promise<void> {
-    const { store } = this.#context;
-    const due = [...this.#waitingCloses].filter(([id]) => store.shardOf(id) === shard);
-    await Promise.all(
-      due.map(async ([id, closing]) => {
-        await this.#commitClose(id, closing);
-        if (this.#waitingCloses.get(id) === closing) this.#waitingCloses.delete(id);
-      }),
-    );
-  }
-
-  /** The agent asks to be removed. */
-  async deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome> {
-    session.leaving = true;
-    this.#context.heartbeats.drop(session);
-    const ask = { reason: 'deregistered', session: session.session, ...(detail && { detail }) } as const;
-    const outcome = await this.remove(session.nodeId, ask);
-    session.leaving = outcome === 'removed' || outcome === 'nothing';
-    return outcome;
-  }
-
-  /** Removes a node: its record goes, and whoever holds its socket closes it. */
-  async remove(id: string, ask: RemovalAsk): Promise<RemovalOutcome> {
-    return this.#removed(
-      id,
-      ask,
-      await this.#settle(id, (stored, stamp) => decideRemoval(stored, ask, stamp)),
-    );
-  }
-
-  /** Removes a node if it is still what the operator wants removed; else tells what it is now. */
-  async removeOnly(id: string, ask: OperatorsAsk): Promise<RemovalOutcome | { left: FleetNode }> {
-    const decide: Decide = (stored, stamp) => decideRemoval(stored, ask, stamp);
-    let settled = await this.#settle(id, decide);
-    // What this hub knows may be a moment old: only the store itself refuses.
-    if (settled?.kind === 'nothing') settled = await this.#settle(id, decide, () => undefined);
-    if (settled?.kind === 'nothing' && settled.stored.kind === 'node')
-      return { left: settled.stored.record.node };
-    return this.#removed(id, ask, settled);
-  }
-
-  async #removed(id: string, ask: RemovalAsk, settled: Settled | undefined): Promise<RemovalOutcome> {
-    if (settled?.kind === 'nothing') return 'nothing';
-    if (settled?.kind !== 'done') return unwritten(settled);
-    const { event } = settled.change;
-    this.#context.view.tombstones.wrote(this.#context.store.shardOf(id), event);
-    const { reason } = ask;
-    const said =
-      reason === 'deregistered' ? { detail: ask.detail } : { by: ask.by, remoteAddress: ask.remoteAddress };
-    this.#context.log.info({ nodeId: id, reason, ...said }, 'Node removed');
-    await this.#context.view.waitFor(id, settled.change.event.seq);
-    return 'removed';
-  }
-
-  async #writeClose(id: string, closing: Closing, session?: LiveSession): Promise<void> {
-    try {
-      if (!this.#context.usable(id)) throw new StoreAwayError('the store is out of reach');
-      await this.#commitClose(id, closing, session);
-    } catch (error) {
-      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
-      this.#context.doubt(id);
-      this.#waitingCloses.delete(id);
-      if (this.#waitingCloses.size < WAITING_CLOSES) this.#waitingCloses.set(id, closing);
-    }
-  }
-
-  async #commitClose(id: string, closing: Closing, session?: LiveSession): Promise<void> {
-    const { writes, log, view, clock } = this.#context;
-    const settled = await writes.settle(
-      id,
-      (stored, stamp) => decideClose(stored, closing, clock.now(), stamp),
-      () => {
-        const record = newerRecord(session?.record, view.get(id));
-        return record && { kind: 'node', record, restored: false };
-      },
-    );
-    if (settled.kind === 'contended')
-      log.warn(
-        { nodeId: id },
-        'A close was not written: others write this node all the time; its heartbeat tells',
-      );
-    if (settled.kind !== 'done') return;
-    const { to, reason } = settled.change.event;
-    log.info(
-      { nodeId: id, session: shortSession(closing.session), to, reason, code: closing.code },
-      'Node connection ended',
-    );
-  }
-
-  async #settle(
-    id: string,
-    decide: Decide,
-    known = () => bestKnown(this.#context, id),
-  ): Promise<Settled | undefined> {
-    const { writes, usable, doubt } = this.#context;
-    if (!usable(id)) return undefined;
-    try {
-      return await writes.settle(id, decide, known);
-    } catch (error) {
-      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) throw error;
-      doubt(id);
-      return undefined;
-    }
+  #settle(id: string, decide: Decide): Promise<Settled | Away> {
+    return this.#core.writes.trySettle(id, decide, () => newestKnown(this.#core, id));
   }
 
   #registration(
@@ -483,25 +329,24 @@ export class Registrar {
       session,
       instanceId: message.instanceId,
       facts: message.node,
-      timing: by.timing ?? agreeTiming(this.#context.timing, message.heartbeat?.intervalMs),
+      timing: by.timing ?? agreeTiming(this.#core.timing, message.heartbeat?.intervalMs),
       connection: by.connection,
       principal: by.principal,
     };
   }
 
   #reply(
-    { record }: Pick<Change, 'record'>,
+    { node, session }: Change['record'],
     reregistered: boolean,
-    timing: HeartbeatTiming = record.node.heartbeat,
+    timing: HeartbeatTiming = node.heartbeat,
   ): Registered {
-    const { node, session } = record;
     return {
       type: 'registered',
       nodeId: node.id,
       session,
       reregistered,
       createdAt: node.createdAt,
-      hubTime: instant(this.#context.storeNow(node.id)),
+      hubTime: instant(this.#core.shards.of(node.id).storeNow()),
       heartbeat: timing,
       node,
     };
@@ -509,7 +354,16 @@ export class Registrar {
 }
 
 /** Without an answer the store is away; a registration that changes nothing was refused; else others came between. */
-function unwritten(settled: Settled | undefined): Unwritten {
-  if (!settled) return 'busy';
-  return settled.kind === 'nothing' ? 'not_your_node' : 'contended';
+export function unwritten({ kind }: Exclude<Settled | Away, { kind: 'done' }>): Unwritten {
+  switch (kind) {
+    case 'away':
+      return 'busy';
+    case 'nothing':
+      return 'not_your_node';
+    case 'contended':
+    case 'still-beating':
+      return 'contended';
+    default:
+      return kind satisfies never;
+  }
 }

@@ -1,18 +1,19 @@
 import type { HeartbeatTiming } from '../../shared/index.ts';
-import { LostDataError, type RetimeAnswer, type Retiming, StoreAwayError } from '../store/fleet-store.ts';
-import type { FleetContext } from './context.ts';
+import { LostDataError, type RetimeAnswer, type Retiming } from '../store/fleet-store.ts';
+import type { FleetCore } from './core.ts';
+import { isAway } from './node-writes.ts';
 import type { LiveSession } from './sessions.ts';
 
 /** Writes the timings of live sessions, many at once. */
 export class Retimer {
-  readonly #context: Pick<FleetContext, 'store' | 'clock' | 'log' | 'usable' | 'doubt'>;
+  readonly #core: FleetCore;
   /** Sessions whose new timing is on its way to the store. */
   readonly #busy = new Set<LiveSession>();
   /** Sessions of which a write failed: the store may hold either timing. */
   readonly #unsure = new WeakSet<LiveSession>();
 
-  constructor(context: Pick<FleetContext, 'store' | 'clock' | 'log' | 'usable' | 'doubt'>) {
-    this.#context = context;
+  constructor(core: FleetCore) {
+    this.#core = core;
   }
 
   /** Its new timing is on its way to the store. */
@@ -28,7 +29,7 @@ export class Retimer {
   /** Writes the timings that these sessions of a shard have. Throws `StoreAwayError` and `LostDataError`. */
   async rewrite(shard: number, sessions: readonly LiveSession[]): Promise<void> {
     if (sessions.length === 0) return;
-    const { clock, store, log } = this.#context;
+    const { clock, store, log } = this.#core;
     const now = clock.now();
     const retimings = sessions.map((session) => retimingOf(session, session.timing, now));
     try {
@@ -36,7 +37,7 @@ export class Retimer {
         throw new LostDataError(`shard ${shard} lost its data`);
       }
     } catch (error) {
-      if (error instanceof StoreAwayError || error instanceof LostDataError) throw error;
+      if (isAway(error)) throw error;
       // A store that takes everything but this is in reach: the timings are written when a change needs them.
       for (const session of sessions) this.#unsure.add(session);
       log.error({ err: error, shard }, 'Could not write heartbeat timings');
@@ -53,7 +54,7 @@ export class Retimer {
     timingOf: (session: LiveSession) => HeartbeatTiming,
     withHeartbeat: boolean,
   ): Promise<LiveSession[]> {
-    const now = this.#context.clock.now();
+    const now = this.#core.clock.now();
     const before = sessions.map((session) => ({ session, was: session.timing, is: timingOf(session) }));
     for (const { session, is } of before) {
       session.timing = is;
@@ -83,16 +84,15 @@ export class Retimer {
 
   /** `epoch` also where the shard is out of reach. */
   async #retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
-    const { store, usable, doubt, log } = this.#context;
-    const [first] = retimings;
-    if (!first || !usable(first.id)) return 'epoch';
+    const { store, shards, log } = this.#core;
+    if (retimings.length === 0 || !shards.at(shard).usable) return 'epoch';
     try {
       const answer = await store.retime(shard, retimings);
-      if (answer === 'epoch') doubt(first.id);
+      if (answer === 'epoch') shards.at(shard).recheck();
       return answer;
     } catch (error) {
-      doubt(first.id);
-      if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
+      shards.at(shard).recheck();
+      if (!isAway(error)) {
         log.error({ err: error, shard }, 'Could not write heartbeat timings');
       }
       return 'epoch';

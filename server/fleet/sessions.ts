@@ -16,11 +16,11 @@ import type { LogEntry, NodeRecord } from '../store/fleet-store.ts';
 /** The socket of an agent, as far as the fleet needs to know it. */
 export interface Link {
   readonly remoteAddress: string;
-  /** Who opened it: somebody who showed nothing, where it is not said. */
+  /** Who opened it. Default: nobody. */
   readonly principal?: Principal;
   /** Its agent says that it was registered before. */
   readonly known?: boolean;
-  /** Ends the socket with this code. It writes nothing: only the heartbeat judges what follows. */
+  /** Ends the socket with this code. The node's status is left to its heartbeat. */
   end(code: CloseCode): void;
   /** Whether its agent announced this in `register.features`. */
   understands(feature: Feature): boolean;
@@ -32,57 +32,115 @@ export interface Link {
 }
 
 /**
- * A registered agent whose socket this hub holds. One object for the life of the session; the hot path only
- * writes its fields.
+ * A registered agent whose socket this hub holds. One object for the life of the session; a heartbeat only writes its
+ * fields.
  */
-export interface LiveSession {
+export class LiveSession {
   readonly nodeId: string;
   readonly session: string;
   readonly shard: number;
-  connection: Connection;
   readonly link: Link;
-  /** By which it is judged: what its record says, never a shorter timeout than its agent knows. */
+  /** The connection as it was registered: the record has none while the node is out of contact. */
+  connection: Connection;
+  /** The timing of its record: never a shorter timeout than its agent knows. */
   timing: HeartbeatTiming;
-  /** What its agent was told last. */
-  told: HeartbeatTiming;
+  /** The timing that its agent was sent last. */
+  sent: HeartbeatTiming;
   /** The interval that its agent asked for. */
   askedIntervalMs: number | undefined;
-  /** The newest record that is known to carry this session. */
-  record: NodeRecord;
   /** Hub time of the newest heartbeat. */
   lastBeatAt: number;
   /** A heartbeat waits to be written. */
-  beatWaits: boolean;
+  beatWaits = false;
   /** The newest stats that wait to be written. */
-  waitingStats: NodeStats | undefined;
-  /** How often something was heard of this node that its next heartbeat has to be checked for. */
-  doubts: number;
-  /**
-   * `doubts` when the store last took a checked heartbeat, or the log last said that this session speaks for the
-   * node: while they are equal, heartbeats are vouched for.
-   */
-  checkedAt: number;
+  waitingStats: NodeStats | undefined = undefined;
   /** The conditions in the record were reported by an earlier instance of the agent. */
   conditionsInherited: boolean;
-  /** Its agent asked to be removed: the removal that follows is not to be answered as somebody else's. */
-  leaving: boolean;
-  ended: boolean;
+  /** Its agent asked to be removed: the removal that follows is not answered as another's. */
+  leaving = false;
+  ended = false;
+  #record: NodeRecord;
+  /** How many times something made it uncertain that this session still speaks for its node. */
+  #uncertain = 0;
+  /** `#uncertain` when the store or the log last confirmed it. */
+  #confirmedAt = -1;
+
+  constructor(parts: {
+    record: NodeRecord;
+    shard: number;
+    link: Link;
+    connection: Connection;
+    timing: HeartbeatTiming;
+    askedIntervalMs: number | undefined;
+    now: number;
+  }) {
+    const { record } = parts;
+    this.nodeId = record.node.id;
+    this.session = record.session;
+    this.shard = parts.shard;
+    this.link = parts.link;
+    this.connection = parts.connection;
+    this.timing = parts.timing;
+    this.sent = parts.timing;
+    this.askedIntervalMs = parts.askedIntervalMs;
+    this.lastBeatAt = parts.now;
+    this.conditionsInherited = record.node.conditions.length > 0;
+    this.#record = record;
+  }
+
+  /** The newest record that is known to carry this session. */
+  get record(): NodeRecord {
+    return this.#record;
+  }
+
+  /** Takes a record that carries this session, unless a newer one is known. */
+  take(record: NodeRecord): void {
+    if (this.ended || record.node.seq < this.#record.node.seq) return;
+    this.#record = record;
+    this.connection = record.node.connection ?? this.connection;
+  }
+
+  /** Whether its next heartbeat may be written without a comparison with the stored record. */
+  get confirmed(): boolean {
+    return this.#confirmedAt === this.#uncertain;
+  }
+
+  /** Its next heartbeat is to be compared with the stored record. */
+  confirmAgain(): void {
+    this.#uncertain += 1;
+  }
+
+  /** A mark of now, for `confirmedSince`. */
+  get mark(): number {
+    return this.#uncertain;
+  }
+
+  /** The store took a heartbeat that was compared: confirmed, unless something happened since the mark. */
+  confirmedSince(mark: number): void {
+    this.#confirmedAt = mark;
+  }
+
+  /**
+   * The log was followed to where this session speaks for the node as it is now, which is as good as a comparison in
+   * the store. A node that counts as gone is not confirmed: its heartbeat is compared and brings it back.
+   */
+  confirmedByLog({ status }: FleetNode): void {
+    if (inContact(status)) this.#confirmedAt = this.#uncertain;
+  }
+
+  /** The waiting heartbeat is not written: after a close it would refresh the node. */
+  dropBeat(): void {
+    this.beatWaits = false;
+    this.waitingStats = undefined;
+  }
 }
 
-/**
- * The log was followed to where this session speaks for the node as it is now, which is as good as a look at the record
- * in the store. A node that is called gone is not vouched for, so that its heartbeat is looked at and brings it back.
- */
-export function vouchFor(session: LiveSession, { status }: FleetNode): void {
-  if (inContact(status)) session.checkedAt = session.doubts;
-}
-
-/** How a newer registration ends an older session: its agent may be told that it is one of its own. */
+/** The close code with which a newer registration ends an older session. */
 export function supersededBy(newer: NodeRecord, older: NodeRecord): CloseCode {
   return newer.instanceId === older.instanceId ? SUPERSEDED_BY_ITSELF : CLOSE.superseded;
 }
 
-/** How an entry of the log ends this session: somebody registered after it, or removed its node. */
+/** The close code with which an entry of the log ends this session: a newer registration, or a removal. */
 export function endedBy(
   { event, record }: LogEntry,
   { session, record: own }: LiveSession,
@@ -115,8 +173,8 @@ export class Sessions {
   }
 
   /**
-   * A registration is being written. The log may tell of a newer one before it is known here that this one was written:
-   * the returned function, to be called once the session is attached or will not be, answers the newest such entry.
+   * A registration is being written. The log may bring a newer one before this write is answered. The returned function,
+   * to be called once the session is attached or will not be, returns the newest such entry.
    */
   expect(nodeId: string): () => LogEntry | undefined {
     const expected = this.#expected.get(nodeId) ?? { registrations: 0, newest: undefined };
@@ -130,7 +188,7 @@ export class Sessions {
   }
 
   /** An entry of the log was followed. */
-  heard(entry: LogEntry): void {
+  followed(entry: LogEntry): void {
     if (this.#expected.size === 0) return;
     const expected = this.#expected.get(entry.event.nodeId);
     if (expected) expected.newest = entry;
@@ -138,6 +196,7 @@ export class Sessions {
 
   /** The session is over. One that was replaced meanwhile leaves its successor alone. */
   detach(session: LiveSession): void {
+    session.dropBeat();
     session.ended = true;
     if (this.#byNode.get(session.nodeId) === session) this.#byNode.delete(session.nodeId);
   }

@@ -30,30 +30,30 @@ interface Step {
 }
 
 /** How a change treats the heartbeat: see the fields of `Change`. */
-type Liveness = Pick<Change, 'heartbeat' | 'look'> & Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
+type HeartbeatEffect = Pick<Change, 'heartbeat' | 'look'> & Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
 
 /** Puts a decision in the form of a commit: the next version of what was stored, and its event. */
 export function changeOf(
   stored: Stored,
   record: Omit<NodeRecord, 'changeId'>,
   step: Step,
-  liveness: Liveness,
+  effect: HeartbeatEffect,
   stamp: Stamp,
 ): Change {
   const expected = versionOf(stored);
   const seq = expected + 1;
   const { session, sessionSeq, instanceId } = record;
   const { type, from, to, reason, evidence } = step;
-  const node = liveness.removed || record.node.seq === seq ? record.node : { ...record.node, seq };
+  const node = effect.removed || record.node.seq === seq ? record.node : { ...record.node, seq };
   return {
     id: node.id,
     expected,
     record: { node, session, sessionSeq, instanceId, changeId: stamp.changeId },
     event: { seq, nodeId: node.id, at: instant(stamp.now), type, from, to, reason, evidence, node },
-    removed: liveness.removed ?? false,
-    onlyIfSilent: liveness.onlyIfSilent ?? false,
-    heartbeat: liveness.heartbeat,
-    look: liveness.look,
+    removed: effect.removed ?? false,
+    onlyIfSilent: effect.onlyIfSilent ?? false,
+    heartbeat: effect.heartbeat,
+    look: effect.look,
   };
 }
 
@@ -61,7 +61,7 @@ export function changeOf(
 export function statusChange(
   record: NodeRecord,
   change: StatusChange,
-  liveness: Liveness,
+  effect: HeartbeatEffect,
   stamp: Stamp,
 ): Change {
   const { to: status, reason, evidence } = change;
@@ -70,7 +70,7 @@ export function statusChange(
     { kind: 'node', record, restored: false },
     { ...record, node },
     { type: 'status', from: record.node.status, ...change },
-    liveness,
+    effect,
     stamp,
   );
 }

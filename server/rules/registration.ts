@@ -2,9 +2,10 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   type Connection,
   type Evidence,
-  type FleetNode,
+  type Facts,
   type HeartbeatTiming,
   inContact,
+  type Liveness,
   type NodeFacts,
   type Reason,
 } from '../../shared/index.ts';
@@ -13,6 +14,7 @@ import { noConditions, trustBy } from '../runtime/interning.ts';
 import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp } from './change.ts';
 import { duplicateDetail } from './identity.ts';
+import { joinParts, livenessOf } from './parts.ts';
 import type { Principal } from './principal.ts';
 
 /** What a registering agent said, and what the hub adds. */
@@ -41,10 +43,7 @@ export function decideRegistration(stored: Stored, registration: Registration, s
   const reason = old ? returnReason(old, instanceId) : 'registered';
   const conditions = old?.node.conditions ?? noConditions;
   const status = contactStatus(conditions);
-  // What the agent said comes last: adding fields to a copy costs V8 fifty times as much as copying them in.
-  const node: FleetNode = {
-    id: registration.id,
-    seq,
+  const liveness: Liveness = {
     status,
     reason,
     statusSince: old?.node.status === status ? old.node.statusSince : at,
@@ -52,11 +51,16 @@ export function decideRegistration(stored: Stored, registration: Registration, s
     evidence: evidenceOf(registration, at),
     heartbeat: registration.timing,
     connection: registration.connection,
-    trust: trustBy(principal.by),
     createdAt: old?.node.createdAt ?? at,
     registeredAt: at,
-    ...factsOf(registration),
   };
+  const node = joinParts({
+    id: registration.id,
+    seq,
+    facts: factsOf(registration),
+    liveness,
+    trust: trustBy(principal.by),
+  });
   return changeOf(
     stored,
     { node, session, instanceId, sessionSeq: seq },
@@ -101,7 +105,7 @@ function returnReason(old: NodeRecord, instanceId: string): Reason {
   return inContact(old.node.status) && old.instanceId !== instanceId ? 'superseded' : 'reconnected';
 }
 
-function factsOf({ facts }: Registration): Omit<NodeFacts, 'nodeId'> {
+function factsOf({ facts }: Registration): Facts {
   const { nodeId: _, ...rest } = facts;
   return rest;
 }
@@ -110,27 +114,12 @@ function factsOf({ facts }: Registration): Omit<NodeFacts, 'nodeId'> {
 export function decideUpdate(stored: Stored, registration: Registration, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node' || stored.record.session !== registration.session) return undefined;
   const { record } = stored;
-  const { seq, status, reason, statusSince, conditions, evidence, connection, createdAt, registeredAt } =
-    record.node;
-  const { trust } = record.node;
-  const kept = {
-    seq,
-    status,
-    reason,
-    statusSince,
-    conditions,
-    evidence,
-    connection,
-    ...(trust && { trust }),
-    createdAt,
-    registeredAt,
-  };
-  const node: FleetNode = {
-    id: record.node.id,
-    ...kept,
-    heartbeat: registration.timing,
-    ...factsOf(registration),
-  };
+  const { id, seq, trust, status, evidence } = record.node;
+  const node = joinParts({
+    ...{ id, seq, trust },
+    facts: factsOf(registration),
+    liveness: { ...livenessOf(record.node), heartbeat: registration.timing },
+  });
   if (isDeepStrictEqual(node, record.node)) return undefined;
   return changeOf(
     stored,

@@ -146,7 +146,7 @@ describe('closes that the hub begins', () => {
   test('[CLOSE-6] an agent whose node an operator removes is closed with 4404', async () => {
     const watched = await withBystander(await hubs.start());
     const agent = await watched.hub.agent({ nodeId: 'n-1' });
-    await watched.hub.hub.fleet.registrar.remove('n-1', { reason: 'removed_by_operator' });
+    await watched.hub.hub.fleet.removals.remove('n-1', { reason: 'removed_by_operator' });
     expect(await agent.closed).toEqual({ code: 4404, reason: CLOSE.removed.reason });
     expect(watched.hub.node('n-1')).toBeUndefined();
     expect(await watched.hub.events('n-1')).toHaveLength(2);

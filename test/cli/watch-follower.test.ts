@@ -269,9 +269,9 @@ async function chaos(
     // While the store is away a registration is refused, as it should be.
     await hub.register({ nodeId, ...node }).catch(() => {});
   } else if (roll < 0.65) {
-    if (session) await hub.fleet.registrar.closed(session, { goodbye: random() < 0.3, code: 1006 });
+    if (session) await hub.fleet.closed(session, { goodbye: random() < 0.3, code: 1006 });
   } else if (roll < 0.75) {
-    if (session) await hub.fleet.registrar.deregister(session);
+    if (session) await hub.fleet.deregister(session);
   } else if (roll < 0.85) {
     const { follower } = pick(witnesses);
     if (follower.state === 'stopped') follower.start(pick(hubs).url);

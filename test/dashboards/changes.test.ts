@@ -54,7 +54,7 @@ describe('changes', () => {
     const agent = await hub.register({ nodeId: 'a' });
     await lose(hub, agent);
     const back = await hub.register({ nodeId: 'a' });
-    await hub.fleet.registrar.deregister(back.session, 'sold');
+    await hub.fleet.deregister(back.session, 'sold');
     const events = await dashboard.hearsEvents(4);
     expect(events.map(({ seq, type, from, to, reason }) => [seq, type, from, to, reason])).toEqual([
       [1, 'registered', null, 'online', 'registered'],
@@ -91,7 +91,7 @@ describe('changes', () => {
     const churn = new Promise<void>((resolve, reject) => {
       dashboard.socket.once('snapshot', () => {
         const changes = agents.map((agent, index) =>
-          index % 3 === 0 ? hub.fleet.registrar.deregister(agent.session) : lose(hub, agent),
+          index % 3 === 0 ? hub.fleet.deregister(agent.session) : lose(hub, agent),
         );
         Promise.all([...changes, hub.register({ nodeId: 'late' })]).then(() => resolve(), reject);
       });

@@ -236,5 +236,5 @@ export class Opened {
 
 /** The socket of this agent closed without a goodbye. */
 export function lose(hub: TestHub, agent: TestAgent): Promise<void> {
-  return hub.fleet.registrar.closed(agent.session, { goodbye: false, code: 1006 });
+  return hub.fleet.closed(agent.session, { goodbye: false, code: 1006 });
 }

@@ -18,9 +18,9 @@ it('reads a change at once, at whatever moment of a look at the store it was wri
     await clock.settle();
     const [first, second] = await Promise.all(registered);
     if (!first || !second) throw new Error('two agents are registered');
-    const closes = [fleet.registrar.closed(first.session, { goodbye: true, code: 1000 })];
+    const closes = [fleet.closed(first.session, { goodbye: true, code: 1000 })];
     for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
-    closes.push(fleet.registrar.closed(second.session, { goodbye: true, code: 1000 }));
+    closes.push(fleet.closed(second.session, { goodbye: true, code: 1000 }));
     await clock.settle();
     await Promise.all(closes);
     expect({ turns, status: fleet.view.get(`b-${turns}`)?.node.status }).toEqual({

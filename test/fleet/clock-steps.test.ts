@@ -50,7 +50,7 @@ describe("the clock of the hub's machine is set, with the store in memory", () =
     async (stepMs) => {
       const [live, lost, closed] = [await register('live'), await register('lost'), await register('closed')];
       await beating([live, lost, closed], 20_000);
-      const closing = fleet.registrar.closed(closed.session, { goodbye: false, code: 1006 });
+      const closing = fleet.closed(closed.session, { goodbye: false, code: 1006 });
       await clock.settle();
       await closing;
       expect(status('closed')).toBe('unreachable');

@@ -130,7 +130,7 @@ describe('the life of a node', () => {
   it('[REG-5] a late close of an older session changes nothing', async () => {
     const first = await register(fleet, { nodeId: 'n' });
     await register(fleet, { nodeId: 'n' });
-    await fleet.registrar.closed(first.session, lost);
+    await fleet.closed(first.session, lost);
     await clock.settle();
     expect(node('n')?.status).toBe('online');
   });
@@ -199,7 +199,7 @@ describe('the life of a node', () => {
   it('[OFF-3] a socket that closes without a goodbye is unreachable at once, then offline', async () => {
     await wellAfterStart();
     const { session } = await register(fleet, { nodeId: 'n' });
-    void fleet.registrar.closed(session, lost);
+    void fleet.closed(session, lost);
     await clock.settle();
     expect(node('n')).toMatchObject({
       status: 'unreachable',
@@ -214,7 +214,7 @@ describe('the life of a node', () => {
 
   it('[OFF-4] a goodbye is offline at once', async () => {
     const { session } = await register(fleet, { nodeId: 'n' });
-    void fleet.registrar.closed(session, goodbye);
+    void fleet.closed(session, goodbye);
     await clock.settle();
     expect(node('n')).toMatchObject({ status: 'offline', reason: 'agent_stopped' });
   });
@@ -224,7 +224,7 @@ describe('the life of a node', () => {
     const { session } = await register(fleet, { nodeId: 'n' });
     await clock.advance(20_000);
     fleet.heartbeat(session);
-    void fleet.registrar.closed(session, lost);
+    void fleet.closed(session, lost);
     await clock.advance(29_900);
     expect(node('n')?.status).toBe('unreachable');
     await clock.advance(300);
@@ -234,7 +234,7 @@ describe('the life of a node', () => {
 
   it('[REM-1] deregistering removes the node, and a later registration goes on at the next version', async () => {
     const { session, reply } = await register(fleet, { nodeId: 'n' });
-    const removal = fleet.registrar.deregister(session, 'scrapped');
+    const removal = fleet.deregister(session, 'scrapped');
     await clock.advance(1_000);
     expect(await removal).toBe('removed');
     expect(node('n')).toBeUndefined();
@@ -252,7 +252,7 @@ describe('the life of a node', () => {
     const other = await hub('hub-b');
     const { link } = await register(other, { nodeId: 'n' });
     await clock.advance(100);
-    const removal = fleet.registrar.remove('n', { reason: 'removed_by_operator' });
+    const removal = fleet.removals.remove('n', { reason: 'removed_by_operator' });
     await clock.advance(200);
     expect(await removal).toBe('removed');
     expect(link.ended).toMatchObject([{ code: 4404 }]);
@@ -269,7 +269,7 @@ describe('the life of a node', () => {
       reason: 'condition_failed',
       evidence: { detail: 'disk: 98 % full' },
     });
-    void fleet.registrar.closed(session, lost);
+    void fleet.closed(session, lost);
     await clock.settle();
     expect(node('n')?.status).toBe('unreachable');
     const back = await register(fleet, { nodeId: 'n' });

@@ -87,8 +87,8 @@ describe('the writes of one node take turns', () => {
     const facts = (n: number) => ({ ...message(), node: { ...message().node, location: `rack-${n}` } });
     const updates = [1, 2, 3, 4].map((n) => fleet.registrar.update(session, facts(n)));
     sendStats(fleet, session, { conditions: [{ type: 'disk', status: 'fail' }] });
-    const closed = fleet.registrar.closed(session, { goodbye: false, code: 1006 });
-    const removal = fleet.registrar.remove('a', { reason: 'removed_by_operator' });
+    const closed = fleet.closed(session, { goodbye: false, code: 1006 });
+    const removal = fleet.removals.remove('a', { reason: 'removed_by_operator' });
     expect(await passing(Promise.all(updates))).toMatchObject(updates.map(() => ({ kind: 'updated' })));
     await passing(closed);
     expect(await passing(removal)).toBe('removed');
@@ -111,14 +111,14 @@ describe('the writes of one node take turns', () => {
         fleet.registrar.register(message(), new TestLink()),
         fleet.httpAgents.register(message(), { remoteAddress: '192.0.2.1' }),
         fleet.registrar.update(session, { ...message(), node: { ...message().node, location: 'x' } }),
-        fleet.registrar.deregister(session),
+        fleet.deregister(session),
       ]),
     );
     expect(tries).toEqual([{ kind: 'contended' }, 'contended', { kind: 'contended' }, 'contended']);
     expect(session.leaving).toBe(false);
     expect(fleet.state.state).toBe('live');
     store.contested = false;
-    expect(await passing(fleet.registrar.deregister(session))).toBe('removed');
+    expect(await passing(fleet.deregister(session))).toBe('removed');
   });
 
   it('[REGQ-5] what waits for one node is bounded', async () => {

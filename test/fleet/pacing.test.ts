@@ -181,10 +181,10 @@ describe('an interval that grows with the fleet', () => {
     agent.link.listens = false;
     await crowd(195);
     await pass(60_000);
-    expect([agent.link.told, agent.session.told, (await stored('a')).timing]).toEqual([[], TEN, TWENTY]);
+    expect([agent.link.told, agent.session.sent, (await stored('a')).timing]).toEqual([[], TEN, TWENTY]);
     agent.link.listens = true;
     await pass(30_000);
-    expect([agent.link.told, agent.session.told]).toEqual([[TWENTY], TWENTY]);
+    expect([agent.link.told, agent.session.sent]).toEqual([[TWENTY], TWENTY]);
   });
 
   it('[PACE-3] who is overdue is judged by the timeout that it had', async () => {
@@ -324,17 +324,17 @@ describe('an interval that grows with the fleet', () => {
       throw new StoreAwayError('the answer was lost');
     };
     for (let passed = 0; passed < 300_000 && lost === 0; passed += 500) await pass(500);
-    expect([agent.session.told, agent.session.timing]).toEqual([TEN, TWENTY]);
+    expect([agent.session.sent, agent.session.timing]).toEqual([TEN, TWENTY]);
     expect((await stored('a')).timing).toEqual(TEN);
     store.retime = async () => {
       throw new StoreAwayError('out of reach');
     };
     await crowd(195);
     await pass(90_000);
-    expect([agent.session.told, (await stored('a')).timing]).toEqual([TEN, TEN]);
+    expect([agent.session.sent, (await stored('a')).timing]).toEqual([TEN, TEN]);
     store.retime = retime;
     await pass(40_000);
-    expect([agent.session.told, (await stored('a')).timing]).toEqual([TWENTY, TWENTY]);
+    expect([agent.session.sent, (await stored('a')).timing]).toEqual([TWENTY, TWENTY]);
   });
 
   it('[PACE-5] a registration is answered with the interval of the moment, also by a hub that just started', async () => {
@@ -384,7 +384,7 @@ describe('an interval that grows with the fleet', () => {
       throw new StoreAwayError('out of reach');
     };
     expect(await ask()).toEqual({ kind: 'busy' });
-    expect([agent.session.timing, agent.session.told, (await stored('a')).timing]).toEqual([
+    expect([agent.session.timing, agent.session.sent, (await stored('a')).timing]).toEqual([
       ...[slow, slow, slow],
     ]);
     store.commit = commit;
@@ -517,7 +517,7 @@ describe('an interval that grows with the fleet', () => {
     expect(knows(moved)).toEqual(TWENTY);
     beating.delete(moved);
     await pass(2_000);
-    await other.registrar.closed(moved.session, { goodbye: false, code: 1006 });
+    await other.closed(moved.session, { goodbye: false, code: 1006 });
     for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);
     await crowd(0);
     store.fault = 'none';
@@ -534,8 +534,8 @@ describe('an interval that grows with the fleet', () => {
     const stopped = await register('b');
     beating.delete(stopped);
     const byRequests = fleet.httpAgents.register(registerMessage({ nodeId: 'h' }), { remoteAddress: 'x' });
-    await fleet.registrar.closed(agent.session, { goodbye: false, code: 1006 });
-    await fleet.registrar.closed(stopped.session, { goodbye: true, code: 1000 });
+    await fleet.closed(agent.session, { goodbye: false, code: 1006 });
+    await fleet.closed(stopped.session, { goodbye: true, code: 1000 });
     await pass(200);
     await byRequests;
     for (let shard = 0; shard < 2; shard += 1) memory.empty(shard);

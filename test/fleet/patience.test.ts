@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { patienceMs } from '../../server/fleet/guardian.ts';
+import { patienceMs } from '../../server/fleet/expiry.ts';
 
 it.each([
   ['a quick store', 30_000, 2, 0],

@@ -64,8 +64,8 @@ describe('removals and a Redis that comes back with an older dump', () => {
     const taken = await register(other, 'taken');
     await register(one, 'stays');
     await dump();
-    expect(await one.registrar.deregister(left.session)).toBe('removed');
-    expect(await one.registrar.remove('taken', { reason: 'removed_by_operator' })).toBe('removed');
+    expect(await one.deregister(left.session)).toBe('removed');
+    expect(await one.removals.remove('taken', { reason: 'removed_by_operator' })).toBe('removed');
     await until('its agent is told', () => taken.link.ended.length > 0);
     await loseTail();
     for (const id of ['left', 'taken']) {
@@ -90,11 +90,11 @@ describe('removals and a Redis that comes back with an older dump', () => {
     await until('both see it', () => other.view.get('n') !== undefined);
     const only: RemovalPrecondition = { filter: { status: ['offline'] } };
     const ask = { reason: 'removed_by_operator', only } as const;
-    expect(await other.registrar.removeOnly('n', ask)).toMatchObject({ left: { status: 'online' } });
-    await one.registrar.closed(session, { goodbye: true, code: 1000 });
+    expect(await other.removals.removeOnly('n', ask)).toMatchObject({ left: { status: 'online' } });
+    await one.closed(session, { goodbye: true, code: 1000 });
     // Its view may still say online.
     const back = register(one, 'n');
-    const removal = await other.registrar.removeOnly('n', ask);
+    const removal = await other.removals.removeOnly('n', ask);
     await back;
     if (removal !== 'removed') expect(removal).toMatchObject({ left: { status: 'online' } });
     const now = await stored(one, 'n');
@@ -106,7 +106,7 @@ describe('removals and a Redis that comes back with an older dump', () => {
     const door = await start('door', false);
     const { session } = await register(door, 'left');
     await dump();
-    expect(await door.registrar.deregister(session)).toBe('removed');
+    expect(await door.deregister(session)).toBe('removed');
     await loseTail();
     await isGone(door, 'left', 2);
   });
@@ -117,7 +117,7 @@ describe('removals and a Redis that comes back with an older dump', () => {
     const { session } = await register(one, 'left');
     await until('the view has it', () => one.view.get('left'));
     await dump();
-    const removal = one.registrar.deregister(session);
+    const removal = one.deregister(session);
     await until('it is written', async () => (await stored(one, 'left'))?.kind === 'gone');
     await loseTail();
     await removal;
@@ -131,7 +131,7 @@ describe('removals and a Redis that comes back with an older dump', () => {
     await start('hub-b');
     const first = await register(one, 'a');
     await dump();
-    expect(await one.registrar.deregister(first.session)).toBe('removed');
+    expect(await one.deregister(first.session)).toBe('removed');
     const second = await register(one, 'a');
     expect(second.reply.createdAt > first.reply.createdAt).toBe(true);
     await loseTail();

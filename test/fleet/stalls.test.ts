@@ -33,7 +33,7 @@ describe('closes of the time in which a hub stood still', () => {
     const { session } = await registerAgent(frozen, message);
     await clock.advance(500);
     clock.jump(25_000);
-    await frozen.registrar.closed(session, lost);
+    await frozen.closed(session, lost);
     await clock.advance(3_000);
     const again = await registerAgent(frozen, message);
     for (let passed = 0; passed < 60_000; passed += 10_000) {
@@ -53,7 +53,7 @@ describe('closes of the time in which a hub stood still', () => {
     const { session } = await registerAgent(frozen, message);
     await clock.advance(500);
     clock.jump(25_000);
-    await frozen.registrar.closed(session, lost);
+    await frozen.closed(session, lost);
     await clock.advance(3_000);
     const again = await registerAgent(other, message);
     for (let passed = 0; passed < 60_000; passed += 10_000) {
@@ -67,7 +67,7 @@ describe('closes of the time in which a hub stood still', () => {
     const { clock, frozen, other } = await twoHubs();
     const { session } = await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
     clock.jump(10_000);
-    await frozen.registrar.closed(session, lost);
+    await frozen.closed(session, lost);
     await clock.advance(14_000);
     expect(await status(other, 'n')).toBe('online');
     await clock.advance(2_000);
@@ -96,7 +96,7 @@ describe('closes of the time in which a hub stood still', () => {
     await pass(500);
     await clock.advance(25_000);
     frozenClock.jump(25_000);
-    for (const closed of [session, gone.session]) await frozen.registrar.closed(closed, lost);
+    for (const closed of [session, gone.session]) await frozen.closed(closed, lost);
     await pass(12_000);
     await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
     await pass(6_000);
@@ -112,8 +112,8 @@ describe('closes of the time in which a hub stood still', () => {
     const long = await registerAgent(frozen, { ...patient, heartbeat: { intervalMs: 200_000 } });
     const { session } = await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
     clock.jump(10_000);
-    await frozen.registrar.closed(long.session, lost);
-    await frozen.registrar.closed(session, lost);
+    await frozen.closed(long.session, lost);
+    await frozen.closed(session, lost);
     await clock.advance(16_000);
     expect(await status(other, 'n')).toBe('unreachable');
     expect(await status(other, 'patient')).toBe('online');
@@ -125,7 +125,7 @@ describe('closes of the time in which a hub stood still', () => {
     const { clock, frozen, other } = await twoHubs();
     const { session } = await registerAgent(frozen, registerMessage({ nodeId: 'n' }));
     clock.jump(10_000);
-    await frozen.registrar.closed(session, goodbye);
+    await frozen.closed(session, goodbye);
     await clock.advance(1_000);
     expect(await other.node('n')).toMatchObject({ status: 'offline', reason: 'agent_stopped' });
   });
@@ -138,7 +138,7 @@ describe('closes of the time in which a hub stood still', () => {
       frozen.heartbeat(session);
       await clock.advance(4_000);
     }
-    await frozen.registrar.closed(session, lost);
+    await frozen.closed(session, lost);
     await clock.advance(200);
     expect(await status(other, 'n')).toBe('unreachable');
   });

@@ -90,10 +90,10 @@ describe('a store that is away, or loses data', () => {
       send: () => true,
     });
     expect(await refused).toEqual({ kind: 'busy' });
-    expect(await fleet.registrar.deregister(session)).toBe('busy');
+    expect(await fleet.deregister(session)).toBe('busy');
     store.fault = 'none';
     await clock.advance(200);
-    const removal = fleet.registrar.deregister(session);
+    const removal = fleet.deregister(session);
     await clock.advance(200);
     expect(await removal).toBe('removed');
   });
@@ -106,8 +106,8 @@ describe('a store that is away, or loses data', () => {
     await other.start();
     store.fault = 'away';
     await clock.advance(200);
-    void fleet.registrar.closed(gone.session, { goodbye: false, code: 1006 });
-    void fleet.registrar.closed(moved.session, { goodbye: true, code: 1000 });
+    void fleet.closed(gone.session, { goodbye: false, code: 1006 });
+    void fleet.closed(moved.session, { goodbye: true, code: 1000 });
     await clock.advance(1_000);
     await register('moved', other);
     store.fault = 'none';
@@ -120,7 +120,7 @@ describe('a store that is away, or loses data', () => {
     const { session } = await register('a');
     await clock.advance(50);
     store.fault = 'away';
-    void fleet.registrar.closed(session, { goodbye: false, code: 1006 });
+    void fleet.closed(session, { goodbye: false, code: 1006 });
     store.fault = 'none';
     await clock.advance(500);
     expect(node('a')).toMatchObject({ seq: 2, status: 'unreachable' });
@@ -129,7 +129,7 @@ describe('a store that is away, or loses data', () => {
   it('[AWAY-5] a commit whose answer was lost is not done twice', async () => {
     const { session } = await register('a');
     store.fault = 'after';
-    void fleet.registrar.closed(session, { goodbye: false, code: 1006 });
+    void fleet.closed(session, { goodbye: false, code: 1006 });
     await clock.advance(50);
     store.fault = 'none';
     await clock.advance(500);
@@ -159,8 +159,8 @@ describe('a store that is away, or loses data', () => {
     const alive = await register('alive');
     const gone = await register('gone');
     const removed = await register('removed');
-    void fleet.registrar.closed(gone.session, { goodbye: true, code: 1000 });
-    const removal = fleet.registrar.deregister(removed.session);
+    void fleet.closed(gone.session, { goodbye: true, code: 1000 });
+    const removal = fleet.deregister(removed.session);
     await clock.advance(200);
     await removal;
     const before = ['alive', 'gone'].map((id) => node(id));

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Fleet } from '../../server/fleet/fleet.ts';
+import { LiveSession } from '../../server/fleet/sessions.ts';
 import type { Beat } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { CLOSE, SUPERSEDED_BY_ITSELF } from '../../shared/index.ts';
@@ -71,10 +72,13 @@ describe('a hub vouches for a heartbeat, so that its record need not be looked a
     const agent = await register();
     const record = fleet.view.get('a');
     if (!record) throw new Error('the node is not in view');
-    await other.registrar.closed(
-      { ...agent.session, record, shard: other.store.shardOf('a') },
-      { goodbye: false, code: 1006 },
-    );
+    const { link, connection, timing } = agent.session;
+    const shard = other.store.shardOf('a');
+    const elsewhere = new LiveSession({
+      ...{ record, link, connection, timing, shard, askedIntervalMs: undefined },
+      now: clock.now(),
+    });
+    await other.closed(elsewhere, { goodbye: false, code: 1006 });
     await clock.advance(1_000);
     expect(fleet.view.get('a')?.node.status).toBe('unreachable');
     expect(await vouches(agent)).toBe(false);

@@ -311,7 +311,7 @@ describe('the API', () => {
       expect([wrong.status, wrong.body.code]).toEqual([400, 'invalid']);
     }
     expect((await api.call('GET', path)).status).toBe(200);
-    await api.fleet.registrar.closed(session, { goodbye: true, code: 1000 });
+    await api.fleet.closed(session, { goodbye: true, code: 1000 });
     expect((await api.call('DELETE', path, undefined, { 'if-match': `${tag}` })).status).toBe(412);
     const gone = await api.call('DELETE', `${path}?status=offline`, undefined, { 'if-match': '"9", "2"' });
     expect(gone.status).toBe(200);

@@ -103,7 +103,7 @@ describe.each(['memory', 'redis'])('agents without a socket on the store of %s',
         () => api.fleet.view.get(only)?.node.connection?.transport === 'websocket',
       );
       expect((await post(...beat(only))).status).toBe(409);
-      await api.fleet.registrar.closed(session, { goodbye: true, code: 1000 });
+      await api.fleet.closed(session, { goodbye: true, code: 1000 });
       await until('it is offline', () => statusOf(only) === 'offline');
       expect((await post(...beat(only))).status).toBe(409);
       expect([200, 201]).toContain((await post(...register)).status);

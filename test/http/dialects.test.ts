@@ -380,7 +380,7 @@ describe('a fleet manager', () => {
   it('[DIALECT-78] unreachable shows as online', async () => {
     const api = await start();
     const { session } = await registerAgent(api.fleet, registerMessage({ nodeId: 'ws-1' }));
-    await api.fleet.registrar.closed(session, { goodbye: false, code: 1006 });
+    await api.fleet.closed(session, { goodbye: false, code: 1006 });
     await until('it is unreachable', async () => (await node(api, 'ws-1')).status === 'unreachable');
     expect((await api.call('GET', '/api/v1/fleet/nodes?status=online')).body).toMatchObject({
       count: 1,

@@ -58,7 +58,7 @@ describe('GET /api/v1/nodes', () => {
     const first = await list(hub, '?limit=10');
     // Gone: one already seen, the very last seen, and one to come. New: before and after the place.
     for (const id of ['n-003', 'n-009', 'n-015']) {
-      await hub.hub.fleet.registrar.remove(id, { reason: 'removed_by_operator' });
+      await hub.hub.fleet.removals.remove(id, { reason: 'removed_by_operator' });
     }
     await register(hub, { nodeId: 'n-0005' }, { nodeId: 'n-0105' });
     const second = await list(hub, `?limit=10&cursor=${first.nextCursor}`);
@@ -79,7 +79,7 @@ describe('GET /api/v1/nodes', () => {
     const hub = await hubs.start();
     await register(hub, ...several(3));
     const { nextCursor } = await list(hub, '?limit=2');
-    await hub.hub.fleet.registrar.remove('n-002', { reason: 'removed_by_operator' });
+    await hub.hub.fleet.removals.remove('n-002', { reason: 'removed_by_operator' });
     expect(await list(hub, `?cursor=${nextCursor}`)).toEqual({
       nodes: [],
       count: 0,
@@ -128,7 +128,7 @@ describe('GET /api/v1/nodes', () => {
       { nodeId: 'web-2', kind: 'web' },
     );
     if (!lost) throw new Error('not registered');
-    await hub.hub.fleet.registrar.closed(lost.session, { goodbye: false, code: 1006 });
+    await hub.hub.fleet.closed(lost.session, { goodbye: false, code: 1006 });
     await soon(() => hub.node('web-2')?.status === 'unreachable');
     const page = await list(hub, `?${query}`);
     expect(ids(page)).toEqual(expected);
@@ -236,7 +236,7 @@ describe('GET /api/v1/nodes/:id', () => {
   test('[API-6] a removed node is not there', async () => {
     const hub = await hubs.start();
     await register(hub, { nodeId: 'n-1' });
-    await hub.hub.fleet.registrar.remove('n-1', { reason: 'removed_by_operator' });
+    await hub.hub.fleet.removals.remove('n-1', { reason: 'removed_by_operator' });
     expect((await hub.fetch('/api/v1/nodes/n-1')).status).toBe(404);
   });
 });

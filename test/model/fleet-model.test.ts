@@ -140,7 +140,7 @@ class Model {
         return;
       case 'remove':
         if (agent && hub?.takesBeats)
-          void hub.fleet.registrar.remove(agent.id, { reason: 'removed_by_operator' });
+          void hub.fleet.removals.remove(agent.id, { reason: 'removed_by_operator' });
         return;
       case 'kill hub':
         if (hub?.alive) void hub.kill();

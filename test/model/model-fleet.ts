@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Fleet } from '../../server/fleet/fleet.ts';
-import { FLUSH_TURN_MS, flushTurns } from '../../server/fleet/heartbeats.ts';
+import { FLUSH_EVERY_MS, flushRounds } from '../../server/fleet/heartbeats.ts';
 import type { LiveSession } from '../../server/fleet/sessions.ts';
 import type { Applied } from '../../server/picture/fleet-view.ts';
 import { NoView } from '../../server/picture/no-view.ts';
@@ -238,7 +238,7 @@ export class ModelAgent {
     // A stopped hub finds in its socket what came meanwhile: it may not judge before it has looked.
     const { stopped } = hub.clock;
     if (stopped && hub.store.fault === 'none') this.#inStoppedHub.push(beatAt);
-    const writtenWithinMs = flushTurns(this.#world.timing.timeoutMs) * FLUSH_TURN_MS + TURN_MS;
+    const writtenWithinMs = flushRounds(this.#world.timing.timeoutMs) * FLUSH_EVERY_MS + TURN_MS;
     // Where it goes on without its store, it cannot write what it finds.
     const lostIfCutOff = (): void => {
       if (!hub.reachesStore) this.#inStoppedHub = this.#inStoppedHub.filter((at) => at !== beatAt);
@@ -299,8 +299,7 @@ export class ModelAgent {
     const old = this.#abandoned.shift();
     if (!old?.hub.alive || old.ended) return;
     old.hub.clock.deliver(() => {
-      if (old.hub.alive && !old.ended)
-        void old.hub.fleet.registrar.closed(old.session, { goodbye: false, code: 1006 });
+      if (old.hub.alive && !old.ended) void old.hub.fleet.closed(old.session, { goodbye: false, code: 1006 });
     });
   }
 
@@ -311,16 +310,16 @@ export class ModelAgent {
     this.link = undefined;
     this.#inStoppedHub = [];
     if (!link?.hub.takesBeats || link.ended) return;
-    void link.hub.fleet.registrar.closed(link.session, { goodbye, code: goodbye ? 1000 : 1006 });
+    void link.hub.fleet.closed(link.session, { goodbye, code: goodbye ? 1000 : 1006 });
   }
 
   /** Asks to be removed; where the hub cannot, its process ends all the same. */
   async deregister(): Promise<void> {
     const { link } = this;
     this.up = false;
-    const outcome = await link?.hub.fleet.registrar.deregister(link.session);
+    const outcome = await link?.hub.fleet.deregister(link.session);
     if (outcome === 'busy' || outcome === 'contended') this.disconnect(true);
-    else if (link) link.hub.fleet.registrar.forget(link.session);
+    else if (link) link.hub.fleet.forget(link.session);
     if (this.link === link) this.link = undefined;
   }
 

@@ -76,7 +76,7 @@ describe('a hub without a view of the fleet', () => {
     };
     expect(await outcome('n-4')).toMatchObject({ kind: 'held', code: 'fleet_full' });
     expect(await outcome('n-1')).toMatchObject({ kind: 'registered' });
-    const removed = viewer.registrar.remove('n-3', { reason: 'removed_by_operator' });
+    const removed = viewer.removals.remove('n-3', { reason: 'removed_by_operator' });
     await clock.advance(200);
     await removed;
     expect(await outcome('n-4')).toMatchObject({ kind: 'registered' });
@@ -107,7 +107,7 @@ describe('a hub without a view of the fleet', () => {
 
   it('[ROLE-5] registers nodes that it never saw at their next version, without waiting for a view', async () => {
     await register('a', viewer);
-    await viewer.registrar.remove('a', { reason: 'removed_by_operator' });
+    await viewer.removals.remove('a', { reason: 'removed_by_operator' });
     await clock.advance(200);
     const gone = await registerAgent(door, registerMessage({ nodeId: 'a' }));
     expect(gone.reply).toMatchObject({ reregistered: false, node: { seq: 3 } });
@@ -121,7 +121,7 @@ describe('a hub without a view of the fleet', () => {
   it('[ROLE-5] ends sessions that a newer one, or a removal on another hub, ends', async () => {
     const [a, b] = [await register('a', door), await register('b', door)];
     await register('a', viewer);
-    await viewer.registrar.remove('b', { reason: 'removed_by_operator' });
+    await viewer.removals.remove('b', { reason: 'removed_by_operator' });
     await clock.advance(200);
     expect(a.link.ended).toMatchObject([{ code: 4409 }]);
     expect(b.link.ended).toMatchObject([{ code: 4404 }]);
@@ -179,7 +179,7 @@ describe('a hub without a view of the fleet', () => {
     await clock.advance(TIMEOUT_MS + 1_000);
     expect(shown('kept')).toMatchObject({ seq: 2, reason: 'hub_lost' });
     await register('taken', viewer);
-    await viewer.registrar.remove('removed', { reason: 'removed_by_operator' });
+    await viewer.removals.remove('removed', { reason: 'removed_by_operator' });
     for (let round = 0; round < 4 * LOG_ENTRIES; round += 1) {
       await registerAgent(viewer, registerMessage({ nodeId: `noise-${round % 8}` }));
     }

@@ -49,7 +49,7 @@ export async function startFilledHub(
         ...stats,
         ...(failing && { conditions: [{ type: failing[0], status: 'fail', message: failing[1] }] }),
       }),
-    lose: (agent) => fleet.registrar.closed(agent.session, { goodbye: false, code: 1006 }),
-    leave: (agent) => fleet.registrar.closed(agent.session, { goodbye: true, code: 1000 }),
+    lose: (agent) => fleet.closed(agent.session, { goodbye: false, code: 1006 }),
+    leave: (agent) => fleet.closed(agent.session, { goodbye: true, code: 1000 }),
   };
 }

@@ -34,7 +34,7 @@ describe('[GROUP-5] the figures of several workers as one', () => {
       sendStats(fleet, session, { cpuPercent: index });
       await fleet.flush();
     }
-    await Promise.all(hubs.map(({ fleet }) => fleet.presence.holders()));
+    await Promise.all(hubs.map(({ fleet }) => fleet.membership.holders()));
     const text = await mergeFigures(await Promise.all(hubs.map(({ metrics }) => metrics.figures())));
     await Promise.all(hubs.map(({ fleet }) => fleet.stop()));
     expect(figureOf(text, 'rollcall_nodes{status="online"}')).toBe(2);

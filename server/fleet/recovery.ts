@@ -1,0 +1,114 @@
+import { decideMerge, lostNode } from '../rules/restore.ts';
+import { type LostNode, type NodeRecord, type NotRestored, withTiming } from '../store/fleet-store.ts';
+import { type FleetCore, newerRecord } from './core.ts';
+import type { Decide } from './node-writes.ts';
+import type { Pacing } from './pacing.ts';
+
+/** Lost records that are put back in one call. */
+const RESTORE_PAGE = 200;
+
+/** What this hub knew of a shard when the shard lost its data. */
+export interface Knowledge {
+  /** The view held all of it, up to the newest entry that was read. */
+  viewIsWhole: boolean;
+  /** Its log was not read for a while, so that registrations on other hubs may be lost without a trace. */
+  missedSome: boolean;
+}
+
+/**
+ * Puts back what the store lost: records, sessions and removals that this hub knows. What the store holds otherwise is
+ * merged by the rules of restore.
+ */
+export class Recovery {
+  readonly #core: FleetCore;
+  readonly #pacing: Pacing;
+
+  constructor(core: FleetCore, pacing: Pacing) {
+    this.#core = core;
+    this.#pacing = pacing;
+  }
+
+  /** What this hub can put back into a shard: all it knows where its view was whole, else its own sessions. */
+  lostNodes(shard: number, viewIsWhole: boolean): LostNode[] {
+    const { view, sessions } = this.#core;
+    const records = new Map<string, NodeRecord>();
+    if (viewIsWhole)
+      for (const record of view.recordsOf(shard))
+        records.set(record.node.id, this.#withLongestTiming(record));
+    for (const { nodeId, record, timing } of sessions.ofShard(shard)) {
+      const seen = records.get(nodeId);
+      const newest = !seen || record.node.seq > seen.node.seq ? record : seen;
+      records.set(nodeId, newest.session === record.session ? withTiming(newest, timing) : newest);
+    }
+    const lost: LostNode[] = [];
+    // However old it is: what registered after the removal stands all the same.
+    for (const tombstone of view.tombstones.ofShard(shard)) {
+      lost.push({ kind: 'gone', tombstone });
+      const record = records.get(tombstone.id);
+      if (record && record.node.seq < tombstone.version) records.delete(tombstone.id);
+    }
+    for (const record of records.values()) lost.push(this.#lostNode(record));
+    return lost;
+  }
+
+  /**
+   * Puts these back. To be repeated from the start after a failure: what was put back before may have been lost again,
+   * and doing it twice is harmless. Throws `StoreAwayError` and `LostDataError`.
+   */
+  async restore(shard: number, lost: readonly LostNode[]): Promise<void> {
+    const { store } = this.#core;
+    for (let from = 0; from < lost.length; from += RESTORE_PAGE)
+      await this.#merge(await store.restore(shard, lost.slice(from, from + RESTORE_PAGE)));
+  }
+
+  /** Puts back what this hub knows of one node. Throws `StoreAwayError` and `LostDataError`. */
+  async putBack(id: string): Promise<void> {
+    const { store, sessions, view } = this.#core;
+    const session = sessions.get(id);
+    session?.confirmAgain();
+    const record = newerRecord(session && withTiming(session.record, session.timing), view.get(id));
+    if (record) await this.restore(store.shardOf(id), [this.#lostNode(record)]);
+  }
+
+  /**
+   * The store was away: removals whose end in the log this hub has not read may be lost without a trace. Throws
+   * `StoreAwayError` and `LostDataError`.
+   */
+  async putBackRemovals(shard: number): Promise<void> {
+    const unread = this.#core.view.tombstones.unread(shard);
+    await this.restore(
+      shard,
+      unread.map((tombstone): LostNode => ({ kind: 'gone', tombstone })),
+    );
+  }
+
+  #lostNode(record: NodeRecord): LostNode {
+    const { store, shards, view } = this.#core;
+    const { id } = record.node;
+    return lostNode(record, shards.of(id).storeNow(), view.tombstones.removalOf(store.shardOf(id), id));
+  }
+
+  /**
+   * The hub that holds this node's socket may have given it a longer timeout than this hub knows: it gets the longest,
+   * until that hub writes a better one. So does an unreachable node, which may have registered on another hub since.
+   */
+  #withLongestTiming(record: NodeRecord): NodeRecord {
+    const { longest } = this.#pacing;
+    const { heartbeat, connection, status } = record.node;
+    if (status === 'offline' || connection?.transport === 'http') return record;
+    if (heartbeat.timeoutMs >= longest.timeoutMs) return record;
+    return withTiming(record, longest);
+  }
+
+  /** Merges nodes that the store holds otherwise than this hub knew them. */
+  async #merge(unmerged: readonly NotRestored[]): Promise<void> {
+    const { writes } = this.#core;
+    await Promise.all(
+      unmerged.map(({ lost, stored }) => {
+        const id = lost.kind === 'node' ? lost.record.node.id : lost.tombstone.id;
+        const decide: Decide = (now, stamp) => decideMerge({ lost, stored: now }, stamp);
+        return writes.settle(id, decide, () => stored);
+      }),
+    );
+  }
+}
