@@ -16,7 +16,7 @@ afterEach(async () => {
 });
 
 describe('rollcall agent in the place of another', () => {
-  it('[AGENT-54] registers with the flags and the file of the Connect node daemon, and the environment of the agents of game hosts', async () => {
+  it('[AGENT-5] registers with the flags and the file of the Connect node daemon, and the environment of the agents of game hosts', async () => {
     const hub = await hubs.start();
     const url = hub.url;
     const file = join(folder, 'node.yaml');

@@ -27,7 +27,7 @@ const absent = (): never => {
 };
 
 describe('settings of the agents that this one replaces', () => {
-  it('[AGENT-50] the YAML layout of the Connect node daemon is read, from its default path where no file is named', () => {
+  it('[AGENT-1] the YAML layout of the Connect node daemon is read, from its default path where no file is named', () => {
     const readFile = (path: string): string => (path === NODE_DAEMON_CONFIG ? nodeYaml : absent());
     const settings = readAgentSettings({ defaultConfig: NODE_DAEMON_CONFIG, readFile });
     expect(settings).toMatchObject({
@@ -48,12 +48,12 @@ describe('settings of the agents that this one replaces', () => {
       { listen: '0.0.0.0:1' },
       { httpListen: '0.0.0.0:2' },
     ],
-  ])('[AGENT-50] the default path is read with the flag %j', (flags) => {
+  ])('[AGENT-1] the default path is read with the flag %j', (flags) => {
     const readFile = (path: string): string => (path === NODE_DAEMON_CONFIG ? nodeYaml : absent());
     expect(agentSettings(flags, {}, readFile).nodeId).toBe('my-node-01');
   });
 
-  it('[AGENT-50] the default path is not read without one of those flags, nor where a file is named', () => {
+  it('[AGENT-1] the default path is not read without one of those flags, nor where a file is named', () => {
     const read: string[] = [];
     const readFile = (path: string): string => {
       read.push(path);
@@ -65,7 +65,7 @@ describe('settings of the agents that this one replaces', () => {
     expect(new Set(read)).toEqual(new Set(['own.yaml']));
   });
 
-  it('[AGENT-51] a default file that is not there is none; one that cannot be read, or turns registering off, is an error', () => {
+  it('[AGENT-2] a default file that is not there is none; one that cannot be read, or turns registering off, is an error', () => {
     expect(readAgentSettings({ defaultConfig: NODE_DAEMON_CONFIG, readFile: absent }).nodeId).toBeUndefined();
     const denied = () => {
       throw Object.assign(new Error('permission denied'), { code: 'EACCES' });
@@ -79,7 +79,7 @@ describe('settings of the agents that this one replaces', () => {
     );
   });
 
-  it('[AGENT-52] the environment of the agents of game hosts: seconds, the time for one answer, failures, the orchestrator', () => {
+  it('[AGENT-3] the environment of the agents of game hosts: seconds, the time for one answer, failures, the orchestrator', () => {
     const env = {
       NODE_ID: 'node-1',
       ORCHESTRATOR_URL: 'http://satisfactory-orchestrator:8080',
@@ -102,7 +102,7 @@ describe('settings of the agents that this one replaces', () => {
     );
   });
 
-  it('[AGENT-53] a listen address gives its port, or the whole address where it names a host', () => {
+  it('[AGENT-4] a listen address gives its port, or the whole address where it names a host', () => {
     expect(fromListenAddress('0.0.0.0:9090')).toEqual({ port: '9090' });
     expect(fromListenAddress('[::]:9090')).toEqual({ port: '9090' });
     expect(fromListenAddress('127.0.0.1:9090')).toEqual({ address: '127.0.0.1:9090' });

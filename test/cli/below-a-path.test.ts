@@ -38,7 +38,7 @@ describe('a hub below a path of a proxy', () => {
     expect(watch).toMatchObject({ code: 0, stdout: expect.stringContaining('2 nodes: 2 online') });
   });
 
-  test('[API-88] the page and the documentation find their files there', async () => {
+  test('[API-47] the page and the documentation find their files there', async () => {
     for (const page of ['/', '/docs', '/docs/', '/docs?foo=1', '/docs/?foo=1', '/docs/static/index.html']) {
       for (const root of [nginx.url, hubUrl]) {
         const files = await filesOf(`${root}${page}`);

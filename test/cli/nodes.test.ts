@@ -70,7 +70,7 @@ describe('rollcall nodes and hubs', () => {
     return said;
   }
 
-  it('[NODES-50] ls prints a table, JSON or YAML of the nodes that match', async () => {
+  it('[NODES-1] ls prints a table, JSON or YAML of the nodes that match', async () => {
     const people = await run('nodes ls --kind gpu --sort -hostname');
     expect(people.code).toBe(0);
     expect(people.out.split('\n')[0]).toMatch(/^STATUS +HOSTNAME +ID/);
@@ -80,7 +80,7 @@ describe('rollcall nodes and hubs', () => {
     expect(parse((await run('nodes ls --limit 2 --yaml')).out)).toHaveLength(2);
   });
 
-  it('[NODES-51] exit codes: 1 none found, 2 usage, 3 unreachable, 4 refused', async () => {
+  it('[NODES-2] exit codes: 1 none found, 2 usage, 3 unreachable, 4 refused', async () => {
     expect((await run('nodes ls --status offline')).code).toBe(1);
     expect((await run('nodes get nobody')).code).toBe(1);
     expect((await run('nodes ls --sort nonsense')).code).toBe(2);
@@ -94,7 +94,7 @@ describe('rollcall nodes and hubs', () => {
     expect((await run('nodes rm n-1')).code).toBe(4);
   });
 
-  it('[NODES-52] get prints the whole node, summary counts, hubs names the hubs', async () => {
+  it('[NODES-3] get prints the whole node, summary counts, hubs names the hubs', async () => {
     expect(parse((await run('nodes get n-1')).out)).toMatchObject({ id: 'n-1', kind: 'gpu', stats: {} });
     expect(JSON.parse((await run('nodes get n-1 --json')).out)).toMatchObject({ id: 'n-1' });
     expect((await run('nodes summary --by zone')).out).toMatch(/zone +z0 +3/);
@@ -102,7 +102,7 @@ describe('rollcall nodes and hubs', () => {
     expect((await run('hubs')).out).toContain('hub-a');
   });
 
-  it('[NODES-53] wait ends with 0 once the node has the status, with 1 at the timeout', async () => {
+  it('[NODES-4] wait ends with 0 once the node has the status, with 1 at the timeout', async () => {
     expect(await run('nodes wait n-1 --for online')).toMatchObject({ code: 0, out: 'n-1 is online\n' });
     expect((await run('nodes wait n-1 --for offline --timeout 1ms')).code).toBe(1);
     expect((await run('nodes wait nobody --for removed')).code).toBe(0);
@@ -112,7 +112,7 @@ describe('rollcall nodes and hubs', () => {
     expect((await waiting).code).toBe(0);
   });
 
-  it('[NODES-54] events follows from a cursor on', async () => {
+  it('[NODES-5] events follows from a cursor on', async () => {
     const { body } = await api.call('GET', '/api/v1/events', undefined, {
       authorization: 'Bearer reader-token',
     });
@@ -123,7 +123,7 @@ describe('rollcall nodes and hubs', () => {
     expect((await run(`nodes events --since ${body.cursor} --limit 1`)).out).toContain('- -> online');
   });
 
-  it('[NODES-55] rm needs --yes with selectors, and removes what was named or selected', async () => {
+  it('[NODES-6] rm needs --yes with selectors, and removes what was named or selected', async () => {
     const refused = await run('nodes rm --kind late', 'admin-token');
     expect(refused.code).toBe(2);
     expect((await run('nodes rm', 'admin-token')).code).toBe(2);
@@ -136,7 +136,7 @@ describe('rollcall nodes and hubs', () => {
     expect((await run('nodes ls --json')).out).not.toContain('n-0');
   });
 
-  it('[NODES-58] a node is named by its id, its host name in any case, or the beginning of either', async () => {
+  it('[NODES-9] a node is named by its id, its host name in any case, or the beginning of either', async () => {
     const agent = { authorization: 'Bearer agent-token' };
     for (const [nodeId, hostname] of [
       ['0a1b-1', 'Web-1.example'],
@@ -163,7 +163,7 @@ describe('rollcall nodes and hubs', () => {
     await run(['nodes', 'rm', 'web-2.example'], 'admin-token');
   });
 
-  it('[NODES-59] values with a comma, statuses in any case, and words where something is wrong', async () => {
+  it('[NODES-10] values with a comma, statuses in any case, and words where something is wrong', async () => {
     const agent = { authorization: 'Bearer agent-token' };
     const node = { nodeId: 'big', hostname: 'big', kind: 'gpu,big', labels: { note: 'a,b' } };
     await api.call('POST', '/api/v1/nodes', { node }, agent);
@@ -192,7 +192,7 @@ describe('rollcall nodes and hubs', () => {
     await run('nodes rm big', 'admin-token');
   });
 
-  it('[NODES-63] what can be told to be wrong is refused before any hub is asked', async () => {
+  it('[NODES-14] what can be told to be wrong is refused before any hub is asked', async () => {
     const long = 'x'.repeat(300);
     for (const [line, words] of [
       [
@@ -250,7 +250,7 @@ describe('rollcall nodes and hubs', () => {
     for (const id of ['odd-9', 'odd-6', 'odd-3']) await run(`nodes rm ${id}`, 'admin-token');
   });
 
-  it('[NODES-60] ls fits a terminal of 60, 80 or 120 columns, and cuts nothing in a pipe', async () => {
+  it('[NODES-11] ls fits a terminal of 60, 80 or 120 columns, and cuts nothing in a pipe', async () => {
     const agent = { authorization: 'Bearer agent-token' };
     const nodeId = '1f0e4c7a-9f3b-5d7e-8a10-1234567890ab';
     const hostname = `${'long-'.repeat(12)}name.example`;
@@ -274,7 +274,7 @@ describe('rollcall nodes and hubs', () => {
     await run(`nodes rm ${nodeId}`, 'admin-token');
   });
 
-  it('[NODES-57] rm leaves a node that no longer matches when its turn comes, and says why', async () => {
+  it('[NODES-8] rm leaves a node that no longer matches when its turn comes, and says why', async () => {
     const agent = { authorization: 'Bearer agent-token' };
     const register = (nodeId: string, kind: string) =>
       api.call('POST', '/api/v1/nodes', { node: { nodeId, hostname: nodeId, kind } }, agent);
@@ -293,7 +293,7 @@ describe('rollcall nodes and hubs', () => {
     expect((await run('nodes get old-2')).code).toBe(0);
   });
 
-  it('[NODES-56] --help shows examples and the exit codes', async () => {
+  it('[NODES-7] --help shows examples and the exit codes', async () => {
     const { out, code } = await run('nodes --help');
     expect(code).toBe(0);
     expect(out).toContain('Examples:');

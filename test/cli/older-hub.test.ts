@@ -29,7 +29,7 @@ afterAll(async () => {
   hub.close();
 });
 
-it('[NODES-62] a hub of version 0.1, which knows only summaries and whole nodes, is listed too', async () => {
+it('[NODES-13] a hub of version 0.1, which knows only summaries and whole nodes, is listed too', async () => {
   const listed = await programs.finish(['nodes', 'ls', '--hub', url, '--no-headers']);
   expect([listed.code, listed.stderr]).toEqual([0, '']);
   expect(listed.stdout).toMatch(/^online +n1\.test +n1 /);

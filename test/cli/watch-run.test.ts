@@ -57,7 +57,7 @@ describe('watch', () => {
     expect(await watching.exit).toBe(WATCH_EXIT.done);
   });
 
-  test('[NODES-61] ls --watch goes on with a line for each change, in the columns of its table', async () => {
+  test('[NODES-12] ls --watch goes on with a line for each change, in the columns of its table', async () => {
     const hub = await opened.hub();
     const agent = await hub.register({ nodeId: 'a', hostname: 'alpha' });
     const said = { out: '', err: '', end: () => {} };

@@ -56,7 +56,7 @@ describe('the settings of watch', () => {
     });
   });
 
-  test('[NODES-59] flags take comma lists, values with a comma, and statuses in any case', () => {
+  test('[NODES-10] flags take comma lists, values with a comma, and statuses in any case', () => {
     const flags = {
       status: ['OFFLINE,Online'],
       kind: ['gpu\\,big,edge', 'web'],

@@ -61,7 +61,7 @@ describe('agents without a socket', () => {
   const events = (id = 'edge-1'): Promise<FleetEvent[]> =>
     fleet.history({ id, limit: 100 }).then((all) => all.reverse());
 
-  it('[HTTP-50] registers with transport http and the hub that took it, and holds no live session', async () => {
+  it('[HTTP-1] registers with transport http and the hub that took it, and holds no live session', async () => {
     const reply = await register();
     expect(reply).toMatchObject({
       reregistered: false,
@@ -75,7 +75,7 @@ describe('agents without a socket', () => {
     expect(fleet.sessions.size).toBe(0);
   });
 
-  it('[HTTP-51] is offline once its own timeout passed in silence, for the same reason as over a socket', async () => {
+  it('[HTTP-2] is offline once its own timeout passed in silence, for the same reason as over a socket', async () => {
     await clock.advance(31_000);
     await register(undefined, { intervalMs: 20_000, timeoutMs: 60_000 });
     await clock.advance(59_000);
@@ -84,7 +84,7 @@ describe('agents without a socket', () => {
     expect(node()).toMatchObject({ status: 'offline', reason: 'heartbeat_timeout' });
   });
 
-  it('[HTTP-52] a hub that dies leaves its HTTP nodes online for as long as they beat elsewhere', async () => {
+  it('[HTTP-3] a hub that dies leaves its HTTP nodes online for as long as they beat elsewhere', async () => {
     await clock.advance(31_000);
     await register();
     const other = await hub('hub-b');
@@ -99,16 +99,16 @@ describe('agents without a socket', () => {
     expect(node('edge-1', other)).toMatchObject({ status: 'offline', reason: 'heartbeat_timeout' });
   });
 
-  it('[HTTP-53] a heartbeat is answered with when the next one is due', async () => {
+  it('[HTTP-4] a heartbeat is answered with when the next one is due', async () => {
     await register(undefined, { intervalMs: 60_000, timeoutMs: 180_000 });
     expect(await beat()).toMatchObject({ kind: 'taken', nextInMs: 60_000 });
   });
 
-  it('[HTTP-54] a heartbeat of a node that nobody knows is unknown', async () => {
+  it('[HTTP-5] a heartbeat of a node that nobody knows is unknown', async () => {
     expect(await beat({ id: 'nobody' })).toEqual({ kind: 'unknown' });
   });
 
-  it('[HTTP-55] with a session it counts only where that session speaks for the node', async () => {
+  it('[HTTP-6] with a session it counts only where that session speaks for the node', async () => {
     const first = await register();
     const second = await register();
     expect(second.session).not.toBe(first.session);
@@ -116,7 +116,7 @@ describe('agents without a socket', () => {
     expect(await beat({ session: second.session })).toMatchObject({ kind: 'taken' });
   });
 
-  it("[HTTP-56] without a session it does not keep a dead socket's node alive", async () => {
+  it("[HTTP-7] without a session it does not keep a dead socket's node alive", async () => {
     await clock.advance(31_000);
     const agent = registerAgent(fleet, registerMessage({ nodeId: 'edge-1' }));
     await clock.settle();
@@ -129,7 +129,7 @@ describe('agents without a socket', () => {
     expect(node()).toMatchObject({ status: 'offline', reason: 'heartbeat_timeout' });
   });
 
-  it('[HTTP-57] a registration over HTTP closes an open socket with 4409, on any hub', async () => {
+  it('[HTTP-8] a registration over HTTP closes an open socket with 4409, on any hub', async () => {
     const other = await hub('hub-b');
     const registering = registerAgent(other, registerMessage({ nodeId: 'edge-1' }));
     await clock.settle();
@@ -140,7 +140,7 @@ describe('agents without a socket', () => {
     expect(node()).toMatchObject({ connection: { transport: 'http' }, reason: 'superseded' });
   });
 
-  it('[HTTP-58] the first heartbeat after an offline brings the node back as reconnected', async () => {
+  it('[HTTP-9] the first heartbeat after an offline brings the node back as reconnected', async () => {
     await clock.advance(31_000);
     await register();
     await clock.advance(32_000);
@@ -158,7 +158,7 @@ describe('agents without a socket', () => {
     ]);
   });
 
-  it('[HTTP-59] a failing condition degrades the node, and conditions are written at most once a second', async () => {
+  it('[HTTP-10] a failing condition degrades the node, and conditions are written at most once a second', async () => {
     await register();
     const fail = { type: 'disk', status: 'fail' } as const;
     await beat({ stats: { conditions: [fail] } });
@@ -174,7 +174,7 @@ describe('agents without a socket', () => {
     expect((await events()).length).toBe(3);
   });
 
-  it('[HTTP-60] failing conditions of an earlier registration last until the first stats', async () => {
+  it('[HTTP-11] failing conditions of an earlier registration last until the first stats', async () => {
     await register();
     await beat({ stats: { conditions: [{ type: 'disk', status: 'fail' }] } });
     await register();
@@ -186,7 +186,7 @@ describe('agents without a socket', () => {
     expect(node()?.status).toBe('online');
   });
 
-  it('[HTTP-61] stats are live at once, on every hub', async () => {
+  it('[HTTP-12] stats are live at once, on every hub', async () => {
     await register();
     const other = await hub('hub-b');
     await clock.advance(5_000);
@@ -197,7 +197,7 @@ describe('agents without a socket', () => {
     expect(stats).toEqual({ cpuPercent: 12.5, lastHeartbeatAt: '2026-01-01T00:00:05.000Z' });
   });
 
-  it('[HTTP-62] while the store is out of reach both are busy, and nothing is lost afterwards', async () => {
+  it('[HTTP-13] while the store is out of reach both are busy, and nothing is lost afterwards', async () => {
     const { session } = await register();
     store.fault = 'away';
     await clock.advance(200);
@@ -210,7 +210,7 @@ describe('agents without a socket', () => {
     expect(await beat({ session })).toMatchObject({ kind: 'taken' });
   });
 
-  it('[HTTP-63] a heartbeat that finds its registration lost puts it back instead of refusing', async () => {
+  it('[HTTP-14] a heartbeat that finds its registration lost puts it back instead of refusing', async () => {
     const { session, createdAt } = await register();
     memory.empty(store.shardOf('edge-1'));
     const outcomes = [await beat({ session }), await beat({ session })];
@@ -222,7 +222,7 @@ describe('agents without a socket', () => {
     expect(node()).toMatchObject({ createdAt, status: 'online' });
   });
 
-  it('[HTTP-64] heartbeats that come while one is written go together', async () => {
+  it('[HTTP-15] heartbeats that come while one is written go together', async () => {
     for (let index = 0; index < 50; index += 1) await register({ nodeId: `edge-${index}` });
     const before = store.calls.get('beat') ?? 0;
     const answers = Array.from({ length: 50 }, (_, index) =>
@@ -233,7 +233,7 @@ describe('agents without a socket', () => {
     expect((store.calls.get('beat') ?? 0) - before).toBeLessThanOrEqual(4);
   });
 
-  it('[HTTP-65] a socket that beat within one interval holds its id, a silent one does not', async () => {
+  it('[HTTP-16] a socket that beat within one interval holds its id, a silent one does not', async () => {
     const registering = registerAgent(fleet, registerMessage({ nodeId: 'edge-1' }));
     await clock.settle();
     await registering;

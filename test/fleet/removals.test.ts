@@ -82,7 +82,7 @@ describe('removals and a Redis that comes back with an older dump', () => {
     expect(again.reply.createdAt > left.reply.createdAt).toBe(true);
   });
 
-  it('[API-68] a removal of what is offline is decided on what is stored, though this hub has not heard of it yet', async () => {
+  it('[API-22] a removal of what is offline is decided on what is stored, though this hub has not heard of it yet', async () => {
     fresh();
     const one = await start('hub-a');
     const other = await start('hub-b');

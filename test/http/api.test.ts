@@ -26,7 +26,7 @@ describe('the API', () => {
   const add = (api: TestApi, node: Record<string, unknown>) =>
     api.call('POST', '/api/v1/nodes', { node: { hostname: String(node.nodeId), ...node } });
 
-  it('[API-50] POST /nodes registers: 201 the first time, 200 again with the same id and createdAt', async () => {
+  it('[API-1] POST /nodes registers: 201 the first time, 200 again with the same id and createdAt', async () => {
     const api = await start();
     const body = {
       heartbeat: { intervalMs: 60_000 },
@@ -50,7 +50,7 @@ describe('the API', () => {
     expect(again.body.session).not.toBe(first.body.session);
   });
 
-  it('[API-51] what a reply reports is in the list and in the single read at once', async () => {
+  it('[API-2] what a reply reports is in the list and in the single read at once', async () => {
     const api = await start();
     const { body } = await add(api, { nodeId: 'edge-1' });
     const list = await api.call('GET', '/api/v1/nodes');
@@ -59,7 +59,7 @@ describe('the API', () => {
     expect(one.body).toEqual({ ...body.node, stats: { lastHeartbeatAt: expect.any(String) } });
   });
 
-  it('[API-52] a heartbeat answers when the next one is due, and its stats are read at once', async () => {
+  it('[API-3] a heartbeat answers when the next one is due, and its stats are read at once', async () => {
     const api = await start();
     const { body } = await add(api, { nodeId: 'edge-1' });
     const beat = await api.call('POST', '/api/v1/nodes/edge-1/heartbeat', {
@@ -71,7 +71,7 @@ describe('the API', () => {
     expect(one.body.stats).toMatchObject({ cpuPercent: 12.5 });
   });
 
-  it('[API-53] heartbeats: unknown node 404 not_registered, older session 409, socket without session 409', async () => {
+  it('[API-4] heartbeats: unknown node 404 not_registered, older session 409, socket without session 409', async () => {
     const api = await start();
     const unknown = await api.call('POST', '/api/v1/nodes/nobody/heartbeat', {});
     expect([unknown.status, unknown.body.code]).toEqual([404, 'not_registered']);
@@ -85,7 +85,7 @@ describe('the API', () => {
     expect([plain.status, plain.body.code]).toEqual([409, 'not_http']);
   });
 
-  it('[API-54] problems name the wrong field by its path', async () => {
+  it('[API-5] problems name the wrong field by its path', async () => {
     const api = await start();
     const wrong = await api.call('POST', '/api/v1/nodes', {
       node: { hostname: 7, labels: { zone: 'a' } },
@@ -201,7 +201,7 @@ describe('the API', () => {
     expect((await api.call(method, path, body)).text).not.toMatch(/[\u0080-\u009f\u202e]/);
   });
 
-  it('[API-55] bodies: bad JSON 400, other types 415, more than 64 KiB 413', async () => {
+  it('[API-6] bodies: bad JSON 400, other types 415, more than 64 KiB 413', async () => {
     const api = await start();
     const bad = await api.call('POST', '/api/v1/nodes', '{"node":');
     expect([bad.status, bad.body.code]).toEqual([400, 'bad_json']);
@@ -222,7 +222,7 @@ describe('the API', () => {
     expect([bytes.status, await bytes.json()]).toMatchObject([400, { code: 'bad_json' }]);
   });
 
-  it('[API-56] nothing there is 404, another method 405 with Allow, both as problems', async () => {
+  it('[API-7] nothing there is 404, another method 405 with Allow, both as problems', async () => {
     const api = await start();
     const nothing = await api.call('GET', '/api/v1/nothing');
     expect([nothing.status, nothing.body.code]).toEqual([404, 'not_found']);
@@ -233,7 +233,7 @@ describe('the API', () => {
     expect(wrongEscape.status).toBe(400);
   });
 
-  it('[API-57] tokens: agents register, readers read, administrators remove and read', async () => {
+  it('[API-8] tokens: agents register, readers read, administrators remove and read', async () => {
     const api = await start(tokens);
     const node = { node: { hostname: 'x', nodeId: 'x' } };
     const statuses = async (method: string, path: string, body?: unknown) =>
@@ -252,7 +252,7 @@ describe('the API', () => {
     expect(await statuses('DELETE', '/api/v1/nodes/x')).toEqual([401, 401, 403, 403, 200]);
   });
 
-  it('[API-58] without tokens only localhost is answered, and no page of another origin changes anything', async () => {
+  it('[API-9] without tokens only localhost is answered, and no page of another origin changes anything', async () => {
     const api = await start();
     const { port } = new URL(api.url);
     const rebound = await api.face.app.inject({ url: '/api/v1/nodes', headers: { host: 'evil.example' } });
@@ -273,7 +273,7 @@ describe('the API', () => {
     expect(own.status).toBe(201);
   });
 
-  it('[API-59] DELETE removes as the operator: the socket gets 4404, the log says removed_by_operator', async () => {
+  it('[API-10] DELETE removes as the operator: the socket gets 4404, the log says removed_by_operator', async () => {
     const api = await start();
     const { link } = await registerAgent(api.fleet, registerMessage({ nodeId: 'ws-1' }));
     const gone = await api.call('DELETE', '/api/v1/nodes/ws-1');
@@ -285,7 +285,7 @@ describe('the API', () => {
     expect((await api.call('DELETE', '/api/v1/nodes/ws-1')).status).toBe(404);
   });
 
-  it('[API-68] DELETE with If-Match or a filter removes only what still is so, and says what it left', async () => {
+  it('[API-22] DELETE with If-Match or a filter removes only what still is so, and says what it left', async () => {
     const api = await start();
     const path = '/api/v1/nodes/ws-1';
     const { session } = await registerAgent(api.fleet, registerMessage({ nodeId: 'ws-1', kind: 'a,b' }));
@@ -317,7 +317,7 @@ describe('the API', () => {
     expect(gone.status).toBe(200);
   });
 
-  it('[API-60] lists: each filter, their combination, and a summary of fields', async () => {
+  it('[API-16] lists: each filter, their combination, and a summary of fields', async () => {
     const api = await start();
     for (let n = 0; n < 12; n += 1) {
       await add(api, {
@@ -353,7 +353,7 @@ describe('the API', () => {
     expect(body.nodes[0]).toMatchObject({ id: 'n-1', hubId: 'hub-a' });
   });
 
-  it('[API-69] fields names what a row shall have; the id is always there', async () => {
+  it('[API-21] fields names what a row shall have; the id is always there', async () => {
     const api = await start();
     await add(api, { nodeId: 'n-1', hostname: 'h', kind: 'gpu', labels: { much: 'x'.repeat(200) } });
     const rows = async (fields: string) =>
@@ -370,7 +370,7 @@ describe('the API', () => {
     expect(await rows('kind,lastHeartbeatAt')).toEqual([{ id: 'n-1', kind: 'gpu' }]);
   });
 
-  it('[API-61] each order both ways, and pages that stay right while nodes come and go', async () => {
+  it('[API-17] each order both ways, and pages that stay right while nodes come and go', async () => {
     const api = await start();
     for (let n = 0; n < 9; n += 1)
       await add(api, { nodeId: `n-${n}`, kind: `k-${n % 3}`, location: `s-${n % 2}` });
@@ -404,7 +404,7 @@ describe('the API', () => {
     expect(wrong.body).toMatchObject({ code: 'invalid', path: 'cursor' });
   });
 
-  it('[API-62] the summary counts by status, kind, location and any label, and names the hubs', async () => {
+  it('[API-20] the summary counts by status, kind, location and any label, and names the hubs', async () => {
     const api = await start();
     await add(api, { nodeId: 'a', kind: 'gpu', location: 'x', labels: { zone: 'z1', constructor: 'c' } });
     await add(api, { nodeId: 'b', kind: 'gpu', labels: { zone: 'z2' } });
@@ -426,7 +426,7 @@ describe('the API', () => {
     });
   });
 
-  it('[API-63] while the store is out of reach writes are 503 with Retry-After, lists still answer', async () => {
+  it('[API-24] while the store is out of reach writes are 503 with Retry-After, lists still answer', async () => {
     const api = await start();
     await add(api, { nodeId: 'edge-1' });
     api.store.fault = 'away';
@@ -439,7 +439,7 @@ describe('the API', () => {
     expect((await api.call('GET', '/api/v1/nodes/nobody')).status).toBe(503);
   });
 
-  it('[API-64] a stopping hub answers what is in flight and refuses what is new', async () => {
+  it('[API-26] a stopping hub answers what is in flight and refuses what is new', async () => {
     const api = await start();
     await add(api, { nodeId: 'edge-1' });
     let release = () => {};
@@ -479,7 +479,7 @@ describe('the API', () => {
     expect([server.headersTimeout, server.requestTimeout]).toEqual([15_000, 15_000]);
   });
 
-  it('[API-65] GET / names what there is, /docs reads without a token, and without anything from elsewhere', async () => {
+  it('[API-28] GET / names what there is, /docs reads without a token, and without anything from elsewhere', async () => {
     const api = await start();
     const root = await api.call('GET', '/');
     expect(root.body).toMatchObject({ name: 'rollcall', nodes: '/api/v1/nodes', openapi: '/openapi.json' });

@@ -21,7 +21,7 @@ describe('paths and methods', () => {
     '/healthz/',
     '//healthz',
     '/__proto__',
-  ])('[API-9] %s is not there: 404 with problem details', async (path) => {
+  ])('[API-7] %s is not there: 404 with problem details', async (path) => {
     const hub = await hubs.start();
     expect(await problemOf(await hub.fetch(path))).toMatchObject({ status: 404, code: 'not_found' });
   });
@@ -38,7 +38,7 @@ describe('paths and methods', () => {
       .filter((method) => !allow.includes(method))
       .map((method): [string, string, string] => [method, path, allow]),
   );
-  test.each(wrongMethods)('[API-10] %s %s is answered 405, naming %s', async (method, path, allow) => {
+  test.each(wrongMethods)('[API-7] %s %s is answered 405, naming %s', async (method, path, allow) => {
     const hub = await hubs.start();
     await register(hub, { nodeId: 'n-1' });
     const response = await hub.fetch(path, { method });
@@ -56,7 +56,7 @@ describe('paths and methods', () => {
     ['a form', 'application/x-www-form-urlencoded', 'a=b', [415, 404]],
     ['something', 'x/y', 'z', [415, 404]],
     ['70 kB', 'application/json', `"${'x'.repeat(70_000)}"`, [413, 413]],
-  ])('[API-11] a POST of %s is refused with problem details', async (_name, type, body, statuses) => {
+  ])('[API-6] a POST of %s is refused with problem details', async (_name, type, body, statuses) => {
     const hub = await hubs.start();
     for (const [index, path] of ['/api/v1/nodes', '/nothing'].entries()) {
       const response = await hub.fetch(path, { method: 'POST', headers: { 'Content-Type': type }, body });
@@ -66,7 +66,7 @@ describe('paths and methods', () => {
   });
 
   test.each(['/api/v1/nodes', '/api/v1/nodes/n-1', '/healthz', '/readyz', '/'])(
-    '[API-12] HEAD %s is its GET without the body',
+    '[API-30] HEAD %s is its GET without the body',
     async (path) => {
       const hub = await hubs.start();
       await register(hub, { nodeId: 'n-1' });
@@ -77,7 +77,7 @@ describe('paths and methods', () => {
     },
   );
 
-  test('[API-12] HEAD of what is not there is 404', async () => {
+  test('[API-30] HEAD of what is not there is 404', async () => {
     const hub = await hubs.start();
     expect((await hub.fetch('/api/v1/nodes/n-1', { method: 'HEAD' })).status).toBe(404);
   });
@@ -98,7 +98,7 @@ describe('requests that are hardly any', () => {
     ['a fragment', '/healthz#x', /^200$/],
     ['a NUL', '/\u0000', /^400$/],
   ];
-  test.each(targets)('[API-13] %s is answered, and the hub goes on', async (_name, target, status) => {
+  test.each(targets)('[API-31] %s is answered, and the hub goes on', async (_name, target, status) => {
     const hub = await hubs.start();
     const raw = await hub.rawSocket();
     raw.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
@@ -107,7 +107,7 @@ describe('requests that are hardly any', () => {
     expect(hub.logged('A request failed')).toEqual([]);
   });
 
-  test('[API-14] any query is a page or a problem that names a field, and never a failure', async () => {
+  test('[API-15] any query is a page or a problem that names a field, and never a failure', async () => {
     const hub = await hubs.start();
     await register(hub, { nodeId: 'n-1', labels: { zone: 'a' } });
     const names = fc.oneof(
@@ -151,7 +151,7 @@ describe('requests that are hardly any', () => {
     expect((await list(hub)).count).toBe(1);
   });
 
-  test('[API-15] requests in one packet are answered in order', async () => {
+  test('[API-32] requests in one packet are answered in order', async () => {
     const hub = await hubs.start();
     const raw = await hub.rawSocket();
     raw.write(

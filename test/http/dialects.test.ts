@@ -47,7 +47,7 @@ describe('Connect', () => {
     memoryInfo: { totalMib: 262_144, allocatableMib: 245_760 },
   };
 
-  it('[DIALECT-50] RegisterNode answers with the whole node, port and role as they came', async () => {
+  it('[DIALECT-1] RegisterNode answers with the whole node, port and role as they came', async () => {
     const api = await start();
     const { status, body } = await api.call('POST', `${service}/RegisterNode`, registration);
     expect(status).toBe(200);
@@ -64,7 +64,7 @@ describe('Connect', () => {
     });
   });
 
-  it('[DIALECT-51] the same hostname is the same node after a restart; concurrent registrations end as one', async () => {
+  it('[DIALECT-2] the same hostname is the same node after a restart; concurrent registrations end as one', async () => {
     const api = await start();
     const first = await api.call('POST', `${service}/RegisterNode`, {
       hostname: 'Gal-Laptop-UB',
@@ -81,7 +81,7 @@ describe('Connect', () => {
     expect(api.fleet.view.size).toBe(1);
   });
 
-  it('[DIALECT-52] UpdateHeartbeat takes the figures, also as strings as Proto3 JSON writes them', async () => {
+  it('[DIALECT-3] UpdateHeartbeat takes the figures, also as strings as Proto3 JSON writes them', async () => {
     const api = await start();
     const { body } = await api.call('POST', `${service}/RegisterNode`, {
       ...registration,
@@ -105,7 +105,7 @@ describe('Connect', () => {
     expect((await node(api, body.id)).stats).toMatchObject(figures);
   });
 
-  it('[DIALECT-53] ListNodes and GetNode show every node, by its phase', async () => {
+  it('[DIALECT-4] ListNodes and GetNode show every node, by its phase', async () => {
     const api = await start();
     const { body } = await api.call('POST', `${service}/RegisterNode`, {
       hostname: 'Gals-MacBook-Pro.local',
@@ -126,7 +126,7 @@ describe('Connect', () => {
     expect(one.body).toMatchObject({ id: 'ws-1', role: { storage: true }, status: { phase: 'READY' } });
   });
 
-  it('[DIALECT-54] NOT_READY after 90 s of silence, READY at the next heartbeat', () =>
+  it('[DIALECT-5] NOT_READY after 90 s of silence, READY at the next heartbeat', () =>
     underFakeClock(async (api, clock) => {
       await clock.advance(91_000);
       const { body } = await api.call('POST', `${service}/RegisterNode`, registration);
@@ -140,7 +140,7 @@ describe('Connect', () => {
       expect(await phase()).toBe('READY');
     }));
 
-  it("[DIALECT-55] errors are Connect's: not_found 404, invalid_argument 400, unavailable 503, unauthenticated 401", async () => {
+  it("[DIALECT-6] errors are Connect's: not_found 404, invalid_argument 400, unavailable 503, unauthenticated 401", async () => {
     const api = await start();
     const error = async (path: string, body: unknown, headers = {}, on = api) => {
       const answered = await on.call('POST', `${service}/${path}`, body, headers);
@@ -175,7 +175,7 @@ describe('GPU nodes', () => {
     pools: [{ pool_id: 'pool-0', ready: true, slots_free: 4 }],
   };
 
-  it('[DIALECT-60] register: node_id is id and hostname, pools and capabilities stay as they came', async () => {
+  it('[DIALECT-7] register: node_id is id and hostname, pools and capabilities stay as they came', async () => {
     const api = await start();
     const { status, body } = await api.call('POST', '/v2/nodes/register', registration);
     expect([status, body.node_id]).toEqual([200, 'gpu-node-1']);
@@ -189,7 +189,7 @@ describe('GPU nodes', () => {
     });
   });
 
-  it('[DIALECT-61] heartbeats bring the status of pools; an unknown node is 404', async () => {
+  it('[DIALECT-8] heartbeats bring the status of pools; an unknown node is 404', async () => {
     const api = await start();
     expect((await api.call('POST', '/v2/nodes/gpu-node-1/heartbeat', heartbeat)).status).toBe(404);
     await api.call('POST', '/v2/nodes/register', registration);
@@ -200,7 +200,7 @@ describe('GPU nodes', () => {
     });
   });
 
-  it("[DIALECT-62] DELETE takes the node along as deregistered, with the agent's token; not that of a socket", async () => {
+  it("[DIALECT-9] DELETE takes the node along as deregistered, with the agent's token; not that of a socket", async () => {
     const api = await start({ rules: { agentTokens: ['agent-secret'], dashboardTokens: ['reader-secret'] } });
     const agent = { authorization: 'Bearer agent-secret' };
     expect((await api.call('POST', '/v2/nodes/register', registration)).status).toBe(401);
@@ -214,7 +214,7 @@ describe('GPU nodes', () => {
     expect((await api.call('DELETE', '/v2/nodes/ws-1', undefined, agent)).status).toBe(409);
   });
 
-  it('[DIALECT-63] offline 30 s after the last heartbeat', () =>
+  it('[DIALECT-10] offline 30 s after the last heartbeat', () =>
     underFakeClock(async (api, clock) => {
       await clock.advance(31_000);
       await api.call('POST', '/v2/nodes/register', registration);
@@ -243,7 +243,7 @@ describe('a fleet manager', () => {
   };
   const wholeSeconds = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 
-  it('[DIALECT-70] register answers as printed, and again for an update', async () => {
+  it('[DIALECT-11] register answers as printed, and again for an update', async () => {
     const api = await start();
     for (const location of ['office-floor-2', 'office-floor-3']) {
       const { status, body } = await api.call('POST', '/api/v1/fleet/register', {
@@ -262,7 +262,7 @@ describe('a fleet manager', () => {
     expect(api.fleet.view.size).toBe(1);
   });
 
-  it('[DIALECT-71] heartbeat answers as printed; uptime, memory and sensors are stats', async () => {
+  it('[DIALECT-12] heartbeat answers as printed; uptime, memory and sensors are stats', async () => {
     const api = await start();
     await api.call('POST', '/api/v1/fleet/register', registration);
     const { status, body } = await api.call('POST', '/api/v1/fleet/heartbeat', heartbeat);
@@ -278,7 +278,7 @@ describe('a fleet manager', () => {
     });
   });
 
-  it('[DIALECT-72] the minimal payloads of its Go example are enough', async () => {
+  it('[DIALECT-13] the minimal payloads of its Go example are enough', async () => {
     const api = await start();
     const minimal = { node_id: id, node_type: 'microclaw', capabilities: ['dht22'] };
     expect((await api.call('POST', '/api/v1/fleet/register', minimal)).status).toBe(200);
@@ -289,7 +289,7 @@ describe('a fleet manager', () => {
     expect(bare.status).toBe(200);
   });
 
-  it('[DIALECT-73] the list answers as printed and filters by node_type, status and location', async () => {
+  it('[DIALECT-14] the list answers as printed and filters by node_type, status and location', async () => {
     const api = await start();
     await api.call('POST', '/api/v1/fleet/register', registration);
     await api.call('POST', '/api/v1/fleet/register', {
@@ -325,7 +325,7 @@ describe('a fleet manager', () => {
     expect((await api.call('GET', '/api/v1/fleet/nodes/nobody')).status).toBe(404);
   });
 
-  it('[DIALECT-74] 400 for missing fields and bad JSON, 404 for a heartbeat before the registration', async () => {
+  it('[DIALECT-15] 400 for missing fields and bad JSON, 404 for a heartbeat before the registration', async () => {
     const api = await start();
     for (const body of [
       { node_type: 'microclaw' },
@@ -341,7 +341,7 @@ describe('a fleet manager', () => {
     expect(unknown.body.error).toContain('register first');
   });
 
-  it('[DIALECT-75] 409 only while a socket that beat within one interval holds the id', () =>
+  it('[DIALECT-16] 409 only while a socket that beat within one interval holds the id', () =>
     underFakeClock(async (api, clock) => {
       const socket = registerAgent(api.fleet, registerMessage({ nodeId: id }));
       await clock.settle();
@@ -352,7 +352,7 @@ describe('a fleet manager', () => {
       expect((await api.call('POST', '/api/v1/fleet/register', registration)).status).toBe(200);
     }));
 
-  it('[DIALECT-76] degraded in a heartbeat is a failing condition, online ends it', async () => {
+  it('[DIALECT-17] degraded in a heartbeat is a failing condition, online ends it', async () => {
     const api = await start();
     await api.call('POST', '/api/v1/fleet/register', registration);
     await api.call('POST', '/api/v1/fleet/heartbeat', { ...heartbeat, status: 'degraded' });
@@ -363,7 +363,7 @@ describe('a fleet manager', () => {
     await until('it is online', async () => (await node(api, id)).status === 'online');
   });
 
-  it('[DIALECT-77] last_seen is live, and offline comes after 3 minutes', () =>
+  it('[DIALECT-18] last_seen is live, and offline comes after 3 minutes', () =>
     underFakeClock(async (api, clock) => {
       await clock.advance(181_000);
       await api.call('POST', '/api/v1/fleet/register', registration);
@@ -377,7 +377,7 @@ describe('a fleet manager', () => {
       expect(await shown()).toMatchObject({ status: 'offline', last_seen: body.received });
     }));
 
-  it('[DIALECT-78] unreachable shows as online', async () => {
+  it('[DIALECT-19] unreachable shows as online', async () => {
     const api = await start();
     const { session } = await registerAgent(api.fleet, registerMessage({ nodeId: 'ws-1' }));
     await api.fleet.closed(session, { goodbye: false, code: 1006 });
@@ -404,7 +404,7 @@ describe('game hosts', () => {
     timestamp: '2025-07-03T10:30:00Z',
   };
 
-  it('[DIALECT-80] register: maxServers is a capacity', async () => {
+  it('[DIALECT-20] register: maxServers is a capacity', async () => {
     const api = await start();
     const { status, body } = await api.call('POST', '/api/nodes/register', registration);
     expect([status, body]).toEqual([
@@ -421,7 +421,7 @@ describe('game hosts', () => {
     expect(api.fleet.view.size).toBe(1);
   });
 
-  it('[DIALECT-81] stats: usage and containers are stats; an unknown node is 404, so that its agent registers again', async () => {
+  it('[DIALECT-21] stats: usage and containers are stats; an unknown node is 404, so that its agent registers again', async () => {
     const api = await start();
     expect((await api.call('POST', '/api/nodes/node-1/stats', heartbeat)).status).toBe(404);
     await api.call('POST', '/api/nodes/register', registration);
@@ -437,7 +437,7 @@ describe('game hosts', () => {
     expect((await api.call('POST', '/api/nodes/register', {})).status).toBe(400);
   });
 
-  it('[DIALECT-82] OFFLINE 3 minutes after the last heartbeat, ONLINE when they resume', () =>
+  it('[DIALECT-22] OFFLINE 3 minutes after the last heartbeat, ONLINE when they resume', () =>
     underFakeClock(async (api, clock) => {
       await clock.advance(181_000);
       await api.call('POST', '/api/nodes/register', registration);
@@ -459,7 +459,7 @@ describe('the dialects', () => {
   ] as const;
   const tokens = { agentTokens: ['agent-token'], dashboardTokens: ['reader-token'] };
 
-  it('[DIALECT-90] a dialect that is off answers 404, with or without a token', async () => {
+  it('[DIALECT-23] a dialect that is off answers 404, with or without a token', async () => {
     for (const [off] of paths) {
       const on = DIALECTS.filter((name) => name !== off);
       const api = await start({ dialects: on });
@@ -471,7 +471,7 @@ describe('the dialects', () => {
     }
   });
 
-  it('[DIALECT-91] OPEN_DIALECTS admits named dialects from named networks without a token', async () => {
+  it('[DIALECT-24] OPEN_DIALECTS admits named dialects from named networks without a token', async () => {
     const api = await start({
       rules: tokens,
       open: ['connect', 'fleet-manager@127.0.0.0/8', 'game-host@10.0.0.0/8'],
@@ -484,7 +484,7 @@ describe('the dialects', () => {
     expect((await api.call('GET', '/api/v1/nodes')).status).toBe(401);
   });
 
-  it("[DIALECT-92] behind a proxy the network is judged by what the proxy wrote, not by the client's own words", async () => {
+  it("[DIALECT-25] behind a proxy the network is judged by what the proxy wrote, not by the client's own words", async () => {
     const api = await start({ rules: { ...tokens, trustProxy: true }, open: ['fleet-manager@10.0.0.0/8'] });
     const [, , [, path, body]] = paths;
     const from = async (forwarded: string) =>
@@ -493,7 +493,7 @@ describe('the dialects', () => {
     expect(await from('10.1.2.3, 192.0.2.1')).toBe(401);
   });
 
-  it('[DIALECT-93] its nodes are seen like any other, in lists and on the log', async () => {
+  it('[DIALECT-26] its nodes are seen like any other, in lists and on the log', async () => {
     const api = await start();
     const { body } = await api.call('GET', '/api/v1/events');
     for (const [, path, register] of paths) await api.call('POST', path, register);

@@ -36,7 +36,7 @@ describe('the documents', () => {
   });
   afterAll(() => api.close());
 
-  it('[API-80] /openapi.json is valid OpenAPI 3.1', async () => {
+  it('[API-39] /openapi.json is valid OpenAPI 3.1', async () => {
     const { body } = await api.call('GET', '/openapi.json');
     const result = await new Validator().validate(body);
     expect(result.errors).toBeUndefined();
@@ -44,7 +44,7 @@ describe('the documents', () => {
     expect(body.openapi).toMatch(/^3\.1/);
   });
 
-  it('[API-81] every operation has its own id, a summary, examples and its errors', async () => {
+  it('[API-40] every operation has its own id, a summary, examples and its errors', async () => {
     const { paths } = openApiSchema.parse((await api.call('GET', '/openapi.json')).body);
     const operations = Object.values(paths).flatMap((each) => Object.values(each));
     expect(operations.length).toBeGreaterThan(15);
@@ -64,14 +64,14 @@ describe('the documents', () => {
     }
   });
 
-  it('[API-82] the answers of this run are checked against it', async () => {
+  it('[API-41] the answers of this run are checked against it', async () => {
     const before = checked.answers;
     await api.call('GET', '/api/v1/nodes');
     await api.call('GET', '/api/v1/nodes/nobody');
     expect(checked.answers).toBe(before + 2);
   });
 
-  it('[API-83] /asyncapi.json is valid AsyncAPI 3 and tells every message of both sockets', async () => {
+  it('[API-42] /asyncapi.json is valid AsyncAPI 3 and tells every message of both sockets', async () => {
     const { body } = await api.call('GET', '/asyncapi.json');
     const path = createRequire(import.meta.url).resolve('@asyncapi/specs/schemas/3.0.0-without-$id.json');
     const ajv = new Ajv({ strict: false, allErrors: false, validateFormats: false });
@@ -94,7 +94,7 @@ describe('the documents', () => {
     );
   });
 
-  it('[MET-50] /metrics tells every figure under its name, and the counts follow what happens', async () => {
+  it('[MET-1] /metrics tells every figure under its name, and the counts follow what happens', async () => {
     await api.call('POST', '/api/v1/nodes', { node: { hostname: 'metered', nodeId: 'metered' } });
     await api.call('POST', '/api/v1/nodes/metered/heartbeat', { stats: { cpuPercent: 1 } });
     const { text, headers } = await api.call('GET', '/metrics');
@@ -131,7 +131,7 @@ describe('the documents', () => {
     expect(text).toContain('process_resident_memory_bytes');
   });
 
-  it('[MET-51] every metric and alert that docs, dashboard and rules name is there', async () => {
+  it('[MET-2] every metric and alert that docs, dashboard and rules name is there', async () => {
     const { text } = await api.call('GET', '/metrics');
     const [docs, rules, dashboard] = [
       'docs/OPERATIONS.md',

@@ -36,7 +36,7 @@ describe('the log for programs', () => {
     await Promise.all(apis.splice(0).map((api) => api.close()));
   });
 
-  it('[API-70] without since from now on; with the cursor what came after it, in order', async () => {
+  it('[API-33] without since from now on; with the cursor what came after it, in order', async () => {
     const api = await start();
     await add(api, 'before');
     const now = await api.call('GET', '/api/v1/events');
@@ -51,7 +51,7 @@ describe('the log for programs', () => {
     expect(again.body).toEqual({ events: [], cursor: news.body.cursor, more: false });
   });
 
-  it('[API-71] pages of any size bring every event exactly once, in order for each node', async () => {
+  it('[API-34] pages of any size bring every event exactly once, in order for each node', async () => {
     const api = await start();
     const { body } = await api.call('GET', '/api/v1/events');
     for (let n = 0; n < 40; n += 1) await add(api, `n-${n % 7}`);
@@ -72,14 +72,14 @@ describe('the log for programs', () => {
     }
   });
 
-  it('[API-72] the cursor is that of a Socket.IO subscription without a filter', async () => {
+  it('[API-35] the cursor is that of a Socket.IO subscription without a filter', async () => {
     const api = await start();
     const { body } = await api.call('GET', '/api/v1/events');
     const codec = new CursorCodec(subscriptionKey({}, 'full'));
     expect(codec.decode(body.cursor, api.fleet.view.positions())).toEqual(api.fleet.view.positions());
   });
 
-  it('[API-73] a log that no longer reaches back is 410 gap, a text that is no cursor 400', async () => {
+  it('[API-36] a log that no longer reaches back is 410 gap, a text that is no cursor 400', async () => {
     const api = await start({ memory: new MemoryFleet(systemClock, 1, 10) });
     const { body } = await api.call('GET', '/api/v1/events');
     for (let n = 0; n < 40; n += 1) await add(api, 'n');
@@ -91,7 +91,7 @@ describe('the log for programs', () => {
     expect(typo.status).toBe(400);
   });
 
-  it('[API-74] a cursor of a data set that the store lost is a gap', async () => {
+  it('[API-37] a cursor of a data set that the store lost is a gap', async () => {
     const api = await start();
     const { body } = await api.call('GET', '/api/v1/events');
     for (let shard = 0; shard < 4; shard += 1) api.memory.empty(shard);
@@ -101,7 +101,7 @@ describe('the log for programs', () => {
     );
   });
 
-  it('[SSE-50] a stream brings each event by its type, with a cursor to resume from', async () => {
+  it('[SSE-1] a stream brings each event by its type, with a cursor to resume from', async () => {
     const api = await start();
     const client = await stream(api).open();
     await add(api, 'n-1');
@@ -113,7 +113,7 @@ describe('the log for programs', () => {
     expect(client.events[0]?.id).toBe((await api.call('GET', '/api/v1/events')).body.cursor);
   });
 
-  it('[SSE-51] Last-Event-ID resumes where the client was, on another hub as well', async () => {
+  it('[SSE-2] Last-Event-ID resumes where the client was, on another hub as well', async () => {
     const api = await start();
     const client = await stream(api).open();
     await add(api, 'n-1');
@@ -129,7 +129,7 @@ describe('the log for programs', () => {
     expect(idsOf(resumed).sort()).toEqual(['n-2', 'n-3', 'n-4', 'n-5', 'n-6']);
   });
 
-  it('[SSE-52] a replay that changes overtake ends live, without a hole', async () => {
+  it('[SSE-3] a replay that changes overtake ends live, without a hole', async () => {
     const api = await start();
     const { body } = await api.call('GET', '/api/v1/events');
     const writing = (async () => {
@@ -141,7 +141,7 @@ describe('the log for programs', () => {
     await until('all of them', () => new Set(idsOf(client)).size === 300);
   });
 
-  it('[SSE-53] a gap is an event named resync, and the stream goes on from there', async () => {
+  it('[SSE-4] a gap is an event named resync, and the stream goes on from there', async () => {
     const api = await start({ memory: new MemoryFleet(systemClock, 1, 10) });
     const { body } = await api.call('GET', '/api/v1/events');
     for (let n = 0; n < 40; n += 1) await add(api, 'n');
@@ -156,7 +156,7 @@ describe('the log for programs', () => {
     );
   });
 
-  it('[SSE-54] a comment every 15 s keeps proxies awake', async () => {
+  it('[SSE-5] a comment every 15 s keeps proxies awake', async () => {
     const clock = new FakeClock();
     const api = await start({ clock });
     const client = await stream(api).open();
@@ -168,7 +168,7 @@ describe('the log for programs', () => {
     await Promise.all(closing);
   });
 
-  it('[SSE-55] a reader that does not read is cut off, and the others go on', async () => {
+  it('[SSE-6] a reader that does not read is cut off, and the others go on', async () => {
     const api = await start();
     const good = await stream(api).open();
     const slow = await stream(api).open();
@@ -183,7 +183,7 @@ describe('the log for programs', () => {
     );
   });
 
-  it('[SSE-57] a reader that takes nothing for 30 s is cut off, although little is unread', async () => {
+  it('[SSE-8] a reader that takes nothing for 30 s is cut off, although little is unread', async () => {
     const clock = new FakeClock();
     const api = await start({ clock });
     await stream(api).open();
@@ -200,7 +200,7 @@ describe('the log for programs', () => {
     await Promise.all(closing);
   });
 
-  it('[SSE-56] a stopping hub ends its streams', async () => {
+  it('[SSE-7] a stopping hub ends its streams', async () => {
     const api = await start();
     const client = await stream(api).open();
     await api.face.drain(1_000);

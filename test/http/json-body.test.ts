@@ -40,7 +40,7 @@ const nodes: Array<[what: string, node: string, code: string | undefined]> = [
   ['a node that is none', '[]', 'invalid'],
 ];
 
-test.each(nodes)('[API-87] %s has one verdict over the socket and over HTTP', async (_what, node, code) => {
+test.each(nodes)('[API-46] %s has one verdict over the socket and over HTTP', async (_what, node, code) => {
   const agent = await hub.connect();
   const instance = agent.instanceId;
   const bySocket = await agent.exchange(
@@ -91,7 +91,7 @@ test('[RES-12] a body that comes byte by byte takes no more than its bytes, and 
   dribble.destroy();
 });
 
-test('[API-55] a compressed body is 415, not broken JSON', async () => {
+test('[API-6] a compressed body is 415, not broken JSON', async () => {
   const response = await hub.fetch('/api/v1/nodes', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' },

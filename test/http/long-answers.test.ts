@@ -43,7 +43,7 @@ describe('answers that would be long', () => {
     expect((await list(hub, '?limit=10')).count).toBe(10);
   });
 
-  it('[API-75] a page of events too, and all pages together are the log', async () => {
+  it('[API-38] a page of events too, and all pages together are the log', async () => {
     const { hub, all } = await largeHub(100);
     let cursor = firstCursor(hub);
     const seen: string[] = [];

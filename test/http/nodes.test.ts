@@ -14,12 +14,12 @@ const named = (index: number) => ({ nodeId: `n-${String(index).padStart(3, '0')}
 const several = (count: number) => Array.from({ length: count }, (_, index) => named(index));
 
 describe('GET /api/v1/nodes', () => {
-  test('[API-1] an empty fleet is an empty page', async () => {
+  test('[API-11] an empty fleet is an empty page', async () => {
     const hub = await hubs.start();
     expect(await list(hub)).toEqual({ nodes: [], count: 0, total: 0, nextCursor: null });
   });
 
-  test('[API-1] the nodes come whole, by hostname and then id, 100 where no limit is asked for', async () => {
+  test('[API-11] the nodes come whole, by hostname and then id, 100 where no limit is asked for', async () => {
     const hub = await hubs.start();
     await register(hub, ...several(101));
     await register(
@@ -36,7 +36,7 @@ describe('GET /api/v1/nodes', () => {
   });
 
   test.each([1, 2, 7, 40])(
-    '[API-2] pages of %i by cursor are the whole fleet, each node once',
+    '[API-12] pages of %i by cursor are the whole fleet, each node once',
     async (limit) => {
       const hub = await hubs.start();
       await register(hub, ...several(40));
@@ -52,7 +52,7 @@ describe('GET /api/v1/nodes', () => {
     },
   );
 
-  test('[API-2] pages stay right while nodes come and go', async () => {
+  test('[API-12] pages stay right while nodes come and go', async () => {
     const hub = await hubs.start();
     await register(hub, ...several(30));
     const first = await list(hub, '?limit=10');
@@ -75,7 +75,7 @@ describe('GET /api/v1/nodes', () => {
     expect(third.nextCursor).toBeNull();
   });
 
-  test('[API-2] a cursor behind which nothing is left gives an empty last page', async () => {
+  test('[API-12] a cursor behind which nothing is left gives an empty last page', async () => {
     const hub = await hubs.start();
     await register(hub, ...several(3));
     const { nextCursor } = await list(hub, '?limit=2');
@@ -112,7 +112,7 @@ describe('GET /api/v1/nodes', () => {
     ['q=%25', []],
     ['kind=gpu&q=2', ['gpu-2']],
   ];
-  test.each(filters)('[API-3] ?%s', async (query, expected) => {
+  test.each(filters)('[API-13] ?%s', async (query, expected) => {
     const hub = await hubs.start();
     const [, , , lost] = await register(
       hub,
@@ -179,7 +179,7 @@ describe('GET /api/v1/nodes', () => {
     ['constructor=x', 'constructor'],
     ['status%5B0%5D=online', 'status[0]'],
   ];
-  test.each(wrong)('[API-4] ?%s is refused, naming the field', async (query, path) => {
+  test.each(wrong)('[API-14] ?%s is refused, naming the field', async (query, path) => {
     const hub = await hubs.start();
     await register(hub, named(1));
     const problem = await problemOf(await hub.fetch(`/api/v1/nodes?${query}`));
@@ -189,7 +189,7 @@ describe('GET /api/v1/nodes', () => {
 });
 
 describe('GET /api/v1/nodes/:id', () => {
-  test('[API-5] the node with its live figures', async () => {
+  test('[API-18] the node with its live figures', async () => {
     const hub = await hubs.start();
     const agent = await hub.agent({ nodeId: 'n-1', kind: 'gpu' });
     agent.send({ type: 'stats', stats: { cpuPercent: 12.5, metrics: { watts: 300 } } });
@@ -202,7 +202,7 @@ describe('GET /api/v1/nodes/:id', () => {
   });
 
   test.each(['a'.repeat(253), `a${'._:-'.repeat(40)}`, 'constructor'])(
-    '[API-5] every id that may be registered may be read: %s',
+    '[API-18] every id that may be registered may be read: %s',
     async (nodeId) => {
       const hub = await hubs.start();
       await register(hub, { nodeId, hostname: 'h' });
@@ -224,7 +224,7 @@ describe('GET /api/v1/nodes/:id', () => {
     'x'.repeat(254),
     'x'.repeat(4_000),
     '',
-  ])('[API-6] %j is not there: 404 with problem details', async (id) => {
+  ])('[API-19] %j is not there: 404 with problem details', async (id) => {
     const hub = await hubs.start();
     await register(hub, { nodeId: 'n-1' });
     expect(await problemOf(await hub.fetch(`/api/v1/nodes/${id}`))).toMatchObject({
@@ -233,7 +233,7 @@ describe('GET /api/v1/nodes/:id', () => {
     });
   });
 
-  test('[API-6] a removed node is not there', async () => {
+  test('[API-19] a removed node is not there', async () => {
     const hub = await hubs.start();
     await register(hub, { nodeId: 'n-1' });
     await hub.hub.fleet.removals.remove('n-1', { reason: 'removed_by_operator' });
@@ -249,7 +249,7 @@ describe('without the store', () => {
     return { store, hub };
   }
 
-  test('[API-7] what the view knows is served; what only the store could know is 503', async () => {
+  test('[API-23] what the view knows is served; what only the store could know is 503', async () => {
     const { store, hub } = await withFaultyStore();
     store.fault = 'away';
     expect(ids(await list(hub))).toEqual(['n-1']);
@@ -261,7 +261,7 @@ describe('without the store', () => {
     });
   });
 
-  test('[API-8] /readyz says no while the store is away, and yes when it is back; /healthz is alive all the time', async () => {
+  test('[API-25] /readyz says no while the store is away, and yes when it is back; /healthz is alive all the time', async () => {
     const { store, hub } = await withFaultyStore();
     const ready = async () => {
       const response = await hub.fetch('/readyz');
@@ -284,7 +284,7 @@ describe('without the store', () => {
     expect(await ready()).toMatchObject([200, { status: 'ready' }]);
   });
 
-  test('[API-8] while the view is loading, lists are 503 and the hub is not ready', async () => {
+  test('[API-25] while the view is loading, lists are 503 and the hub is not ready', async () => {
     const store = new LoadingStore(new MemoryStore(new MemoryFleet(systemClock, 4)));
     const hub = await hubs.start({ store });
     expect(await problemOf(await hub.fetch('/api/v1/nodes'))).toMatchObject({

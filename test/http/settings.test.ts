@@ -15,7 +15,7 @@ describe('settings of the HTTP face', () => {
     await Promise.all(ends.splice(0).map((end) => end()));
   });
 
-  it("[DIALECT-100] every dialect is on, with its protocol's own timing", () => {
+  it("[DIALECT-27] every dialect is on, with its protocol's own timing", () => {
     const settings = read({});
     expect(settings.DIALECTS).toEqual(['connect', 'gpu-node', 'fleet-manager', 'game-host']);
     expect(settings.OPEN_DIALECTS.size).toBe(0);
@@ -27,7 +27,7 @@ describe('settings of the HTTP face', () => {
     });
   });
 
-  it('[DIALECT-101] wrong names, networks and timings are one clear line', () => {
+  it('[DIALECT-28] wrong names, networks and timings are one clear line', () => {
     expect(read({ DIALECTS: 'none' }).DIALECTS).toEqual([]);
     expect(() => read({ DIALECTS: '005' })).toThrow(
       'DIALECTS: "005" is no dialect: write connect, gpu-node,',
@@ -78,7 +78,7 @@ describe('settings of the HTTP face', () => {
       'DIALECT_001_INTERVAL and DIALECT_001_TIMEOUT: write DIALECT_TIMING=gpu-node=1s/30s instead',
     ],
   ])(
-    '[DIALECT-104] what version 0.1 wrote is read, with a warning that says what to write: %j',
+    '[DIALECT-31] what version 0.1 wrote is read, with a warning that says what to write: %j',
     (environment, settings, warning) => {
       const warnings: string[] = [];
       const result = readHubSettings(
@@ -91,7 +91,7 @@ describe('settings of the HTTP face', () => {
     },
   );
 
-  it('[DIALECT-104] what version 0.1 wrote wrong is refused by its own name, and nothing else is warned of', () => {
+  it('[DIALECT-31] what version 0.1 wrote wrong is refused by its own name, and nothing else is warned of', () => {
     expect(() => read({ DIALECT_004_TIMEOUT: '30s' })).toThrow(
       'DIALECT_004_TIMEOUT (30s) must be at least 3 x DIALECT_004_INTERVAL (1m)',
     );
@@ -105,7 +105,7 @@ describe('settings of the HTTP face', () => {
     expect(warnings).toEqual([]);
   });
 
-  it('[DIALECT-102] networks: IPv4 and IPv6, single addresses, everywhere', () => {
+  it('[DIALECT-29] networks: IPv4 and IPv6, single addresses, everywhere', () => {
     const open = parseOpenDialects([
       ...['fleet-manager@10.0.0.0/8', 'fleet-manager@2001:db8::/32', 'game-host@192.0.2.7', 'connect'],
     ]);
@@ -119,7 +119,7 @@ describe('settings of the HTTP face', () => {
     expect(new Networks().has('10.0.0.1')).toBe(false);
   });
 
-  it('[DIALECT-103] a hub with open dialects says so when it starts', async () => {
+  it('[DIALECT-30] a hub with open dialects says so when it starts', async () => {
     const warnings: string[] = [];
     const log = { ...silentLog, warn: (_fields: object, message: string) => void warnings.push(message) };
     const hub = await startHub(read({ OPEN_DIALECTS: 'fleet-manager@10.0.0.0/8' }), { log });
@@ -127,7 +127,7 @@ describe('settings of the HTTP face', () => {
     expect(warnings.filter((warning) => warning.startsWith('OPEN_DIALECTS'))).toHaveLength(1);
   });
 
-  it('[API-66] a hub with open event streams and idle connections is gone within its promise after SIGTERM', async () => {
+  it('[API-27] a hub with open event streams and idle connections is gone within its promise after SIGTERM', async () => {
     const hub = await startHubProcess({});
     let ended = false;
     let opened = false;

@@ -48,7 +48,7 @@ async function raw(url: string, headers: Record<string, string>) {
 
 describe('the documentation', () => {
   it.each(['/openapi.json', '/docs/json', '/docs/yaml', '/asyncapi.json'])(
-    '[API-84] %s is made once, comes compressed, and not again to who has it',
+    '[API-43] %s is made once, comes compressed, and not again to who has it',
     async (path) => {
       const hub = await hubs.start();
       const plain = await raw(`${hub.url}${path}`, {});
@@ -71,7 +71,7 @@ describe('the documentation', () => {
     },
   );
 
-  it('[API-85] is not there with DOCS=false', async () => {
+  it('[API-44] is not there with DOCS=false', async () => {
     const hub = await hubs.start({ settings: { DOCS: 'false' } });
     for (const path of ['/docs', '/docs/', '/docs/json', '/openapi.json', '/asyncapi.json']) {
       expect(await problemOf(await hub.fetch(path)), path).toMatchObject({ code: 'not_found' });
@@ -95,7 +95,7 @@ describe('headers of every answer', () => {
     ['/docs/', 200],
     ['/docs/static/swagger-ui.css', 200],
     ['/api/v1/events', 200],
-  ])('[API-86] %s is kept by nobody, guessed at by nobody, and shown in no frame', async (path, status) => {
+  ])('[API-45] %s is kept by nobody, guessed at by nobody, and shown in no frame', async (path, status) => {
     const hub = await hubs.start();
     const { headers, ...answer } = await raw(`${hub.url}${path}`, {});
     expect(answer.status).toBe(status);
@@ -108,7 +108,7 @@ describe('headers of every answer', () => {
     else expect(headers['cache-control']).not.toContain('no-store');
   });
 
-  it('[API-86] a 405, a stream, a refused upgrade and what is no request as well', async () => {
+  it('[API-45] a 405, a stream, a refused upgrade and what is no request as well', async () => {
     const hub = await hubs.start();
     expect((await hub.fetch('/healthz', { method: 'POST' })).headers.get('cache-control')).toBe('no-store');
     const stop = new AbortController();

@@ -58,7 +58,7 @@ describe('the index behind lists', () => {
     return ids;
   }
 
-  it('[API-67] the index of lists is there from the first list until nobody asked for five minutes', async () => {
+  it('[API-29] the index of lists is there from the first list until nobody asked for five minutes', async () => {
     for (let n = 0; n < 10; n += 1) put(named(n));
     expect(lists.kept).toBe(false);
     expect((await lists.open()).size).toBe(10);
