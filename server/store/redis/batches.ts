@@ -34,3 +34,6 @@ export function* batchesOf<T>(
     yield { from, args: items.flat() };
   }
 }
+
+/** A lifetime as a script takes it: whole milliseconds, at least one. */
+export const ttlText = (ttlMs: number): string => String(Math.max(1, Math.floor(ttlMs)));

@@ -1,7 +1,7 @@
 import type { Clock } from '../../runtime/clock.ts';
 import { type Change, type CommitOutcome, StoreAwayError } from '../fleet-store.ts';
-import { argumentBytes, BATCH_BYTES } from './batches.ts';
-import { changeArguments } from './script-words.ts';
+import { argumentBytes, BATCH_BYTES, ttlText } from './batches.ts';
+import { asList, asText } from './replies.ts';
 
 /** Changes in one call: at about 40 us each, Redis serves everybody else after 5 ms. */
 const BATCH_CHANGES = 128;
@@ -101,4 +101,29 @@ export class CommitQueue {
       for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(failed);
     }
   }
+}
+
+const flag = (on: boolean): '1' | '0' => (on ? '1' : '0');
+
+/** One change of `commits`. The node's JSON goes once, for the record and for the event. */
+function changeArguments(change: Change): string[] {
+  const { id, expected, record, event, removed, onlyIfSilent, heartbeat, look } = change;
+  const { node, session, sessionSeq, instanceId, changeId } = record;
+  const nextLook = typeof look === 'string' ? look : String(Math.max(0, Math.ceil(look.afterMs)));
+  const [beat, lasts] = typeof heartbeat === 'string' ? [heartbeat, ''] : ['set', ttlText(heartbeat.lastsMs)];
+  return [
+    ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), beat],
+    ...[lasts, nextLook, session, String(sessionSeq), node.status, instanceId],
+    ...[JSON.stringify({ ...event, node: undefined }), JSON.stringify(event.node)],
+  ];
+}
+
+/** The answer of `commits` to so many changes: what became of each, or why Redis refused it. */
+export function toOutcomes(reply: unknown, changes: number): Array<CommitOutcome | Error> {
+  if (reply === 'epoch') return Array.from({ length: changes }, () => 'epoch');
+  return asList(reply).map((outcome) =>
+    outcome === 'done' || outcome === 'conflict' || outcome === 'still-beating'
+      ? outcome
+      : new Error(asText(outcome)),
+  );
 }

@@ -10,7 +10,6 @@ import {
   type FleetStore,
   type HeldLease,
   type HubLease,
-  isPosition,
   type LastBeat,
   LOG_ENTRIES_PER_SHARD,
   type LogEntry,
@@ -29,9 +28,9 @@ import {
 } from '../fleet-store.ts';
 import { shardOf } from '../shards.ts';
 import { BadData, type BadKind } from './bad-data.ts';
-import { batchesOf } from './batches.ts';
-import { type Batch, CommitQueue } from './commit-queue.ts';
+import { type Batch, CommitQueue, toOutcomes } from './commit-queue.ts';
 import { GatheredCalls } from './gathered-calls.ts';
+import { writeBeats } from './heartbeat-writes.ts';
 import { historyOfFleet, historyOfNode } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
@@ -48,17 +47,15 @@ import {
 } from './preflight.ts';
 import { isWrongType, RedisLink, type StoreLogger, WrongTypeError } from './redis-link.ts';
 import { parseRedisUrl } from './redis-url.ts';
-import { asList, asNumber, asText, type Context, type Rubbish, toStoredNode } from './replies.ts';
+import { asList, asText, type Context, type Rubbish, toStoredNode, unread } from './replies.ts';
+import { restoreLost } from './restores.ts';
+import { writeRetimings } from './retimings.ts';
 import { isId, readVersion } from './salvage.ts';
-import { lostArguments, retimingArguments, toOutcomes, toRetimeAnswer, toTickReply } from './script-words.ts';
 import { takeSnapshot } from './snapshot.ts';
-import { writeBeats } from './write-beats.ts';
+import { type TickPlace, tickShard } from './ticks.ts';
 
 /** Nodes whose heartbeats one call puts right after a step of the store's clock. */
 const NODES_PER_SETTLING = 200;
-
-/** The arguments of a look at one shard, about. */
-const TICK_BYTES = 200;
 
 export interface RedisStoreOptions {
   /** `redis://`, `rediss://`, a comma list of a Cluster's nodes, or `redis+sentinel://…/name`. */
@@ -80,9 +77,6 @@ export interface RedisStoreOptions {
   /** Told of each piece of bad data that is found. */
   badData?: (kind: BadKind) => void;
 }
-
-/** A node of which nothing could be read. */
-const unread = (id: string): Rubbish => ({ id, version: '', changeId: '' });
 
 /**
  * The fleet in Redis (7.0 or later, or Valkey), alone, behind Sentinels or as a Cluster. All keys of a shard
@@ -269,22 +263,16 @@ export class RedisStore implements FleetStore {
   }
 
   beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
-    const epoch = this.#epoch(shard);
+    const place = this.#place(shard);
     // A position in another data set says nothing of this one.
-    const at = followed?.epoch === epoch ? followed.at : '';
-    return writeBeats(this.#beats, { shard, keys: this.#shard(shard), epoch, followed: at }, beats, (ids) =>
+    const at = followed?.epoch === place.epoch ? followed.at : '';
+    return writeBeats(this.#beats, { ...place, followed: at }, beats, (ids) =>
       this.#mend(shard, ids.map(unread)),
     );
   }
 
-  async retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
-    const { epoch, deadlines, absent, prefix } = this.#shard(shard);
-    const calls = [...batchesOf(retimings, retimingArguments)].map(({ args }) =>
-      this.#link.run(shard, (client) =>
-        client.fleetRetime(epoch, deadlines, absent, this.#epoch(shard), prefix, ...args),
-      ),
-    );
-    return toRetimeAnswer(await Promise.all(calls));
+  retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
+    return writeRetimings(this.#link, this.#place(shard), retimings);
   }
 
   async stats(nodes: readonly TimedNode[]): Promise<Map<string, LastBeat>> {
@@ -294,20 +282,13 @@ export class RedisStore implements FleetStore {
       byShard.set(shard, [...(byShard.get(shard) ?? []), node]);
     }
     const found = await Promise.all(
-      [...byShard].map(([shard, some]) =>
-        lastBeats(
-          this.#link,
-          { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) },
-          some,
-          this.#bad,
-        ),
-      ),
+      [...byShard].map(([shard, some]) => lastBeats(this.#link, this.#place(shard), some, this.#bad)),
     );
     return new Map(found.flat());
   }
 
   snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }> {
-    const attached = { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) };
+    const attached = this.#place(shard);
     const reading = {
       context: this.#context(shard),
       mend: (nodes: readonly Rubbish[]) => this.#mend(shard, nodes),
@@ -316,38 +297,14 @@ export class RedisStore implements FleetStore {
   }
 
   tick(shard: number, request: TickRequest): Promise<TickAnswer> {
-    // Shards that are looked at together share what one call may take.
-    return this.#look(shard, request, (most, together) => Math.ceil(most / together), this.#own);
+    // Shards that are followed together share what one call may take.
+    const part = (most: number, together: number) => Math.ceil(most / together);
+    return tickShard(this.#ticks, this.#tickPlace(shard), request, part, this.#own);
   }
 
-  async #look(
-    shard: number,
-    request: TickRequest,
-    part: (most: number, together: number) => number,
-    own?: OwnChanges,
-    mark = own?.names.mark ?? '',
-  ): Promise<TickAnswer> {
-    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
-    const { after, limit, look } = request;
-    if (after.epoch !== this.#epoch(shard)) return { kind: 'epoch' };
-    if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
-    const reply = await this.#ticks.ask(shard, TICK_BYTES, (together) => {
-      const most = [Math.max(1, part(limit, together)), look.skip, part(look.limit, together)];
-      return {
-        keys: [epoch, deadlines, events, absent],
-        args: [after.epoch, after.at, ...most, prefix, mark],
-      };
-    });
-    // An own change may be forgotten here, or was read before: then everything is told in full.
-    const read = toTickReply(reply, this.#context(shard), own);
-    if (read === undefined) return this.#look(shard, request, part, own, '');
-    if (read === 'bad') {
-      // What stands there instead of the data set is put aside: as good as a data set that was lost.
-      await this.#mend(shard, []);
-      return { kind: 'epoch' };
-    }
-    if (read.rubbish.length > 0) await this.#mend(shard, read.rubbish);
-    return read.answer;
+  #tickPlace(shard: number): TickPlace {
+    const mend = (nodes: readonly Rubbish[]) => this.#mend(shard, nodes);
+    return { ...this.#place(shard), context: this.#context(shard), mend };
   }
 
   /** A lost connection rings for all shards, so that it is noticed at once. */
@@ -368,7 +325,8 @@ export class RedisStore implements FleetStore {
 
   async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
     if (after.epoch !== upTo.epoch) return 'gap';
-    const answer = await this.#look(shard, { after, limit, look: { skip: 0, limit: 0 } }, (most) => most);
+    const request = { after, limit, look: { skip: 0, limit: 0 } };
+    const answer = await tickShard(this.#ticks, this.#tickPlace(shard), request, (most) => most);
     if (answer.kind !== 'news' || answer.unreadable) return 'gap';
     return answer.entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0);
   }
@@ -397,32 +355,17 @@ export class RedisStore implements FleetStore {
     return [...first.unmerged, ...again.unmerged];
   }
 
-  /** `bad`: those in whose place something else stands. */
-  async #restore(shard: number, lost: readonly LostNode[]) {
-    const bad: Array<{ one: LostNode; rubbish: Rubbish }> = [];
-    const { epoch, deadlines, events, absent, prefix } = this.#shard(shard);
-    const unmerged: NotRestored[] = [];
-    for (const { from, args } of batchesOf(lost, (one) => lostArguments(one, this.#clock.now()))) {
-      const reply = await this.#link.run(shard, (client) =>
-        client.fleetRestore(
-          ...[epoch, deadlines, events, absent, this.#epoch(shard), prefix],
-          ...[this.#logEntries, this.#keys.bell, shard],
-          ...args,
-        ),
-      );
-      const answers = asList(reply);
-      if (answers[0] === 'epoch') throw this.#lost(shard);
-      for (const answer of answers) {
-        const [place, ...fields] = asList(answer);
-        const one = lost[from + asNumber(place)];
-        if (!one) continue;
-        const id = one.kind === 'node' ? one.record.node.id : one.tombstone.id;
-        const stored = fields[0] === 'bad' ? unread(id) : toStoredNode(id, fields, this.#context(shard));
-        if ('kind' in stored) unmerged.push({ lost: one, stored });
-        else bad.push({ one, rubbish: stored });
-      }
-    }
-    return { unmerged, bad };
+  #restore(shard: number, lost: readonly LostNode[]) {
+    const { bell } = this.#keys;
+    const now = this.#clock.now();
+    const place = {
+      ...this.#place(shard),
+      logEntries: this.#logEntries,
+      bell,
+      now,
+      context: this.#context(shard),
+    };
+    return restoreLost(this.#link, place, lost);
   }
 
   settleClock(
@@ -537,6 +480,11 @@ export class RedisStore implements FleetStore {
     const keys = this.#keys.shards[shard];
     if (!keys) throw new RangeError(`there is no shard ${shard}`);
     return keys;
+  }
+
+  /** A shard, and the data set that was attached there. */
+  #place(shard: number): { shard: number; keys: ShardKeys; epoch: string } {
+    return { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) };
   }
 
   #epoch(shard: number): string {

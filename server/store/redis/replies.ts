@@ -62,6 +62,9 @@ export interface Rubbish {
   changeId: string;
 }
 
+/** A node of which nothing could be read. */
+export const unread = (id: string): Rubbish => ({ id, version: '', changeId: '' });
+
 /** A record from the fields version, session, sessionSeq, changeId, record, timing of a node's hash. */
 export function toRecord(id: string, fields: readonly unknown[], context: Context): NodeRecord | Rubbish {
   const [version, session, sessionSeq, changeId, record, timing] = fields;
