@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import type { Duplex } from 'node:stream';
 import { AGENT_PATH, DASHBOARD_PATH } from '../shared/index.ts';
 import { AgentGateway } from './agents/agent-gateway.ts';
 import { DashboardGateway } from './dashboards/dashboard-gateway.ts';
@@ -13,7 +12,6 @@ import { notServed, serves } from './edge/serves.ts';
 import { sharedTokens } from './edge/tokens.ts';
 import { refusesUpgrades } from './edge/upgrades.ts';
 import type { HubGroup } from './edge/worker-group.ts';
-import { WrongTokens } from './edge/wrong-tokens.ts';
 import { Fleet } from './fleet/fleet.ts';
 import { createHttpApp } from './http/app.ts';
 import { HubMetrics } from './http/metrics/metrics.ts';
@@ -103,11 +101,21 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
       'TRUST_PROXY=true believes every client in a private network; name the proxies instead: TRUST_PROXY=10.0.0.5',
     );
   }
-  const access = new Access({
-    ...tokensOf(settings),
-    allowedOrigins: settings.ALLOWED_ORIGINS,
-    trustProxy: settings.TRUST_PROXY,
+  const listener = new Listener({
+    ...{ clock, log },
+    openFiles: parts.openFiles ?? openFileLimit(),
+    behindProxy: settings.TRUST_PROXY !== false,
   });
+  const { connections } = listener;
+  const refusals = new Refusals(clock, log);
+  const access = new Access(
+    {
+      ...tokensOf(settings),
+      allowedOrigins: settings.ALLOWED_ORIGINS,
+      trustProxy: settings.TRUST_PROXY,
+    },
+    { clock, refusals, known: (socket) => connections.known(socket) },
+  );
   const admission = new Admission(
     {
       perSecond: settings.ADMIT_PER_SECOND,
@@ -116,23 +124,12 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     },
     clock.now(),
   );
-  const wrongTokens = new WrongTokens();
   const readers = new ReaderBudget({ clock, log, relieve: () => fleet.view.lists.drop() });
-  const listener = new Listener({
-    ...{ clock, log },
-    openFiles: parts.openFiles ?? openFileLimit(),
-    behindProxy: settings.TRUST_PROXY !== false,
-  });
-  const { connections } = listener;
-  const known = (socket: Duplex) => connections.known(socket);
-  const refusals = new Refusals(clock, log);
   const http = createHttpApp({
     listener,
     fleet,
     access,
     admission,
-    wrongTokens,
-    known,
     refusals,
     clock,
     log,
@@ -145,16 +142,19 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
     ...(group && { group }),
   });
   const { app } = http;
-  const agents = new AgentGateway(
-    { fleet, clock, log, admission, refusals, unheardOf: (other) => unheardOf(other, clock) },
-    { access, wrongTokens, known },
-  );
+  const agents = new AgentGateway({
+    fleet,
+    clock,
+    log,
+    access,
+    admission,
+    refusals,
+    unheardOf: (other) => unheardOf(other, clock),
+  });
   const dashboards = new DashboardGateway({
     fleet,
     access,
-    wrongTokens,
-    refusals,
-    known,
+    known: (socket) => connections.known(socket),
     clock,
     log,
     readers,

@@ -1,10 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { CLOSE, KNOWN_HEADER } from '../../shared/index.ts';
-import { type Access, bearer } from '../edge/access.ts';
+import { CLOSE } from '../../shared/index.ts';
+import { type Access, saysKnown } from '../edge/access.ts';
 import { type Admission, OVERLOADS, type Refusal, TURN_MS } from '../edge/admission.ts';
 import { refuseForNow, refuseUpgrade } from '../edge/upgrades.ts';
-import { TOO_MANY_WRONG, type WrongTokens } from '../edge/wrong-tokens.ts';
 import { NOBODY, type Principal } from '../rules/principal.ts';
 import type { Cancel } from '../runtime/clock.ts';
 import { Deadlines } from '../runtime/deadlines.ts';
@@ -25,31 +24,21 @@ const DRAIN_STEP_MS = 50;
 /** How long a closed agent has to answer before its socket is ended. */
 const DRAIN_ANSWER_MS = 1_000;
 
-/** What all entrances of a hub share. */
-export interface Entrance {
-  access: Access;
-  wrongTokens: WrongTokens;
-  /** A right token came on this connection, or none was needed. */
-  known: (socket: Duplex) => void;
-}
+const STATUS = { unauthenticated: 401, forbidden: 403, rate_limited: 429 } as const;
 
 /** How an upgrade is refused before the handshake. */
 interface Refused {
   status: 401 | 403 | 429 | 503;
   reason: Refusal;
   why: string;
-  headers?: Readonly<Record<string, string>>;
   /** After a 429. */
   retryAfterMs?: number;
 }
 
-const forbidden = (why: string): Refused => ({ status: 403, reason: 'forbidden', why });
-
-/** The agents' door: admits sockets, sweeps their deadlines, and closes them when the hub shuts down. */
+/** The agents' sockets: admits them, sweeps their deadlines, and closes them when the hub shuts down. */
 export class AgentGateway {
   readonly #context: AgentContext;
   readonly #access: Access;
-  readonly #entrance: Entrance;
   readonly #deadlines = new Deadlines<AgentConnection>();
   readonly #handshakes = new Handshakes();
   readonly #ends: Cancel[];
@@ -58,13 +47,12 @@ export class AgentGateway {
   #sweeping = false;
   #draining: Promise<void> | undefined;
 
-  constructor(parts: Omit<AgentContext, 'gone'> & Pick<EvacuationParts, 'unheardOf'>, entrance: Entrance) {
+  constructor(parts: Omit<AgentContext, 'gone'> & Pick<EvacuationParts, 'unheardOf'> & { access: Access }) {
     const { fleet, clock, log, admission, refusals, unheardOf } = parts;
     this.admission = admission;
     const gone = (agent: AgentConnection) => this.#deadlines.delete(agent);
     this.#context = { fleet, clock, log, refusals, admission, gone };
-    this.#access = entrance.access;
-    this.#entrance = entrance;
+    this.#access = parts.access;
     const agents = () => this.#deadlines.all();
     this.#evacuation = new Evacuation({ fleet, clock, log, agents, unheardOf });
     this.#ends = [
@@ -92,19 +80,19 @@ export class AgentGateway {
   /** Admits an upgrade to an agent's socket, or refuses it before the handshake. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const now = this.#context.clock.now();
-    const known = request.headers[KNOWN_HEADER] === '1';
-    const admitted = this.#stopping() ?? this.#principal(request, now);
+    const known = saysKnown(request);
+    const admitted = this.#stopping() ?? this.#admit(request);
     const refusal = 'status' in admitted ? admitted : this.#notNow(known, now);
     if (refusal) {
-      const { status, reason, why, headers, retryAfterMs } = refusal;
+      const { status, reason, why, retryAfterMs } = refusal;
       this.admission.refused[reason] += 1;
       if (status === 503) refuseForNow(socket, status, why, this.admission.retryAfterMs(now));
       else if (status === 429) refuseForNow(socket, status, why, retryAfterMs ?? 0);
-      else refuseUpgrade(socket, status, why, headers);
+      else refuseUpgrade(socket, status, why, status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {});
       return;
     }
     const principal = 'status' in admitted ? NOBODY : admitted;
-    const caller = { remoteAddress: this.#access.remoteAddress(request), principal, known };
+    const caller = this.#access.caller(request, principal);
     this.#handshakes.accept(request, socket, head, ({ stream, head, frameOptions }) => {
       this.admission.began(known);
       const open = (owner: ChannelOwner) => new LeanChannel(owner, stream, head, frameOptions);
@@ -125,22 +113,16 @@ export class AgentGateway {
     return reason && { status: 503, reason, why: OVERLOADS[reason] };
   }
 
-  /** Who wants a socket, or why it does not get one. */
-  #principal(request: IncomingMessage, now: number): Principal | Refused {
-    if (!this.#access.hostAllowed(request))
-      return forbidden('a hub without tokens answers to localhost only');
-    if (!this.#access.originAllowed(request)) return forbidden('this origin is not allowed');
-    const verdict = this.#access.agent(bearer(request));
-    if (typeof verdict !== 'string') {
-      this.#entrance.known(request.socket);
-      return verdict;
-    }
-    this.#context.refusals.note('agents', verdict, this.#access.peerAddress(request));
-    if (verdict === 'forbidden') return forbidden('this token may read, not register');
-    const reason = 'unauthenticated';
-    const retryAfterMs = this.#entrance.wrongTokens.count(this.#access.peerAddress(request), now);
-    if (retryAfterMs > 0) return { status: 429, reason, why: TOO_MANY_WRONG, retryAfterMs };
-    return { status: 401, reason, why: `the token is ${verdict}`, headers: { 'WWW-Authenticate': 'Bearer' } };
+  #admit(request: IncomingMessage): Principal | Refused {
+    const admitted = this.#access.admit(request, { right: 'agent', entrance: 'agents' });
+    if (!('refused' in admitted)) return admitted;
+    const { refused, why, retryAfterMs } = admitted;
+    return {
+      status: STATUS[refused],
+      reason: refused === 'forbidden' ? 'forbidden' : 'unauthenticated',
+      why,
+      retryAfterMs,
+    };
   }
 
   /** So many registered agents are to come again, to whichever hub takes them then. Their nodes keep their status. */

@@ -3,10 +3,8 @@ import type { Duplex } from 'node:stream';
 import type { ConnectError } from '../../shared/index.ts';
 import type { Access } from '../edge/access.ts';
 import type { ReaderBudget } from '../edge/reader-budget.ts';
-import { Refusals } from '../edge/refusals.ts';
 import { LOOK_EVERY_MS } from '../edge/slow-reader.ts';
 import { refuseUpgrade } from '../edge/upgrades.ts';
-import { TOO_MANY_WRONG, WrongTokens } from '../edge/wrong-tokens.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -47,9 +45,6 @@ export interface DashboardGatewayParts {
   clock: Clock;
   log: Log;
   access: Access;
-  /** Shared with the other entrances. */
-  wrongTokens?: WrongTokens;
-  refusals?: Refusals;
   /** This connection is looked after here from now on, though it has yet to show its token. */
   known?: (socket: Duplex) => void;
   /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
@@ -75,8 +70,6 @@ class RefusedConnection extends Error {
 export class DashboardGateway {
   readonly #context: ClientContext;
   readonly #access: Access;
-  readonly #wrongTokens: WrongTokens;
-  readonly #refusals: Refusals;
   readonly #known: (socket: Duplex) => void;
   readonly #maxDashboards: number;
   readonly #readers: ReaderBudget;
@@ -107,8 +100,6 @@ export class DashboardGateway {
     const statsWatch = new StatsWatch({ fleet, clock, log });
     this.#context = { fleet, clock, log, groups, statsWatch };
     this.#access = access;
-    this.#wrongTokens = parts.wrongTokens ?? new WrongTokens();
-    this.#refusals = parts.refusals ?? new Refusals(clock, log);
     this.#known = parts.known ?? (() => {});
     this.#maxDashboards = maxDashboards;
     this.#readers = readers;
@@ -156,13 +147,13 @@ export class DashboardGateway {
 
   /** Admits an upgrade to Socket.IO, or refuses it before the handshake. The token is checked after it. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // The token is shown after the handshake.
+    const allowed = this.#access.admit(request, { right: 'none', entrance: 'dashboards' });
     const query = new URLSearchParams((request.url ?? '').split('?')[1]);
     if (this.#closing) {
       refuseUpgrade(socket, 503, 'the hub is shutting down', { 'Retry-After': '2' });
-    } else if (!this.#access.hostAllowed(request)) {
-      refuseUpgrade(socket, 403, 'a hub without tokens answers to localhost only');
-    } else if (!this.#access.originAllowed(request)) {
-      refuseUpgrade(socket, 403, 'this origin is not allowed');
+    } else if ('refused' in allowed) {
+      refuseUpgrade(socket, 403, allowed.why);
     } else if (this.#readers.refuses) {
       refuseUpgrade(socket, 503, 'this hub keeps as much for readers as it can', { 'Retry-After': '5' });
     } else if (this.#clients.size + this.#arriving >= this.#maxDashboards) {
@@ -274,19 +265,16 @@ export class DashboardGateway {
 
   /** Why a dashboard may not connect, or undefined. */
   #refusal(socket: DashboardSocket): Error | undefined {
-    const { token } = socket.handshake.auth;
-    const verdict = this.#access.dashboard(typeof token === 'string' ? token : undefined);
-    if (typeof verdict !== 'string') return undefined;
     const { conn } = socket;
     const { address } = this.#unauthenticated.get(conn) ?? { address: 'unknown' };
-    this.#refusals.note('dashboards', verdict, address);
+    const { auth } = socket.handshake;
+    const admitted = this.#access.admitAuth(auth, { right: 'reader', entrance: 'dashboards', address });
+    if (!('refused' in admitted)) return undefined;
     this.#context.clock.after(REFUSED_CLOSES_WITHIN_MS, () => {
       if (this.#unauthenticated.has(conn)) conn.close();
     });
-    if (verdict === 'forbidden')
-      return new RefusedConnection('forbidden', 'this token may register, not read');
-    const waitMs = this.#wrongTokens.count(address, this.#context.clock.now());
-    return new RefusedConnection('unauthenticated', waitMs > 0 ? TOO_MANY_WRONG : `the token is ${verdict}`);
+    const code = admitted.refused === 'forbidden' ? 'forbidden' : 'unauthenticated';
+    return new RefusedConnection(code, admitted.why);
   }
 
   #admitted(socket: DashboardSocket): void {

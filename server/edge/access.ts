@@ -1,8 +1,13 @@
 import type { IncomingMessage } from 'node:http';
-import { NOBODY, type Principal } from '../rules/principal.ts';
+import type { Duplex } from 'node:stream';
+import { KNOWN_HEADER } from '../../shared/index.ts';
+import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { ClientAddresses } from './client-address.ts';
 import type { Networks } from './dialects.ts';
+import type { Entrance, Refusals } from './refusals.ts';
 import { Tokens } from './tokens.ts';
+import { TOO_MANY_WRONG, WrongTokens } from './wrong-tokens.ts';
 
 export interface AccessRules {
   agentTokens: readonly string[];
@@ -18,8 +23,39 @@ export interface AccessRules {
 /** The part of the rules that may change while a hub runs. */
 export type TokenRules = Pick<AccessRules, 'agentTokens' | 'dashboardTokens' | 'adminTokens'>;
 
-/** Why somebody is not let in: no token, a wrong one, or one that is for other things. */
-export type Verdict = 'missing' | 'wrong' | 'forbidden';
+/** What a caller asks to do: register and beat, read, or remove nodes. */
+export type Right = 'agent' | 'reader' | 'admin';
+
+/** What is wrong with a token: there is none, it is unknown, or it is for other things. */
+export type TokenFault = 'missing' | 'wrong' | 'forbidden';
+
+/** Why a caller is not let in, as a code for programs and in words. */
+export interface NoAccess {
+  refused: 'unauthenticated' | 'forbidden' | 'rate_limited';
+  why: string;
+  /** Of `rate_limited`: when another attempt makes sense, in milliseconds. */
+  retryAfterMs: number;
+}
+
+/** What a request needs to be let in. */
+export interface Asked {
+  /** Where nothing is needed, only the names of the hub and of the page are checked. */
+  right: Right | 'none';
+  /** By which refusals are counted. */
+  entrance: Entrance;
+  /** Whether the request may change something: then the page that makes it must be the hub's own, or a listed one. */
+  changes?: boolean;
+  /** Whether callers at this address need no token. One with a token is who the token says all the same. */
+  opensTo?: (peerAddress: string) => boolean;
+}
+
+/** What access works with. */
+export interface AccessParts {
+  clock: Clock;
+  refusals: Refusals;
+  /** A right token came on this connection, or none was needed. */
+  known: (socket: Duplex) => void;
+}
 
 const localNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
@@ -37,20 +73,37 @@ function originUrl(text: string): URL | undefined {
   return url;
 }
 
+/** Whether a caller says that it was registered before; such go ahead of newcomers. */
+export const saysKnown = ({ headers }: IncomingMessage): boolean => headers[KNOWN_HEADER] === '1';
+
+const forbidden = (why: string): NoAccess => ({ refused: 'forbidden', why, retryAfterMs: 0 });
+
+const FOR_OTHER_THINGS: Readonly<Record<Right, string>> = {
+  agent: 'this token may read, not register',
+  reader: 'this token may register, not read',
+  admin: 'this needs one of ADMIN_TOKENS',
+};
+
 /** The token of an `Authorization: Bearer` header. */
 export function bearer(request: IncomingMessage): string | undefined {
   return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
 }
 
-/** Who may talk to the hub. Without tokens it is a hub for this machine alone. */
+/**
+ * Makes the principal of each caller, or refuses the caller: the one place that reads tokens. Without tokens it is a
+ * hub for this machine alone.
+ */
 export class Access {
   #agents = new Tokens([]);
   #dashboards = new Tokens([]);
   #admins = new Tokens([]);
   readonly #origins: ReadonlySet<string | undefined>;
   readonly #addresses: ClientAddresses;
+  readonly #parts: AccessParts;
+  readonly #wrongTokens = new WrongTokens();
 
-  constructor(rules: AccessRules) {
+  constructor(rules: AccessRules, parts: AccessParts) {
+    this.#parts = parts;
     this.replaceTokens(rules);
     this.#origins = new Set(rules.allowedOrigins.map((origin) => originUrl(origin)?.origin));
     this.#addresses = new ClientAddresses(rules.trustProxy);
@@ -73,23 +126,65 @@ export class Access {
     return this.#agents.size > 0;
   }
 
-  /** Who may register and beat with this token. A dashboard's token is known, but not allowed to. */
-  agent(token: string | undefined): Principal | Verdict {
-    return judge(token, [this.#agents], [this.#dashboards, this.#admins]);
+  /** The principal of a request, or why it is refused. Refusals are counted and logged. */
+  admit(request: IncomingMessage, { right, entrance, changes = true, opensTo }: Asked): Principal | NoAccess {
+    if (!this.hostAllowed(request)) return forbidden('a hub without tokens answers to localhost only');
+    if (changes && !this.originAllowed(request)) return forbidden('this origin is not allowed');
+    if (right === 'none') return NOBODY;
+    const found = this.principalOf(right, bearer(request));
+    if (typeof found !== 'string') {
+      this.#parts.known(request.socket);
+      return found;
+    }
+    const address = this.peerAddress(request);
+    return opensTo?.(address) ? NOBODY : this.#refuse(found, { right, entrance, address });
   }
 
-  /** Who may read with this token. */
-  dashboard(token: string | undefined): Principal | Verdict {
-    if (this.#dashboards.size === 0) return NOBODY;
-    return judge(token, [this.#dashboards, this.#admins], [this.#agents]);
+  /** The same for a token that is shown after the handshake, in Socket.IO's `auth`, from this address. */
+  admitAuth(
+    auth: Readonly<Record<string, unknown>>,
+    asked: { right: Right; entrance: Entrance; address: string },
+  ): Principal | NoAccess {
+    const { token } = auth;
+    const found = this.principalOf(asked.right, typeof token === 'string' ? token : undefined);
+    return typeof found === 'string' ? this.#refuse(found, asked) : found;
   }
 
-  /** Who may remove nodes with this token. Where any tokens are set, only an administrator. */
-  admin(token: string | undefined): Principal | Verdict {
-    if (this.#agents.size + this.#dashboards.size + this.#admins.size === 0) return NOBODY;
-    if (token === undefined) return 'missing';
-    const found = findIn([this.#admins], token);
-    return found ?? (findIn([this.#agents, this.#dashboards], token) ? 'forbidden' : 'wrong');
+  /** A caller that was let in as this principal. */
+  caller(request: IncomingMessage, principal: Principal): Caller {
+    return { remoteAddress: this.remoteAddress(request), principal, known: saysKnown(request) };
+  }
+
+  #refuse(
+    fault: TokenFault,
+    { right, entrance, address }: { right: Right; entrance: Entrance; address: string },
+  ): NoAccess {
+    const { clock, refusals } = this.#parts;
+    refusals.note(entrance, fault, address);
+    if (fault === 'forbidden') return forbidden(FOR_OTHER_THINGS[right]);
+    const retryAfterMs = this.#wrongTokens.count(address, clock.now());
+    if (retryAfterMs > 0) return { refused: 'rate_limited', why: TOO_MANY_WRONG, retryAfterMs };
+    return { refused: 'unauthenticated', why: `the token is ${fault}`, retryAfterMs };
+  }
+
+  /** The principal that a token shows, where it gives this right. */
+  principalOf(right: Right, token: string | undefined): Principal | TokenFault {
+    switch (right) {
+      case 'agent':
+        // A dashboard's token is known, but gives no such right.
+        return principalIn(token, [this.#agents], [this.#dashboards, this.#admins]);
+      case 'reader':
+        if (this.#dashboards.size === 0) return NOBODY;
+        return principalIn(token, [this.#dashboards, this.#admins], [this.#agents]);
+      case 'admin': {
+        // Where any tokens are set, only an administrator may.
+        const others = [this.#agents, this.#dashboards];
+        const none = [...others, this.#admins].every(({ size }) => size === 0);
+        return none ? NOBODY : principalIn(token, [this.#admins], others, true);
+      }
+      default:
+        return right satisfies never;
+    }
   }
 
   /**
@@ -126,12 +221,14 @@ function findIn(lists: readonly Tokens[], token: string): Principal | undefined 
   return lists.map((list) => list.find(token)).find((found) => found !== undefined);
 }
 
-function judge(
+/** Without any token in `allowed` nobody needs one, unless one is `needed` all the same. */
+function principalIn(
   token: string | undefined,
   allowed: readonly Tokens[],
   others: readonly Tokens[],
-): Principal | Verdict {
-  if (allowed.every(({ size }) => size === 0)) return NOBODY;
+  needed = false,
+): Principal | TokenFault {
+  if (!needed && allowed.every(({ size }) => size === 0)) return NOBODY;
   if (token === undefined) return 'missing';
   return findIn(allowed, token) ?? (findIn(others, token) ? 'forbidden' : 'wrong');
 }

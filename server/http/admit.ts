@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { KNOWN_HEADER } from '../../shared/index.ts';
+import { saysKnown } from '../edge/access.ts';
 import { type Admission, OVERLOADS } from '../edge/admission.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Problem } from './problem.ts';
@@ -12,7 +12,7 @@ export function admitRegistrations(app: FastifyInstance, admission: Admission, c
       next();
       return;
     }
-    const known = request.headers[KNOWN_HEADER] === '1';
+    const known = saysKnown(request.raw);
     const now = clock.now();
     const reason = admission.overload(known, now);
     if (reason) {

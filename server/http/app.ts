@@ -1,14 +1,12 @@
-import type { Duplex } from 'node:stream';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Access } from '../edge/access.ts';
 import type { Admission } from '../edge/admission.ts';
 import type { Listener } from '../edge/listener.ts';
 import type { ReaderBudget } from '../edge/reader-budget.ts';
-import { Refusals } from '../edge/refusals.ts';
+import type { Refusals } from '../edge/refusals.ts';
 import { SAFE_HEADERS } from '../edge/safe-headers.ts';
 import { type Role, serves } from '../edge/serves.ts';
 import type { HubGroup } from '../edge/worker-group.ts';
-import { WrongTokens } from '../edge/wrong-tokens.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -23,7 +21,7 @@ import { summaryRoute } from './api/summary.ts';
 import { type DialectOptions, dialectRoutes } from './compat/dialects.ts';
 import { asyncApiRoute } from './docs/asyncapi.ts';
 import { docsRoutes } from './docs/docs.ts';
-import { entranceOf, guardDoors } from './guard.ts';
+import { entranceOf, guardRoutes } from './guard.ts';
 import { jsonBodies } from './json-body.ts';
 import { type HubMetrics, metricsRoute } from './metrics/metrics.ts';
 import { pageFiles } from './page.ts';
@@ -40,12 +38,8 @@ export interface HttpAppParts {
   access: Access;
   /** Shared with the agents' sockets; without it registrations are not bounded. */
   admission?: Admission;
-  /** Shared with the sockets' entrances. */
-  wrongTokens?: WrongTokens;
-  /** Said and counted together with those of the sockets. */
-  refusals?: Refusals;
-  /** A right token came on this connection, or none was needed. */
-  known?: (socket: Duplex) => void;
+  /** Counted together with those of the sockets. */
+  refusals: Refusals;
   clock: Clock;
   log: Log;
   /** The folder of the built page; without it `/` tells programs where to look. */
@@ -75,7 +69,7 @@ export interface HttpFace {
 
 /** Health for balancers, the fleet for programs, agents without a socket, and its own documentation. */
 export function createHttpApp(parts: HttpAppParts): HttpFace {
-  const { listener, fleet, access, clock, log, role = 'all', group, docs = true, readers } = parts;
+  const { listener, fleet, access, refusals, clock, log, role = 'all', group, docs = true, readers } = parts;
   const app = Fastify({
     bodyLimit: BODY_BYTES,
     // The server with its timeouts is the listener's, and so are its connections and their end.
@@ -99,8 +93,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     next();
   });
   const gate = new Gate(app);
-  const { wrongTokens = new WrongTokens(), refusals = new Refusals(clock, log), known = () => {} } = parts;
-  guardDoors(app, { access, role, clock, wrongTokens, refusals, known });
+  guardRoutes(app, { access, role });
   if (parts.admission) admitRegistrations(app, parts.admission, clock);
   const allowedAt = rememberRoutes(app);
   const streams = new EventStreams({ fleet, clock, log, readers });

@@ -1,16 +1,20 @@
 import type { FastifyContextConfig, FastifySchema } from 'fastify';
 import { z } from 'zod';
+import type { Right } from '../edge/access.ts';
 import type { DialectName } from '../edge/dialects.ts';
 import { type ProblemCode, problemSchema, statusOf } from './problem.ts';
 
-/** Who may call an operation: anybody, readers, agents, or administrators. */
-export type Door = 'open' | 'read' | 'agent' | 'admin';
+/** What an operation asks of its caller; `open`: nothing. */
+export type OperationAccess = Right | 'open';
+
+/** The security schemes of the OpenAPI document. */
+const SCHEME: Readonly<Record<Right, string>> = { reader: 'read', agent: 'agent', admin: 'admin' };
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Readers, where it is not said. */
-    door?: Door;
-    /** Served by a hub of every role, whatever its door. */
+    access?: OperationAccess;
+    /** Served by a hub of every role, whatever its access. */
     everyRole?: boolean;
     /** A registration: it passes the agents' admission. */
     registers?: boolean;
@@ -46,8 +50,8 @@ export interface Described {
   summary: string;
   description?: string;
   tag: string;
-  door: Door;
-  /** Served by a hub of every role, whatever its door. */
+  access: OperationAccess;
+  /** Served by a hub of every role, whatever its access. */
   everyRole?: boolean;
   /** A registration: it passes the agents' admission. */
   registers?: boolean;
@@ -70,10 +74,10 @@ export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<
   return json;
 }
 
-/** What every operation behind a door may answer. */
-function commonProblems({ door, everyRole, registers, params, body }: Described): ProblemCode[] {
-  const behind: ProblemCode[] = door === 'open' ? [] : ['unauthenticated', 'forbidden', 'rate_limited'];
-  if (door !== 'open' && !everyRole) behind.push('not_served');
+/** What every operation that asks for something may answer. */
+function commonProblems({ access, everyRole, registers, params, body }: Described): ProblemCode[] {
+  const behind: ProblemCode[] = access === 'open' ? [] : ['unauthenticated', 'forbidden', 'rate_limited'];
+  if (access !== 'open' && !everyRole) behind.push('not_served');
   const withBody: ProblemCode[] = body ? ['bad_json', 'too_large', 'unsupported_media_type'] : [];
   if (registers) behind.push('busy', 'fleet_full');
   const withPath: ProblemCode[] = params ? ['invalid'] : [];
@@ -127,7 +131,7 @@ function plainAnswers(answers: Described['answers']): Record<string, unknown> {
 
 /** What a route's options say of an operation: who may call it, and its documentation. */
 export function describe(operation: Described): { config: FastifyContextConfig } {
-  const { id, summary, description, tag, door, params, query, headers, body, answers, errors } = operation;
+  const { id, summary, description, tag, access, params, query, headers, body, answers, errors } = operation;
   const problems = errors
     ? plainAnswers(errors)
     : problemAnswers([...(operation.problems ?? []), ...commonProblems(operation)]);
@@ -136,7 +140,7 @@ export function describe(operation: Described): { config: FastifyContextConfig }
     summary,
     ...(description && { description }),
     tags: [tag],
-    security: door === 'open' ? [] : [{ [door]: [] }, {}],
+    security: access === 'open' ? [] : [{ [SCHEME[access]]: [] }, {}],
     ...(params && { params: jsonSchemaOf(params, 'input') }),
     ...(query && { querystring: jsonSchemaOf(query, 'input') }),
     ...(headers && { headers: jsonSchemaOf(headers, 'input') }),
@@ -154,7 +158,7 @@ export function describe(operation: Described): { config: FastifyContextConfig }
   const { everyRole = false, registers = false, heartbeat = false } = operation;
   return {
     config: {
-      door,
+      access,
       documented,
       ...(everyRole && { everyRole }),
       ...(registers && { registers }),

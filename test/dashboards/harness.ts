@@ -5,6 +5,7 @@ import { io, type Socket } from 'socket.io-client';
 import { DashboardGateway, type DashboardGatewayParts } from '../../server/dashboards/dashboard-gateway.ts';
 import { Access, type AccessRules } from '../../server/edge/access.ts';
 import { ReaderBudget } from '../../server/edge/reader-budget.ts';
+import { Refusals } from '../../server/edge/refusals.ts';
 import { routeUpgrades } from '../../server/edge/upgrades.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import { type Clock, systemClock } from '../../server/runtime/clock.ts';
@@ -68,12 +69,14 @@ export async function startTestHub({
   if (away) store.fault = 'away';
   const fleet = testFleet(store, clock, hubId);
   const readers = new ReaderBudget({ clock, log: silentLog });
+  const refusals = new Refusals(systemClock, silentLog);
+  const access = new Access({ ...noRules, ...rules }, { clock: systemClock, refusals, known: () => {} });
   const gateway = new DashboardGateway({
     fleet,
     clock,
     log: silentLog,
     readers,
-    access: new Access({ ...noRules, ...rules }),
+    access,
     ...(maxDashboards !== undefined && { maxDashboards }),
     ...(maxUnauthenticated !== undefined && { maxUnauthenticated }),
     ...(pings && { pings }),

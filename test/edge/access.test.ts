@@ -1,14 +1,20 @@
 import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { Access, type AccessRules, bearer, type Verdict } from '../../server/edge/access.ts';
+import { Access, type AccessRules, bearer, type TokenFault } from '../../server/edge/access.ts';
 import { readNetworks } from '../../server/edge/client-address.ts';
 import type { Networks } from '../../server/edge/dialects.ts';
+import { Refusals } from '../../server/edge/refusals.ts';
 import { acceptAbsoluteForm, requestFault } from '../../server/edge/request-faults.ts';
 import type { Principal } from '../../server/rules/principal.ts';
+import { systemClock } from '../../server/runtime/clock.ts';
+import { silentLog } from '../../server/runtime/log.ts';
 
 const access = (rules: Partial<AccessRules> = {}) =>
-  new Access({ agentTokens: [], dashboardTokens: [], allowedOrigins: [], trustProxy: false, ...rules });
+  new Access(
+    { agentTokens: [], dashboardTokens: [], allowedOrigins: [], trustProxy: false, ...rules },
+    { clock: systemClock, refusals: new Refusals(systemClock, silentLog), known: () => {} },
+  );
 
 function request(headers: IncomingMessage['headers']): IncomingMessage {
   const message = new IncomingMessage(new Socket());
@@ -16,7 +22,7 @@ function request(headers: IncomingMessage['headers']): IncomingMessage {
   return message;
 }
 
-const said = (answer: Principal | Verdict) => (typeof answer === 'string' ? answer : 'ok');
+const said = (answer: Principal | TokenFault) => (typeof answer === 'string' ? answer : 'ok');
 
 describe('tokens', () => {
   const locked = access({ agentTokens: ['agent-old', 'agent-new'], dashboardTokens: ['reader-1', 'both'] });
@@ -31,7 +37,7 @@ describe('tokens', () => {
     ['', 'wrong'],
     [undefined, 'missing'],
   ])('[AUTH-1] an agent with the token %j: %s', (token, verdict) => {
-    expect(said(locked.agent(token))).toBe(verdict);
+    expect(said(locked.principalOf('agent', token))).toBe(verdict);
   });
 
   test.each([
@@ -41,14 +47,14 @@ describe('tokens', () => {
     ['reader', 'wrong'],
     [undefined, 'missing'],
   ])('[AUTH-1] a reader with the token %j: %s', (token, verdict) => {
-    expect(said(locked.dashboard(token))).toBe(verdict);
+    expect(said(locked.principalOf('reader', token))).toBe(verdict);
   });
 
   test('[AUTH-1] without a list any token will do, and none', () => {
     const agentsOpen = access({ dashboardTokens: ['reader-1'] });
-    expect(agentsOpen.agent(undefined)).toEqual({ by: 'none' });
-    expect(agentsOpen.agent('anything')).toEqual({ by: 'none' });
-    expect(agentsOpen.dashboard(undefined)).toBe('missing');
+    expect(agentsOpen.principalOf('agent', undefined)).toEqual({ by: 'none' });
+    expect(agentsOpen.principalOf('agent', 'anything')).toEqual({ by: 'none' });
+    expect(agentsOpen.principalOf('reader', undefined)).toBe('missing');
   });
 
   test.each([

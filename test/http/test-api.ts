@@ -1,9 +1,11 @@
+import type { Duplex } from 'node:stream';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { z } from 'zod';
 import { Access, type AccessRules } from '../../server/edge/access.ts';
 import { DIALECT_TIMING, DIALECTS, type DialectName, parseOpenDialects } from '../../server/edge/dialects.ts';
 import { Listener } from '../../server/edge/listener.ts';
 import { ReaderBudget } from '../../server/edge/reader-budget.ts';
+import { Refusals } from '../../server/edge/refusals.ts';
 import type { Role } from '../../server/edge/serves.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import { createHttpApp, type HttpFace } from '../../server/http/app.ts';
@@ -64,10 +66,14 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const fleet = testFleet(meteredStore(store, metrics), clock, hubId, options.timing);
   const readers = options.readers ?? new ReaderBudget({ clock, log: silentLog });
   const listener = new Listener({ clock, log: silentLog, openFiles: undefined, behindProxy: false });
+  const refusals = new Refusals(clock, silentLog);
+  const known = (socket: Duplex) => listener.connections.known(socket);
+  const access = new Access({ ...noRules, ...rules }, { clock, refusals, known });
   const face = createHttpApp({
     listener,
     fleet,
-    access: new Access({ ...noRules, ...rules }),
+    access,
+    refusals,
     clock,
     log: silentLog,
     readers,

@@ -168,7 +168,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
       description:
         'As `register` over a socket: the newest registration wins, and an open socket of the node is closed. `session` is the secret of this registration; sent with heartbeats, it keeps an older instance from speaking for the node.',
       tag: 'Agents',
-      door: 'agent',
+      access: 'agent',
       body: {
         schema: registerBodyDocSchema,
         examples: {
@@ -209,7 +209,7 @@ export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fl
       description:
         'Written at once. Without `session` it counts only while the node is connected over HTTP, so that a plain request does not keep the node of a dead socket alive.',
       tag: 'Agents',
-      door: 'agent',
+      access: 'agent',
       heartbeat: true,
       params: nodeParamsSchema,
       body: {

@@ -31,7 +31,7 @@ export function eventRoutes(app: FastifyInstance, { fleet, streams }: EventRoute
       description:
         'Without `since` from now on. With `Accept: text/event-stream` a live stream: events are named by their `type`, `Last-Event-ID` resumes, `resync` says that events may have been missed, and a comment comes every 15 s. The cursor is that of Socket.IO subscriptions without a filter.',
       tag: 'Events',
-      door: 'read',
+      access: 'reader',
       query: eventsQuerySchema,
       headers: z.object({ 'last-event-id': z.string().exactOptional() }),
       answers: {

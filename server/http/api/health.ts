@@ -59,7 +59,7 @@ export function healthRoutes(
       id: 'isAlive',
       summary: 'Whether the process answers',
       tag: 'Hub',
-      door: 'open',
+      access: 'open',
       answers: { 200: { description: 'It does', schema: aliveSchema, example: { status: 'alive' } } },
     }),
     (_request, reply) => reply.send({ status: 'alive' }),
@@ -70,7 +70,7 @@ export function healthRoutes(
       id: 'isReady',
       summary: 'Whether this hub sees its store, and has loaded its view where it serves readers',
       tag: 'Hub',
-      door: 'open',
+      access: 'open',
       answers: {
         200: { description: 'It is', schema: readySchema, example: { status: 'ready', ...readyExample } },
         503: {
@@ -103,7 +103,7 @@ export function healthRoutes(
       id: 'nameAll',
       summary: 'What there is',
       tag: 'Hub',
-      door: 'read',
+      access: 'reader',
       answers: { 200: { description: 'Paths by what they are for', schema: namesSchema, example: names } },
     }),
     (request, reply) => (sentPage(app, request, reply) ? reply : reply.send(named)),

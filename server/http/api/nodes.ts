@@ -98,7 +98,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
       description:
         'Answered from memory. A page ends at about 1 MiB, also below its limit; `nextCursor` goes on. Every filter that is given must match; a list matches any of its values.',
       tag: 'Nodes',
-      door: 'read',
+      access: 'reader',
       query: nodesQuerySchema,
       answers: {
         200: {
@@ -154,7 +154,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
       id: 'getNode',
       summary: 'One node, with its last stats and when it last beat',
       tag: 'Nodes',
-      door: 'read',
+      access: 'reader',
       params: nodeParamsSchema,
       answers: {
         200: {
@@ -180,7 +180,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): 
       description:
         "An operator's removal: its agent's socket is closed with 4404 and does not come back by itself, dashboards hear `removed` with `removed_by_operator`. With `If-Match` or a filter it is removed only if it still is that version, or still matches: this is decided in the same step as the removal. Needs one of ADMIN_TOKENS where tokens are set.",
       tag: 'Nodes',
-      door: 'admin',
+      access: 'admin',
       params: nodeParamsSchema,
       answers: {
         200: {

@@ -23,7 +23,7 @@ export function summaryRoute(app: FastifyInstance, fleet: Fleet): void {
       id: 'summarize',
       summary: 'Counts by status, kind, location and labels, and the hubs with their sessions',
       tag: 'Nodes',
-      door: 'read',
+      access: 'reader',
       query: z.object({
         by: z.array(z.string()).exactOptional().describe('`label:zone`; repeated for several labels'),
       }),

@@ -102,7 +102,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       id: 'connectRegisterNode',
       registers: true,
       summary: 'Connect: register, or register again',
-      door: 'agent',
+      access: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRequest } },
       answers: { 200: answer('The whole node', example) },
       errors,
@@ -132,7 +132,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'connectUpdateHeartbeat',
       summary: 'Connect: a heartbeat with figures',
-      door: 'agent',
+      access: 'agent',
       body: {
         schema: heartbeatSchema,
         examples: {
@@ -177,7 +177,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'connectListNodes',
       summary: 'Connect: every node',
-      door: 'read',
+      access: 'reader',
       body: { schema: z.object({}), examples: { document: {} } },
       answers: { 200: answer('All nodes', { nodes: [example] }) },
       errors,
@@ -195,7 +195,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'connectGetNode',
       summary: 'Connect: one node',
-      door: 'read',
+      access: 'reader',
       body: { schema: z.object({ id: z.string() }), examples: { plain: { id: example.id } } },
       answers: { 200: answer('The node', example) },
       errors,

@@ -89,7 +89,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       id: 'edgeRegister',
       registers: true,
       summary: 'Fleet manager: register, or update a registration',
-      door: 'agent',
+      access: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
       answers: {
         200: answer('Registered', {
@@ -134,7 +134,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'edgeHeartbeat',
       summary: 'Fleet manager: a heartbeat',
-      door: 'agent',
+      access: 'agent',
       body: {
         schema: heartbeatSchema,
         examples: {
@@ -181,7 +181,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'edgeListNodes',
       summary: 'Fleet manager: nodes, by type, status and location',
-      door: 'read',
+      access: 'reader',
       query: listSchema,
       answers: { 200: answer('The nodes', { nodes: [exampleNode], count: 1 }) },
       errors,
@@ -212,7 +212,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'edgeGetNode',
       summary: 'Fleet manager: one node',
-      door: 'read',
+      access: 'reader',
       params: nodeParamsSchema,
       answers: { 200: answer('The node', exampleNode) },
       errors,

@@ -51,7 +51,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       id: 'gameHostRegister',
       registers: true,
       summary: 'Game hosts: register',
-      door: 'agent',
+      access: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
       answers: { 200: answer('Created or updated', exampleNode) },
       errors,
@@ -80,7 +80,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'gameHostStats',
       summary: 'Game hosts: a heartbeat with figures',
-      door: 'agent',
+      access: 'agent',
       heartbeat: true,
       params: z.object({ nodeId: z.string() }),
       body: { schema: heartbeatSchema, examples: { document: exampleHeartbeat } },

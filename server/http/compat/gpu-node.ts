@@ -49,7 +49,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       id: 'gpuRegister',
       registers: true,
       summary: 'GPU nodes: register',
-      door: 'agent',
+      access: 'agent',
       body: { schema: registerSchema, examples: { document: exampleRegistration } },
       answers: {
         200: answer('Registered', {
@@ -89,7 +89,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'gpuHeartbeat',
       summary: 'GPU nodes: a heartbeat with the status of its pools',
-      door: 'agent',
+      access: 'agent',
       heartbeat: true,
       params: nodeParamsSchema,
       body: { schema: heartbeatSchema, examples: { document: exampleHeartbeat } },
@@ -124,7 +124,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     route({
       id: 'gpuDeregister',
       summary: 'GPU nodes: the agent shuts down and takes its node along',
-      door: 'agent',
+      access: 'agent',
       params: nodeParamsSchema,
       answers: { 200: answer('Gone', { node_id: 'gpu-node-1', status: 'deregistered' }) },
       errors,

@@ -258,7 +258,7 @@ export function asyncApiRoute(app: FastifyInstance): void {
       id: 'describeSockets',
       summary: 'The AsyncAPI 3 document of the two sockets',
       tag: 'Hub',
-      door: 'open',
+      access: 'open',
       answers: {
         200: {
           description: 'The document',

@@ -56,7 +56,7 @@ export function docsRoutes(app: FastifyInstance): void {
   void app.register(async (scope) => {
     // What the API is like is no secret, and a browser that opens the page has no token to send.
     scope.addHook('onRoute', (route) => {
-      route.config = { ...route.config, door: 'open' };
+      route.config = { ...route.config, access: 'open' };
       route.handler = once[route.url] ?? route.handler;
     });
     // The page finds its files only from its folder's own address, and a proxy may have put that below another path.

@@ -356,7 +356,7 @@ export function metricsRoute(app: FastifyInstance, metrics: HubMetrics, group?: 
       id: 'readMetrics',
       summary: "This hub's figures for Prometheus",
       tag: 'Hub',
-      door: 'read',
+      access: 'reader',
       everyRole: true,
       answers: {
         200: {
