@@ -66,7 +66,7 @@ class RefusedConnection extends Error {
   }
 }
 
-/** The dashboards' door: checks who comes, and hands what happens in the fleet to those who asked for it. */
+/** The dashboards' connections: admits them, and hands what happens in the fleet to those who asked for it. */
 export class DashboardGateway {
   readonly #context: ClientContext;
   readonly #access: Access;
