@@ -12,12 +12,12 @@ import { type ChannelOwner, Handshakes } from './channel.ts';
 import { Evacuation, type EvacuationParts } from './evacuation.ts';
 import { LeanChannel } from './lean-channel.ts';
 
-/** How often deadlines are looked at: one sweep over those sockets whose turn it is, instead of a timer each. */
+/** How often passed deadlines are swept, instead of a timer for each socket. */
 const SWEEP_MS = 1_000;
-/** Each socket is looked at after so long at the latest: its deadline may have come nearer. */
-const LOOK_WITHIN_MS = 10_000;
-/** Sockets that are looked at before the clock is read again. */
-const SOCKETS_PER_TURN = 50;
+/** The longest time between two checks of one socket: its deadline may have come nearer. */
+const CHECK_WITHIN_MS = 10_000;
+/** Sockets that are checked before the clock is read again. */
+const SOCKETS_PER_SLICE = 50;
 /** Agents are closed over this long at most when the hub shuts down, so that they do not come back at once. */
 const DRAIN_SPREAD_MS = 3_000;
 const DRAIN_STEP_MS = 50;
@@ -105,7 +105,7 @@ export class AgentGateway {
     return this.#draining && { status: 503, reason: 'stopping', why: 'the hub is shutting down' };
   }
 
-  /** Why nobody, or not this agent, is let in now. Only who has a token uses up what is admitted. */
+  /** Why this agent is not let in now. Only callers with a token use up what is admitted. */
   #notNow(known: boolean, now: number): Refused | undefined {
     if (!this.#context.fleet.admits || this.#evacuation.isOn)
       return { status: 503, reason: 'away', why: 'the hub cannot reach its store' };
@@ -125,7 +125,7 @@ export class AgentGateway {
     };
   }
 
-  /** So many registered agents are to come again, to whichever hub takes them then. Their nodes keep their status. */
+  /** Closes this many registered agents, which register again where a hub takes them. Their nodes keep their status. */
   moveAway(count: number): void {
     let moved = 0;
     for (const agent of this.#deadlines.all()) {
@@ -143,13 +143,13 @@ export class AgentGateway {
     // After a stall sockets are read first: what they hold may have come long before their deadline.
     if (this.#sweeping || fleet.stalls.graceLeftMs(SWEEP_MS, now) > 0) return;
     this.#sweeping = true;
-    let looked = 0;
+    let checked = 0;
     try {
       for (const agent of this.#deadlines.passed(now)) {
         if (now > agent.deadline) agent.expire();
-        this.#deadlines.set(agent, Math.min(agent.deadline + 1, now + LOOK_WITHIN_MS));
-        looked += 1;
-        if (looked % SOCKETS_PER_TURN > 0) continue;
+        this.#deadlines.set(agent, Math.min(agent.deadline + 1, now + CHECK_WITHIN_MS));
+        checked += 1;
+        if (checked % SOCKETS_PER_SLICE > 0) continue;
         if (fleet.slices.over()) await fleet.slices.next();
         now = clock.now();
       }

@@ -6,7 +6,7 @@ import type { AgentConnection } from './agent-connection.ts';
 
 /** A hub that has not heard of its store for this part of its lease has its agents register elsewhere. */
 const BLIND_PART = 1 / 2;
-/** Agents are told over this part of the timeout, and each goes within as much again. */
+/** Agents are asked over this part of the timeout, and each goes within as much again. */
 const SPREAD_PART = 1 / 12;
 /** How often the other hubs are asked whether they are ready, and how long an answer counts. */
 const ASK_EVERY_MS = 500;
@@ -26,12 +26,12 @@ export interface EvacuationParts {
   unheardOf: (address: string) => Promise<number | undefined>;
 }
 
-/** A hub looks at its store twice a second at least, so that of two that are cut off at once one heard so much later. */
+/** A hub reads its store twice a second at least: of two that are cut off at once, one heard at most this much later. */
 const HEARD_APART_MS = 750;
 
 /**
  * Whether another hub, which heard of the store so long ago, still sees it although this one has been blind for so
- * long. A hub that was cut off at the same moment goes on saying that it is ready until a look of its own has failed.
+ * long. A hub that was cut off at the same moment goes on saying that it is ready until a read of its own has failed.
  */
 export function seesTheStore(unheardMs: number, blindMs: number): boolean {
   return unheardMs <= Math.min(blindMs / 2, blindMs - HEARD_APART_MS);
@@ -41,12 +41,12 @@ export function seesTheStore(unheardMs: number, blindMs: number): boolean {
  * What a hub does that is cut off from the store while its agents are well: their heartbeats are not written, so the
  * other hubs would call them gone. It asks them to register elsewhere. An agent finds out by itself whether another hub
  * takes it, and stays until one does. One that does not know the message is closed with 1012, but only while another hub
- * says that it is ready: where all hubs are cut off, everyone stays.
+ * says that it is ready: where all hubs are cut off, all agents stay.
  *
- * With a timeout of T the lease is T/2: after T/4 agents are told, over T/12, and go within T/12. So all are on their
+ * With a timeout of T the lease is T/2: after T/4 agents are asked, over T/12, and go within T/12. So all are on their
  * way after 5/12 of T, where the first heartbeat ends after 2/3 (an agent that beat an interval before).
  *
- *     timeout     told from     on their way     first heartbeat ends
+ *     timeout    asked from     on their way     first heartbeat ends
  *        3 s        0.75 s         1.25 s              2 s
  *       30 s        7.5  s        12.5  s             20 s
  *      180 s       45    s        75    s            120 s
@@ -66,7 +66,7 @@ export class Evacuation {
     this.#parts = parts;
   }
 
-  /** Whether this hub is cut off, so that nobody should come. */
+  /** Whether this hub is cut off, so that it admits no agents. */
   get isOn(): boolean {
     return this.#isOn;
   }
