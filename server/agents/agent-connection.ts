@@ -15,7 +15,7 @@ import {
 } from '../../shared/index.ts';
 import type { Admission } from '../edge/admission.ts';
 import type { Refusals } from '../edge/refusals.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { SocketFleet } from '../fleet/ports.ts';
 import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
 import { NOT_YOUR_NODE } from '../rules/claim.ts';
@@ -32,7 +32,7 @@ import { type BadMessage, decodeAgentMessage, type Lenient } from './decode.ts';
 
 /** What all agent connections of a hub share. */
 export interface AgentContext {
-  fleet: Fleet;
+  fleet: SocketFleet;
   clock: Clock;
   log: Log;
   /** A connection closed. */
@@ -266,7 +266,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
         break;
       case 'heartbeat_set':
         if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);
-        else this.#context.fleet.pacing.acknowledged(this.#state.session, message.intervalMs);
+        else this.#context.fleet.acknowledged(this.#state.session, message.intervalMs);
         break;
       case 'deregister':
         if (this.#state.kind !== 'live') this.#refuse(notRegistered, now);

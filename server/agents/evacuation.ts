@@ -1,5 +1,5 @@
 import { CLOSE } from '../../shared/index.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { SocketFleet } from '../fleet/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { AgentConnection } from './agent-connection.ts';
@@ -15,7 +15,7 @@ const ANSWER_COUNTS_MS = 2_000;
 const MOST_ASKED = 8;
 
 export interface EvacuationParts {
-  fleet: Fleet;
+  fleet: SocketFleet;
   clock: Clock;
   log: Log;
   agents: () => Iterable<AgentConnection>;

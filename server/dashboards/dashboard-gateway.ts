@@ -5,7 +5,7 @@ import type { Access } from '../edge/access.ts';
 import type { ReaderBudget } from '../edge/reader-budget.ts';
 import { LOOK_EVERY_MS } from '../edge/slow-reader.ts';
 import { refuseUpgrade } from '../edge/upgrades.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { FleetReader } from '../fleet/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { DashboardConnection } from './connection.ts';
@@ -41,7 +41,7 @@ interface Unauthenticated {
 }
 
 export interface DashboardGatewayParts {
-  fleet: Fleet;
+  fleet: FleetReader;
   clock: Clock;
   log: Log;
   access: Access;

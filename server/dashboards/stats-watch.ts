@@ -1,5 +1,5 @@
 import type { FleetNode, LiveStats } from '../../shared/index.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { FleetReader } from '../fleet/ports.ts';
 import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
@@ -21,14 +21,14 @@ interface Watched {
 
 /** Reads the live figures of all nodes that any dashboard of this hub watches, in one call a second. */
 export class StatsWatch {
-  readonly #fleet: Fleet;
+  readonly #fleet: FleetReader;
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #watchers = new Map<StatsWatcher, Watched>();
   #resting: Cancel | undefined;
   #reading = false;
 
-  constructor({ fleet, clock, log }: { fleet: Fleet; clock: Clock; log: Log }) {
+  constructor({ fleet, clock, log }: { fleet: FleetReader; clock: Clock; log: Log }) {
     this.#fleet = fleet;
     this.#clock = clock;
     this.#log = log;

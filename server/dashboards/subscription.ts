@@ -9,7 +9,7 @@ import {
   type Subscribe,
   type Subscribed,
 } from '../../shared/index.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { FleetReader } from '../fleet/ports.ts';
 import { CursorCodec, subscriptionKey } from '../picture/cursor.ts';
 import { isAhead, isWithin, ReplayGap, replay } from '../picture/replay.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -30,7 +30,7 @@ const HELD_EVENTS = 2_000;
 
 /** What all subscriptions of a hub share. */
 export interface SubscriptionContext {
-  fleet: Fleet;
+  fleet: FleetReader;
   clock: Clock;
   log: Log;
   groups: FilterGroups;

@@ -31,6 +31,7 @@ import { Newcomers } from './newcomers.ts';
 import { NodeCount } from './node-count.ts';
 import { NodeWrites } from './node-writes.ts';
 import { Pacing } from './pacing.ts';
+import type { HttpFleet, SocketFleet } from './ports.ts';
 import { Recovery } from './recovery.ts';
 import { type RegisterOutcome, Registrar, type UpdateOutcome } from './registrar.ts';
 import { type RemovalOutcome, Removals } from './removals.ts';
@@ -66,50 +67,11 @@ export interface FleetOptions {
   maxNodes?: number;
 }
 
-/** What the sockets of agents need of the fleet. */
-export interface SocketFleet {
-  /** Whether any part of the store can be written to: while none can, new agents are sent away. */
-  readonly admits: boolean;
-  readonly slices: Slices;
-  readonly stalls: StallWatch;
-  readonly membership: Pick<Membership, 'addressesElsewhere' | 'leaseMs' | 'state'>;
-  /** For how long no part of the store has answered while this hub listened: during a stall it hears nothing. */
-  blindMs(now: number): number;
-  register(message: Register, link: Link): Promise<RegisterOutcome>;
-  update(session: LiveSession, message: Register): Promise<UpdateOutcome>;
-  /** How long the node's next change is to wait, because it had too many: milliseconds, nearly always 0. */
-  heldMs(nodeId: string): number;
-  /** A sign of life, at a hub time that the caller has read already. */
-  heartbeat(session: LiveSession, now: number): void;
-  /** Live figures, which are a sign of life too. */
-  report(session: LiveSession, stats: NodeStats, now: number): void;
-  deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome>;
-  /** The agent's socket closed, and not by this hub. */
-  closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void>;
-  /** The session is over here; nothing is written. */
-  forget(session: LiveSession): void;
-}
-
-/** What readers need of the fleet: dashboards, and the API's lists. */
-export interface FleetReader {
-  readonly view: FleetView;
-  readonly store: FleetStore;
-  readonly slices: Slices;
-  readonly state: HubState;
-  readonly membership: Pick<Membership, 'listen'>;
-  /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
-  now(): number;
-  datedState(): HubState;
-  node(id: string): Promise<FleetNode | undefined>;
-  stats(nodes: readonly FleetNode[]): Promise<Map<string, LiveStats>>;
-  history(request: { id?: string; limit: number }): Promise<FleetEvent[]>;
-}
-
 /**
  * One hub's part of the fleet: its live sessions, its view of all nodes, and its share of the work that the hubs do
  * together. It puts the parts together and gives gateways and HTTP what they need.
  */
-export class Fleet implements SocketFleet, FleetReader {
+export class Fleet implements SocketFleet, HttpFleet {
   readonly hubId: string;
   readonly store: FleetStore;
   readonly view: FleetView;
@@ -275,6 +237,10 @@ export class Fleet implements SocketFleet, FleetReader {
 
   report(session: LiveSession, stats: NodeStats, now: number = this.#core.clock.now()): void {
     this.registrar.report(session, stats, now);
+  }
+
+  acknowledged(session: LiveSession, intervalMs: number): void {
+    this.pacing.acknowledged(session, intervalMs);
   }
 
   deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome> {

@@ -7,7 +7,7 @@ import type { Refusals } from '../edge/refusals.ts';
 import { SAFE_HEADERS } from '../edge/safe-headers.ts';
 import { type Role, serves } from '../edge/serves.ts';
 import type { HubGroup } from '../edge/worker-group.ts';
-import type { Fleet } from '../fleet/fleet.ts';
+import type { HttpFleet } from '../fleet/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
@@ -34,7 +34,7 @@ const DRAIN_LOOK_MS = 20;
 export interface HttpAppParts {
   /** Its requests are answered here. */
   listener: Listener;
-  fleet: Fleet;
+  fleet: HttpFleet;
   access: Access;
   /** Shared with the agents' sockets; without it registrations are not bounded. */
   admission?: Admission;

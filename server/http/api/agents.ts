@@ -13,8 +13,8 @@ import {
   type Registered,
 } from '../../../shared/index.ts';
 import type { Access } from '../../edge/access.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
 import type { HttpHeartbeatOutcome } from '../../fleet/http-agents.ts';
+import type { HttpFleet } from '../../fleet/ports.ts';
 import type { Held } from '../../fleet/registrar.ts';
 import { instant } from '../../runtime/clock.ts';
 import { exampleInstant, exampleNode, exampleSession, exampleStats } from '../docs/examples.ts';
@@ -128,7 +128,7 @@ const droppedOf = (dropped: readonly Dropped[]) =>
 
 /** Registers the agent of a request; `timing` is its protocol's own. Throws a `Problem` where it is not written. */
 export async function registerByRequest(
-  { fleet, access }: { fleet: Fleet; access: Access },
+  { fleet, access }: { fleet: HttpFleet; access: Access },
   request: FastifyRequest,
   said: Parameters<typeof registerMessage>[0],
   timing?: HeartbeatTiming,
@@ -148,7 +148,10 @@ const HELD: Readonly<Record<Held['code'], string>> = {
 };
 
 /** `POST /api/v1/nodes` and `POST /api/v1/nodes/:id/heartbeat`: agents without a socket. */
-export function agentRoutes(app: FastifyInstance, { fleet, access }: { fleet: Fleet; access: Access }): void {
+export function agentRoutes(
+  app: FastifyInstance,
+  { fleet, access }: { fleet: HttpFleet; access: Access },
+): void {
   const { type: _, ...registered } = {
     type: 'registered',
     nodeId: exampleNode.id,

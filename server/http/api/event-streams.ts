@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { FleetEvent } from '../../../shared/index.ts';
 import type { ReaderBudget } from '../../edge/reader-budget.ts';
 import { isFull, LOOK_EVERY_MS, Reading } from '../../edge/slow-reader.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { FleetReader } from '../../fleet/ports.ts';
 import { EventLog } from '../../picture/event-log.ts';
 import type { Cancel, Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
@@ -32,7 +32,7 @@ function sseEvents(events: readonly FleetEvent[], cursor: string): string {
 }
 
 export interface EventStreamParts {
-  fleet: Fleet;
+  fleet: FleetReader;
   clock: Clock;
   log: Log;
   readers: ReaderBudget;
@@ -55,7 +55,7 @@ export class EventStreams {
   /** How often clients were told to read afresh. */
   resyncs = 0;
   readonly log: EventLog;
-  readonly #fleet: Fleet;
+  readonly #fleet: FleetReader;
   readonly #readers: ReaderBudget;
   readonly #clock: Clock;
   readonly #hubLog: Log;

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { FleetEvent } from '../../../shared/index.ts';
 import { SAFE_HEADERS } from '../../edge/safe-headers.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { FleetReader } from '../../fleet/ports.ts';
 import type { Position } from '../../store/fleet-store.ts';
 import { exampleCursor, exampleEvent } from '../docs/examples.ts';
 import { listText, sendLong } from '../long-answer.ts';
@@ -17,7 +17,7 @@ import { eventsAnswerSchema, eventsQuerySchema, limitSchema } from './schemas.ts
 const querySchema = z.strictObject({ since: eventsQuerySchema.shape.since, limit: limitSchema });
 
 export interface EventRouteParts {
-  fleet: Fleet;
+  fleet: FleetReader;
   streams: EventStreams;
 }
 

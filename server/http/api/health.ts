@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { instantSchema } from '../../../shared/index.ts';
 import { ROLES, type Role } from '../../edge/serves.ts';
 import type { HubGroup } from '../../edge/worker-group.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { HttpFleet } from '../../fleet/ports.ts';
 import { describe } from '../operation.ts';
 import { sentPage } from '../page.ts';
 
@@ -49,7 +49,7 @@ const names = {
 /** `GET /healthz`, `/readyz` for balancers, and `/`: the page for browsers, for programs the names of the rest. */
 export function healthRoutes(
   app: FastifyInstance,
-  { fleet, role, group, docs }: { fleet: Fleet; role: Role; group: HubGroup | undefined; docs: boolean },
+  { fleet, role, group, docs }: { fleet: HttpFleet; role: Role; group: HubGroup | undefined; docs: boolean },
 ): void {
   const { documentation: _, openapi: __, asyncapi: ___, ...withoutDocs } = names;
   const named = docs ? names : withoutDocs;

@@ -11,7 +11,7 @@ import {
   summarize,
 } from '../../../shared/index.ts';
 import type { Access } from '../../edge/access.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { FleetReader, HttpFleet } from '../../fleet/ports.ts';
 import { keyOf } from '../../picture/node-index.ts';
 import type { OrderKey } from '../../picture/sorted-entries.ts';
 import { exampleNode, exampleStats, exampleSummary } from '../docs/examples.ts';
@@ -84,12 +84,12 @@ export function readFilter(query: URLSearchParams) {
 }
 
 /** A list can only be answered from a view that is whole. Throws a `Problem`. */
-export function requireView({ view }: Fleet): void {
+export function requireView({ view }: FleetReader): void {
   if (!view.loaded) throw new Problem('not_ready', 'the hub is still loading its view');
 }
 
 /** `GET /api/v1/nodes`, `GET` and `DELETE /api/v1/nodes/:id`: lists from the view, a single node with its live figures. */
-export function nodeRoutes(app: FastifyInstance, fleet: Fleet, access: Access): void {
+export function nodeRoutes(app: FastifyInstance, fleet: HttpFleet, access: Access): void {
   app.get(
     '/api/v1/nodes',
     describe({
@@ -232,7 +232,7 @@ const leftAsItIs = ({ id, hostname, status, statusSince, seq }: FleetNode): Prob
 
 /** The nodes of a page as they were asked for. */
 async function rowsOf(
-  fleet: Fleet,
+  fleet: HttpFleet,
   nodes: readonly FleetNode[],
   fields: z.output<typeof fieldsSchema>,
 ): Promise<(node: FleetNode) => unknown> {
@@ -249,7 +249,7 @@ async function rowsOf(
 
 const noSuchNode = (id: string): Problem => new Problem('not_found', `there is no node ${id.slice(0, 253)}`);
 
-async function findNode(fleet: Fleet, id: string): Promise<FleetNode> {
+async function findNode(fleet: HttpFleet, id: string): Promise<FleetNode> {
   const node = idSchema.safeParse(id).success ? await fleet.node(id) : undefined;
   if (!node) throw noSuchNode(id);
   return node;
@@ -257,7 +257,7 @@ async function findNode(fleet: Fleet, id: string): Promise<FleetNode> {
 
 /** Live figures are a courtesy here: a store out of reach must not hide the nodes themselves. */
 async function liveStats(
-  fleet: Fleet,
+  fleet: HttpFleet,
   nodes: readonly FleetNode[],
 ): Promise<ReadonlyMap<string, LiveStats> | undefined> {
   try {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { labelKeySchema, STATUSES } from '../../../shared/index.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { HttpFleet } from '../../fleet/ports.ts';
 import type { NodeIndex } from '../../picture/node-index.ts';
 import { exampleInstant } from '../docs/examples.ts';
 import { sendLong } from '../long-answer.ts';
@@ -16,7 +16,7 @@ const MOST_LABELS = 16;
 const labelsSchema = z.object({ by: z.array(labelKeySchema).max(MOST_LABELS) });
 
 /** `GET /api/v1/summary`: counts of the view, and who holds a lease. */
-export function summaryRoute(app: FastifyInstance, fleet: Fleet): void {
+export function summaryRoute(app: FastifyInstance, fleet: HttpFleet): void {
   app.get(
     '/api/v1/summary',
     describe({

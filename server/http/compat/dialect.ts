@@ -14,14 +14,14 @@ import {
   statsSchema,
 } from '../../../shared/index.ts';
 import type { Access } from '../../edge/access.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { HttpFleet } from '../../fleet/ports.ts';
 import type { Answer, Described, DialectFace, describe } from '../operation.ts';
 import { type ProblemCode, statusOf } from '../problem.ts';
 import { readLeniently } from '../read.ts';
 
 /** What the routes of one dialect work with. */
 export interface Dialect {
-  fleet: Fleet;
+  fleet: HttpFleet;
   access: Access;
   timing: HeartbeatTiming;
   /** Fastify's route options of one operation. */
@@ -69,7 +69,7 @@ export class Reading {
 const STATS_PAGE = 500;
 
 /** Nodes with when they last beat; from their records where the store is out of reach. */
-export async function lastSeen(fleet: Fleet, nodes: readonly FleetNode[]): Promise<Map<string, string>> {
+export async function lastSeen(fleet: HttpFleet, nodes: readonly FleetNode[]): Promise<Map<string, string>> {
   const stats = await fleet.stats(nodes).catch(() => new Map<string, LiveStats>());
   return new Map(
     nodes.map((node) => {
@@ -81,7 +81,7 @@ export async function lastSeen(fleet: Fleet, nodes: readonly FleetNode[]): Promi
 
 /** A whole fleet in the words of a dialect, as JSON: some at a time, as they are read. */
 export async function* textsOf(
-  fleet: Fleet,
+  fleet: HttpFleet,
   nodes: readonly FleetNode[],
   tell: (node: FleetNode, seen: ReadonlyMap<string, string>) => unknown,
 ): AsyncGenerator<string, void> {

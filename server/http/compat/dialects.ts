@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { Access } from '../../edge/access.ts';
 import type { DialectName, DialectTiming, OpenDialects } from '../../edge/dialects.ts';
 import { notServed } from '../../edge/serves.ts';
-import type { Fleet } from '../../fleet/fleet.ts';
+import type { HttpFleet } from '../../fleet/ports.ts';
 import { type DialectFace, describe } from '../operation.ts';
 import { connectRoutes } from './connect.ts';
 import { answer, type Dialect } from './dialect.ts';
@@ -30,7 +30,7 @@ const faces: Record<
 /** The routes of every dialect that is on. */
 export function dialectRoutes(
   app: FastifyInstance,
-  { fleet, access, enabled, open, timing }: DialectOptions & { fleet: Fleet; access: Access },
+  { fleet, access, enabled, open, timing }: DialectOptions & { fleet: HttpFleet; access: Access },
 ): void {
   for (const name of enabled) {
     const { routes, error } = faces[name];
