@@ -231,7 +231,7 @@ export class Follower {
     const answer = await store.tick(this.#shard.index, {
       after: phase.position,
       limit: ENTRIES_PER_TICK,
-      look: { skip: this.#skip, limit: mayExpire ? OVERDUE_PER_TICK : 0 },
+      overdue: { skip: this.#skip, limit: mayExpire ? OVERDUE_PER_TICK : 0 },
     });
     const answeredAt = clock.now();
     this.#noticeStall(answeredAt);
@@ -314,7 +314,7 @@ export class Follower {
     phase.caughtUp = !news.moreLogged;
     if (phase.caughtUp) this.#caughtUpAt = this.#startedAt;
     else this.#again = true;
-    if (news.looked > 0) await this.#expire(news);
+    if (news.examined > 0) await this.#expire(news);
     else this.#rest(news);
   }
 

@@ -112,7 +112,7 @@ export class Heartbeats {
     const beats = this.#take(shard, clock.now());
     if (beats.length === 0) return;
     const compared = beats
-      .filter(({ beat }) => !beat.vouched)
+      .filter(({ beat }) => !beat.confirmed)
       .map(({ session }) => ({ session, mark: session.mark }));
     const answer = await this.#send(shard, beats);
     shards.answered();
@@ -190,7 +190,7 @@ export class Heartbeats {
       const { nodeId: id, session: of } = session;
       const ttlMs = until - now;
       if (ttlMs > 0)
-        beats.push({ session, stats: undefined, beat: { id, session: of, ttlMs, vouched: false } });
+        beats.push({ session, stats: undefined, beat: { id, session: of, ttlMs, confirmed: false } });
     }
     return beats;
   }
@@ -220,7 +220,7 @@ function takeBeat(session: LiveSession, now: number): TakenBeat | undefined {
   session.dropBeat();
   const ttlMs = session.timing.timeoutMs - Math.max(0, now - session.lastBeatAt);
   if (ttlMs <= 0) return undefined;
-  const beat: Beat = { id: session.nodeId, session: session.session, ttlMs, vouched: session.confirmed };
+  const beat: Beat = { id: session.nodeId, session: session.session, ttlMs, confirmed: session.confirmed };
   if (stats !== undefined) beat.stats = JSON.stringify(stats);
   return { session, stats, beat };
 }

@@ -30,7 +30,8 @@ interface Step {
 }
 
 /** How a change treats the heartbeat: see the fields of `Change`. */
-type HeartbeatEffect = Pick<Change, 'heartbeat' | 'look'> & Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
+type HeartbeatEffect = Pick<Change, 'heartbeat' | 'deadline'> &
+  Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
 
 /** Puts a decision in the form of a commit: the next version of what was stored, and its event. */
 export function changeOf(
@@ -53,7 +54,7 @@ export function changeOf(
     removed: effect.removed ?? false,
     onlyIfSilent: effect.onlyIfSilent ?? false,
     heartbeat: effect.heartbeat,
-    look: effect.look,
+    deadline: effect.deadline,
   };
 }
 

@@ -43,13 +43,13 @@ export function decideClose(
   };
   if (closing.goodbye && status !== 'offline') {
     const stopped = { to: 'offline', reason: 'agent_stopped', evidence } as const;
-    return statusChange(disconnected(record), stopped, { heartbeat: 'clear', look: 'never' }, stamp);
+    return statusChange(disconnected(record), stopped, { heartbeat: 'clear', deadline: 'never' }, stamp);
   }
   if (status !== 'online' && status !== 'degraded') return undefined;
   const lost = { to: 'unreachable', reason: 'connection_lost', evidence } as const;
   const lastsMs = closing.timeoutMs - agoMs;
   const heartbeat = lastsMs > 0 ? { lastsMs } : 'keep';
-  return statusChange(disconnected(record), lost, { heartbeat, look: 'keep' }, stamp);
+  return statusChange(disconnected(record), lost, { heartbeat, deadline: 'keep' }, stamp);
 }
 
 /**
@@ -72,7 +72,7 @@ export function decideReturn(
   return statusChange(
     { ...record, node: { ...record.node, connection: beat.connection } },
     { to: contactStatus(conditions), reason: 'reconnected', evidence },
-    { heartbeat: 'keep', look: { afterMs: heartbeat.timeoutMs } },
+    { heartbeat: 'keep', deadline: { afterMs: heartbeat.timeoutMs } },
     stamp,
   );
 }
@@ -111,7 +111,7 @@ export function decideSilence(
       return statusChange(
         disconnected(record),
         { to: 'unreachable', reason: 'hub_lost', evidence: { ...evidence, detail } },
-        { heartbeat: 'keep', look: { afterMs: heartbeat.timeoutMs }, onlyIfSilent: true },
+        { heartbeat: 'keep', deadline: { afterMs: heartbeat.timeoutMs }, onlyIfSilent: true },
         stamp,
       );
     }
@@ -124,7 +124,7 @@ function timedOut(record: NodeRecord, evidence: Evidence, stamp: Stamp): Change 
   return statusChange(
     disconnected(record),
     { to: 'offline', reason: 'heartbeat_timeout', evidence },
-    { heartbeat: 'clear', look: 'never', onlyIfSilent: true },
+    { heartbeat: 'clear', deadline: 'never', onlyIfSilent: true },
     stamp,
   );
 }
@@ -165,7 +165,7 @@ export function decideConditions(
   const reason = contactStatus(conditions) === 'degraded' ? 'condition_failed' : 'condition_cleared';
   const changed = { ...record, node: { ...record.node, conditions } };
   const to = inContact(status) ? contactStatus(conditions) : status;
-  const liveness = { heartbeat: 'keep', look: 'keep' } as const;
+  const liveness = { heartbeat: 'keep', deadline: 'keep' } as const;
   if (to === status) {
     return changeOf(
       stored,

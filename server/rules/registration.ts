@@ -71,7 +71,7 @@ export function decideRegistration(stored: Stored, registration: Registration, s
       reason,
       evidence: node.evidence,
     },
-    { heartbeat: { lastsMs: timeoutMs }, look: { afterMs: timeoutMs } },
+    { heartbeat: { lastsMs: timeoutMs }, deadline: { afterMs: timeoutMs } },
     stamp,
   );
 }
@@ -96,7 +96,7 @@ export function decideDuplicate(stored: Stored, other: string, stamp: Stamp): Ch
     stored,
     { ...stored.record, node: { ...node, evidence } },
     { type: 'updated', from: node.status, to: node.status, reason: node.reason, evidence },
-    { heartbeat: 'keep', look: 'keep' },
+    { heartbeat: 'keep', deadline: 'keep' },
     stamp,
   );
 }
@@ -125,7 +125,7 @@ export function decideUpdate(stored: Stored, registration: Registration, stamp: 
     stored,
     { ...record, node },
     { type: 'updated', from: status, to: status, reason: 'registered', evidence },
-    { heartbeat: 'keep', look: 'keep' },
+    { heartbeat: 'keep', deadline: 'keep' },
     stamp,
   );
 }

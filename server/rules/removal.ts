@@ -27,7 +27,7 @@ export function decideRemoval(stored: Stored, ask: RemovalAsk, stamp: Stamp): Ch
     stored,
     record,
     { type: 'removed', from: record.node.status, to: null, reason: ask.reason, evidence },
-    { heartbeat: 'clear', look: 'never', removed: true },
+    { heartbeat: 'clear', deadline: 'never', removed: true },
     stamp,
   );
 }

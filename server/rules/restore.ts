@@ -77,7 +77,7 @@ function mergeTombstone(
     stored,
     record,
     { type: 'removed', from: status, to: null, reason: 'store_restored', evidence },
-    { heartbeat: 'clear', look: 'never', removed: true },
+    { heartbeat: 'clear', deadline: 'never', removed: true },
     stamp,
   );
   return { ...change, event: { ...change.event, seq: version + 1 } };
@@ -87,16 +87,16 @@ function restoredChange(
   stored: Stored,
   winner: NodeRecord,
   atLeast: number,
-  lookAgain: boolean,
+  setAgain: boolean,
   stamp: Stamp,
 ): Change {
   const { status, evidence, heartbeat } = winner.node;
-  const look = status === 'offline' ? 'never' : { afterMs: heartbeat.timeoutMs };
+  const deadline = status === 'offline' ? 'never' : { afterMs: heartbeat.timeoutMs };
   const change = changeOf(
     stored,
     winner,
     { type: 'updated', from: status, to: status, reason: 'store_restored', evidence },
-    { heartbeat: 'keep', look: lookAgain ? look : 'keep' },
+    { heartbeat: 'keep', deadline: setAgain ? deadline : 'keep' },
     stamp,
   );
   const seq = Math.max(versionOf(stored), atLeast) + 1;

@@ -37,7 +37,7 @@ export interface FleetStore {
 
   /**
    * Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some.
-   * `followed` is how far the caller followed the shard's log; without it nothing can be vouched for.
+   * `followed` is how far the caller followed the shard's log; without it nothing can be confirmed for.
    */
   beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer>;
 
@@ -60,7 +60,7 @@ export interface FleetStore {
    */
   snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }>;
 
-  /** What happened after a position, who fell silent, and the store's time: the hub's one look at a shard. */
+  /** What is new in a shard: the log after a position, the nodes that are overdue, and the store's time. */
   tick(shard: number, request: TickRequest): Promise<TickAnswer>;
 
   /**
@@ -88,7 +88,7 @@ export interface FleetStore {
 
   /**
    * The store's clock was set by about so many milliseconds (0: nobody knows whether it was): no heartbeat of the shard
-   * lasts longer than its node's timeout from now on, and each node is looked at in time. Any hub may do it, also twice.
+   * lasts longer than its node's timeout from now on, and each node is examined in time. Any hub may do it, also twice.
    */
   settleClock(shard: number, step: { steppedMs: number; defaultTimeoutMs: number }): Promise<void>;
   /** The same of the leases: none lasts longer than this. */
@@ -157,8 +157,8 @@ export interface Change {
   onlyIfSilent: boolean;
   /** It lasts so long from now on, is gone at once, or stays as it is. */
   heartbeat: 'keep' | 'clear' | { lastsMs: number };
-  /** When to look at the node's heartbeat next: in so many milliseconds, or never. */
-  look: 'keep' | 'never' | { afterMs: number };
+  /** When the node's heartbeat is examined next: after these milliseconds, or never. */
+  deadline: 'keep' | 'never' | { afterMs: number };
 }
 
 export type CommitOutcome = 'done' | 'conflict' | 'still-beating' | 'epoch';
@@ -173,9 +173,9 @@ export interface Beat {
   stats?: string;
   /**
    * The caller saw the store take a heartbeat of this session, or the log say that it speaks for the node, which is
-   * not called gone; and it has followed the log since: only what was logged after that has to be looked at.
+   * not called gone; and it has followed the log since: only what was logged after that is compared.
    */
-  vouched?: boolean;
+  confirmed?: boolean;
 }
 
 /** Why a beat was not taken: who the store says speaks for the node. */
@@ -250,8 +250,8 @@ export interface TickRequest {
   after: Position;
   /** At most so many log entries; an answer may bring fewer. */
   limit: number;
-  /** How many overdue nodes to look at, after skipping the first `skip`; 0 looks at none. */
-  look: { skip: number; limit: number };
+  /** How many overdue nodes to examine, after the first `skip`; 0 examines none. */
+  overdue: { skip: number; limit: number };
 }
 
 export type TickAnswer =
@@ -269,11 +269,11 @@ export type TickAnswer =
       silent: SilentNode[];
       /** More was logged than was asked for, or than one answer takes. */
       moreLogged: boolean;
-      /** How many overdue nodes it looked at, how many of them beat (and were put off), and whether there are more. */
-      looked: number;
+      /** How many overdue nodes it examined, how many of these beat (and were put off), and whether there are more. */
+      examined: number;
       putOff: number;
       moreDue: boolean;
-      /** In how long the next node is due, or earlier than that; nothing where none was looked at. */
+      /** In how long the next node is due, or earlier than that; nothing where none was examined. */
       nextDueInMs: number | undefined;
       /** The store's own clock, milliseconds since the epoch; nothing where it has none but the hub's. */
       now: number | undefined;

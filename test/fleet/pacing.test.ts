@@ -444,7 +444,7 @@ describe('an interval that grows with the fleet', () => {
         ...{ seq: 2, type: 'updated', nodeId: 'a', at: stale.node.createdAt, from: 'online', to: 'online' },
         ...{ reason: 'registered', evidence: {}, node },
       },
-      ...{ removed: false, onlyIfSilent: false, heartbeat: 'keep', look: 'keep' },
+      ...{ removed: false, onlyIfSilent: false, heartbeat: 'keep', deadline: 'keep' },
     });
     expect(outcome).toBe('done');
     await pass(500);

@@ -47,13 +47,13 @@ describe('a hub vouches for a heartbeat, so that its record need not be looked a
     await clock.advance(200);
     return registered;
   };
-  /** Whether the next heartbeat is vouched for. */
+  /** Whether the next heartbeat is confirmed for. */
   const vouches = async ({ session }: TestAgent): Promise<boolean | undefined> => {
     beats.length = 0;
     fleet.heartbeat(session);
     await clock.advance(400);
     expect(beats.length).toBeGreaterThan(0);
-    return beats[0]?.vouched;
+    return beats[0]?.confirmed;
   };
 
   it('from the first one on: its own registration stands in the log', async () => {
@@ -93,7 +93,7 @@ describe('a hub vouches for a heartbeat, so that its record need not be looked a
       answers.push(await vouches(agent));
       await clock.advance(9_600);
     }
-    expect(answers.filter((vouched) => vouched === false)).toHaveLength(2);
+    expect(answers.filter((confirmed) => confirmed === false)).toHaveLength(2);
   });
 
   it.each([true, false])(

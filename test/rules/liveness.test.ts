@@ -30,7 +30,7 @@ interface Outcome {
   connection?: FleetNode['connection'];
   statusSince?: string;
   heartbeat?: Change['heartbeat'];
-  look?: Change['look'];
+  deadline?: Change['deadline'];
   onlyIfSilent?: boolean;
 }
 
@@ -38,14 +38,14 @@ function expectOutcome(change: Change | undefined, stored: Stored, outcome: Outc
   expect(inWords(change)).toBe(outcome.change);
   if (!change) return;
   expectNextVersion(change, stored);
-  const { evidence, connection, statusSince, heartbeat, look, onlyIfSilent = false } = outcome;
+  const { evidence, connection, statusSince, heartbeat, deadline, onlyIfSilent = false } = outcome;
   expect(change).toMatchObject({ removed: false, onlyIfSilent });
   if (evidence) expect(change.record.node.evidence).toEqual(evidence);
   if (evidence) expect(change.event.evidence).toEqual(evidence);
   if (connection !== undefined) expect(change.record.node.connection).toEqual(connection);
   if (statusSince !== undefined) expect(change.record.node.statusSince).toBe(statusSince);
   if (heartbeat !== undefined) expect(change.heartbeat).toEqual(heartbeat);
-  if (look !== undefined) expect(change.look).toEqual(look);
+  if (deadline !== undefined) expect(change.deadline).toEqual(deadline);
   if (stored.kind === 'node') expect(change.record).toMatchObject({ session: 'own', sessionSeq: 4 });
 }
 
@@ -73,17 +73,17 @@ describe('the end of a socket', () => {
         name: '[OFF-4] a goodbye ends a node that was online, and its heartbeat',
         ...{ stored: storedNode(), closing: goodbye },
         ...{ change: 'status: online -> offline, agent_stopped', statusSince: at(0), connection: null },
-        ...{ evidence: { ...seen, closeCode: 1000 }, heartbeat: 'clear', look: 'never' },
+        ...{ evidence: { ...seen, closeCode: 1000 }, heartbeat: 'clear', deadline: 'never' },
       },
       {
         name: '[OFF-4] a goodbye ends a degraded node',
         ...{ stored: storedNode({ status: 'degraded' }), closing: goodbye },
-        ...{ change: 'status: degraded -> offline, agent_stopped', heartbeat: 'clear', look: 'never' },
+        ...{ change: 'status: degraded -> offline, agent_stopped', heartbeat: 'clear', deadline: 'never' },
       },
       {
         name: '[OFF-4] a goodbye ends an unreachable node',
         ...{ stored: storedNode({ status: 'unreachable' }), closing: goodbye },
-        ...{ change: 'status: unreachable -> offline, agent_stopped', heartbeat: 'clear', look: 'never' },
+        ...{ change: 'status: unreachable -> offline, agent_stopped', heartbeat: 'clear', deadline: 'never' },
       },
       {
         name: '[OFF-4] a goodbye says nothing new of an offline node',
@@ -100,7 +100,7 @@ describe('the end of a socket', () => {
         name: '[OFF-3] a lost socket makes a node unreachable, and its heartbeat runs on from the last beat',
         ...{ stored: storedNode(), closing: lost },
         ...{ change: 'status: online -> unreachable, connection_lost', statusSince: at(0), connection: null },
-        ...{ evidence: { ...seen, closeCode: 1006 }, heartbeat: { lastsMs: 26_000 }, look: 'keep' },
+        ...{ evidence: { ...seen, closeCode: 1006 }, heartbeat: { lastsMs: 26_000 }, deadline: 'keep' },
       },
       {
         name: '[OFF-3] a lost socket makes a degraded node unreachable',
@@ -169,7 +169,7 @@ describe('a heartbeat of a node that was given up', () => {
   const back: Outcome = {
     change: 'status: offline -> online, reconnected',
     ...{ evidence: { lastHeartbeatAt: at(-1), hubId: 'hub-2' }, connection: elsewhere, statusSince: at(0) },
-    ...{ heartbeat: 'keep', look: { afterMs: 30_000 } },
+    ...{ heartbeat: 'keep', deadline: { afterMs: 30_000 } },
   };
 
   interface Row extends Outcome {
@@ -196,7 +196,7 @@ describe('a heartbeat of a node that was given up', () => {
       {
         name: '[OFF-2] is due again after the timeout of the node, not of the hub',
         stored: storedNode({ status: 'offline', heartbeat: { intervalMs: 60_000, timeoutMs: 180_000 } }),
-        ...{ ...back, look: { afterMs: 180_000 } },
+        ...{ ...back, deadline: { afterMs: 180_000 } },
       },
       { name: '[OFF-2] says nothing new of a node that is online', stored: storedNode(), change: 'nothing' },
       {
@@ -238,7 +238,7 @@ describe('a heartbeat of a node that was given up', () => {
 
 describe('a heartbeat that ran out', () => {
   const seen: Evidence = { lastHeartbeatAt: at(-32), hubId: 'hub-1' };
-  const ended = { connection: null, heartbeat: 'clear', look: 'never', onlyIfSilent: true } as const;
+  const ended = { connection: null, heartbeat: 'clear', deadline: 'never', onlyIfSilent: true } as const;
 
   interface Row extends Outcome {
     name: string;
@@ -277,12 +277,12 @@ describe('a heartbeat that ran out', () => {
         ...{ stored: storedNode(), hubIsGone: true, onlyIfSilent: true },
         ...{ change: 'status: online -> unreachable, hub_lost', statusSince: at(0), connection: null },
         evidence: { ...seen, detail: 'hub hub-1 holds no lease any more' },
-        ...{ heartbeat: 'keep', look: { afterMs: 30_000 } },
+        ...{ heartbeat: 'keep', deadline: { afterMs: 30_000 } },
       },
       {
         name: '[FAILOVER-1] of a degraded node whose hub is gone: unreachable too',
         ...{ stored: storedNode({ status: 'degraded' }), hubIsGone: true, onlyIfSilent: true },
-        ...{ change: 'status: degraded -> unreachable, hub_lost', look: { afterMs: 30_000 } },
+        ...{ change: 'status: degraded -> unreachable, hub_lost', deadline: { afterMs: 30_000 } },
       },
       {
         name: '[OFF-3] of a node that lost its socket: offline, with the evidence of the close',
@@ -312,7 +312,7 @@ describe('the conditions that an agent reports', () => {
   const own = (...conditions: Condition[]) => ({ session: 'own', conditions });
   const heard = { lastHeartbeatAt: at(0), hubId: 'hub-1' };
   const raid: Condition = { type: 'raid', status: 'fail' };
-  const kept = { heartbeat: 'keep', look: 'keep' } as const;
+  const kept = { heartbeat: 'keep', deadline: 'keep' } as const;
   const degraded = (...conditions: Condition[]) => storedNode({ status: 'degraded', conditions });
 
   interface Row extends Outcome {

@@ -145,7 +145,7 @@ describe('a registration', () => {
           ...{ session: 'new', sessionSeq: seq },
           instanceId: by?.instanceId ?? 'restarted',
         },
-        ...{ heartbeat: { lastsMs: 60_000 }, look: { afterMs: 60_000 } },
+        ...{ heartbeat: { lastsMs: 60_000 }, deadline: { afterMs: 60_000 } },
         ...{ removed: false, onlyIfSilent: false },
       });
       expect(change.event.evidence).toEqual(change.record.node.evidence);
@@ -223,7 +223,7 @@ describe('a second register on a live session', () => {
       expect(change.record.node).toMatchObject({ createdAt, registeredAt, statusSince, evidence });
       expect(change).toMatchObject({
         record: { session: 'own', sessionSeq: 4, instanceId: 'instance' },
-        ...{ heartbeat: 'keep', look: 'keep', removed: false },
+        ...{ heartbeat: 'keep', deadline: 'keep', removed: false },
       });
     },
   );
@@ -271,7 +271,7 @@ describe('a node by whose host name another one registered', () => {
       expect(change).toMatchObject({
         record: { session: 'own' },
         heartbeat: 'keep',
-        look: 'keep',
+        deadline: 'keep',
         removed: false,
       });
     },

@@ -81,7 +81,12 @@ describe('a removal', () => {
       expect(inWords(change)).toBe(words);
       if (!change || stored.kind !== 'node') return;
       expectNextVersion(change, stored);
-      expect(change).toMatchObject({ removed: true, onlyIfSilent: false, heartbeat: 'clear', look: 'never' });
+      expect(change).toMatchObject({
+        removed: true,
+        onlyIfSilent: false,
+        heartbeat: 'clear',
+        deadline: 'never',
+      });
       // The event shows the node as it was.
       expect(change.event.node).toEqual(stored.record.node);
       if (evidence) expect(change.event.evidence).toEqual(evidence);

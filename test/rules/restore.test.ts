@@ -84,7 +84,7 @@ describe('a node that a hub knows otherwise than the store', () => {
     ours: Parameters<typeof record>;
     theirs: Parameters<typeof record>;
     /** What becomes of it: version, registration, creation, and whether its heartbeat is due anew; or nothing. */
-    becomes: { seq: number; registered: number; created: number; look: unknown } | 'nothing';
+    becomes: { seq: number; registered: number; created: number; deadline: unknown } | 'nothing';
     status?: 'online' | 'offline';
     proofs?: readonly ['none' | 'token', 'none' | 'token'];
   }
@@ -97,11 +97,19 @@ describe('a node that a hub knows otherwise than the store', () => {
       },
       {
         name: '[LOSS-3] the newer registration wins: ours, above both versions',
-        ...{ ours: [4, 30], theirs: [6, 10], becomes: { seq: 7, registered: 30, created: 10, look: due } },
+        ...{
+          ours: [4, 30],
+          theirs: [6, 10],
+          becomes: { seq: 7, registered: 30, created: 10, deadline: due },
+        },
       },
       {
         name: '[LOSS-3] the newer registration wins: theirs, above both versions',
-        ...{ ours: [6, 10], theirs: [4, 30], becomes: { seq: 7, registered: 30, created: 10, look: 'keep' } },
+        ...{
+          ours: [6, 10],
+          theirs: [4, 30],
+          becomes: { seq: 7, registered: 30, created: 10, deadline: 'keep' },
+        },
       },
       {
         name: '[LOSS-3] theirs stands as it is where it is newer, above ours, and as old',
@@ -109,11 +117,19 @@ describe('a node that a hub knows otherwise than the store', () => {
       },
       {
         name: '[LOSS-4] theirs gets the older creation though it is newer and above ours',
-        ...{ ours: [4, 10], theirs: [6, 30], becomes: { seq: 7, registered: 30, created: 10, look: 'keep' } },
+        ...{
+          ours: [4, 10],
+          theirs: [6, 30],
+          becomes: { seq: 7, registered: 30, created: 10, deadline: 'keep' },
+        },
       },
       {
         name: '[LOSS-3] of one registration the later version wins: ours',
-        ...{ ours: [6, 10], theirs: [4, 10], becomes: { seq: 7, registered: 10, created: 10, look: due } },
+        ...{
+          ours: [6, 10],
+          theirs: [4, 10],
+          becomes: { seq: 7, registered: 10, created: 10, deadline: due },
+        },
       },
       {
         name: '[LOSS-3] of one registration the later version wins: theirs, which stands',
@@ -122,17 +138,17 @@ describe('a node that a hub knows otherwise than the store', () => {
       {
         name: '[LOSS-2] an offline node that wins is not due',
         ...{ ours: [6, 10], theirs: [4, 10], status: 'offline' },
-        becomes: { seq: 7, registered: 10, created: 10, look: 'never' },
+        becomes: { seq: 7, registered: 10, created: 10, deadline: 'never' },
       },
       {
         name: '[TRUST-4] the one whose agent showed more wins: ours, though it is older',
         ...{ ours: [4, 10], theirs: [6, 30], proofs: ['token', 'none'] },
-        becomes: { seq: 7, registered: 10, created: 10, look: due },
+        becomes: { seq: 7, registered: 10, created: 10, deadline: due },
       },
       {
         name: '[TRUST-4] the one whose agent showed more wins: theirs, though it is older',
         ...{ ours: [6, 30], theirs: [4, 10], proofs: ['none', 'token'] },
-        becomes: { seq: 7, registered: 10, created: 10, look: 'keep' },
+        becomes: { seq: 7, registered: 10, created: 10, deadline: 'keep' },
       },
     ],
     ({ ours, theirs, becomes, status = 'online', proofs }) => {
@@ -146,9 +162,9 @@ describe('a node that a hub knows otherwise than the store', () => {
         expect(change).toBeUndefined();
         return;
       }
-      const { seq, registered, created, look } = becomes;
+      const { seq, registered, created, deadline } = becomes;
       expect(change).toMatchObject({
-        ...{ expected: theirs[0], removed: false, heartbeat: 'keep', look },
+        ...{ expected: theirs[0], removed: false, heartbeat: 'keep', deadline },
         record: { sessionSeq: seq, node: { seq, registeredAt: at(registered), createdAt: at(created) } },
         event: { seq, type: 'updated', from: status, to: status, reason: 'store_restored', node: { seq } },
       });

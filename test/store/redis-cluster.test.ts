@@ -43,7 +43,11 @@ describe('a Redis Cluster', () => {
     const shards = Array.from({ length: store.shards }, (_, shard) => shard);
     const ends = await Promise.all(shards.map((shard) => positionOf(store, shard)));
     const tick = (shard: number, after: Position | undefined) =>
-      store.tick(shard, { after: after ?? { epoch: '', at: '' }, limit: 10, look: { skip: 0, limit: 10 } });
+      store.tick(shard, {
+        after: after ?? { epoch: '', at: '' },
+        limit: 10,
+        overdue: { skip: 0, limit: 10 },
+      });
     /** What each shard answers: the kind of news, or `away`. */
     const answers = () =>
       Promise.all(

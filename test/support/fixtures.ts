@@ -88,7 +88,7 @@ export function registration({
     removed: false,
     onlyIfSilent: false,
     heartbeat: { lastsMs: timeoutMs },
-    look: { afterMs: timeoutMs },
+    deadline: { afterMs: timeoutMs },
   };
 }
 
@@ -96,7 +96,7 @@ export function registration({
 export function statusChange(
   before: NodeRecord,
   to: { status: Status; reason: Reason; at?: string } & Partial<
-    Pick<Change, 'onlyIfSilent' | 'heartbeat' | 'look'>
+    Pick<Change, 'onlyIfSilent' | 'heartbeat' | 'deadline'>
   >,
 ): Change {
   const { status, reason, at = someInstant, ...rest } = to;
@@ -111,7 +111,7 @@ export function statusChange(
     removed: false,
     onlyIfSilent: false,
     heartbeat: 'keep',
-    look: 'keep',
+    deadline: 'keep',
     ...rest,
   };
 }
@@ -133,7 +133,7 @@ export function removal(before: NodeRecord, reason: Reason = 'deregistered'): Ch
     removed: true,
     onlyIfSilent: false,
     heartbeat: 'clear',
-    look: 'never',
+    deadline: 'never',
   };
 }
 

@@ -24,7 +24,7 @@ import {
   withTiming,
 } from '../fleet-store.ts';
 
-/** More news than this and each heartbeat is looked at. */
+/** More news than this and each heartbeat is compared. */
 const MOST_NEWS = 20;
 /** Nodes that are due so soon and beat are put off with those that are due: one walk a second does it for all. */
 const LOOK_AHEAD_MS = 1_000;
@@ -39,7 +39,7 @@ interface Held {
   beatsUntil: number;
   /** What the heartbeat brought, as JSON. It ends with it. */
   stats: string | undefined;
-  /** When its heartbeat is to be looked at. */
+  /** Its deadline: when its heartbeat is examined. */
   dueAt: number;
 }
 
@@ -91,10 +91,11 @@ export class MemoryShard {
     return 'done';
   }
 
-  #setHeartbeat(held: Held, { heartbeat, look }: Change): void {
+  #setHeartbeat(held: Held, { heartbeat, deadline }: Change): void {
     if (heartbeat === 'clear') this.#still(held);
     else if (heartbeat !== 'keep') this.#beat(held, heartbeat.lastsMs);
-    if (look !== 'keep') this.#lookAt(held, look === 'never' ? NEVER : this.now() + look.afterMs);
+    if (deadline !== 'keep')
+      this.#setDeadline(held, deadline === 'never' ? NEVER : this.now() + deadline.afterMs);
   }
 
   /** A heartbeat. What an earlier one brought stays while that one lasts. */
@@ -113,9 +114,9 @@ export class MemoryShard {
     const refused: RefusedBeat[] = [];
     const returned: string[] = [];
     const changed = followed && this.#changedSince(followed);
-    for (const { id, session, ttlMs, stats, vouched } of beats) {
+    for (const { id, session, ttlMs, stats, confirmed } of beats) {
       const held = this.#nodes.get(id);
-      if (held && vouched && changed && !changed.has(id) && this.#isBeating(held)) {
+      if (held && confirmed && changed && !changed.has(id) && this.#isBeating(held)) {
         this.#beat(held, ttlMs, stats);
       } else if (held?.record.session === session) {
         this.#beat(held, ttlMs, stats);
@@ -158,7 +159,7 @@ export class MemoryShard {
   #shift(held: Held, ttlMs: number): void {
     if (!this.#isBeating(held) || ttlMs <= 0) return;
     held.beatsUntil = this.now() + ttlMs;
-    if (held.dueAt !== NEVER && held.dueAt > held.beatsUntil) this.#lookAt(held, held.beatsUntil);
+    if (held.dueAt !== NEVER && held.dueAt > held.beatsUntil) this.#setDeadline(held, held.beatsUntil);
   }
 
   lastBeat(id: string, timeoutMs: number): LastBeat | undefined {
@@ -177,23 +178,23 @@ export class MemoryShard {
     return [...this.#nodes.values()].map(({ record }) => record);
   }
 
-  tick({ after, limit, look }: TickRequest): TickAnswer {
+  tick({ after, limit, overdue }: TickRequest): TickAnswer {
     const entries = this.entriesAfter(after, limit);
     if (!Array.isArray(entries)) return { kind: 'gap', cause: entries };
-    const looks = look.limit > 0;
-    const { silent, putOff } = looks ? this.#overdue() : { silent: [], putOff: 0 };
+    const asked = overdue.limit > 0;
+    const { silent, putOff } = asked ? this.#overdue() : { silent: [], putOff: 0 };
     const now = this.now();
-    const told = silent.slice(look.skip, look.skip + look.limit);
+    const told = silent.slice(overdue.skip, overdue.skip + overdue.limit);
     for (const held of told) this.#still(held);
     return {
       kind: 'news',
       entries,
       silent: told.map(({ record, dueAt }): SilentNode => ({ record, overdueMs: now - dueAt })),
       moreLogged: entries.length >= limit,
-      looked: told.length + putOff,
+      examined: told.length + putOff,
       putOff,
-      moreDue: looks && told.length >= look.limit,
-      nextDueInMs: looks ? this.#earliestDue - now : undefined,
+      moreDue: asked && told.length >= overdue.limit,
+      nextDueInMs: asked ? this.#earliestDue - now : undefined,
       now: undefined,
     };
   }
@@ -232,7 +233,7 @@ export class MemoryShard {
     const held = this.#write(record, true);
     this.#append(record, event);
     const { status, heartbeat } = record.node;
-    this.#lookAt(held, status === 'offline' ? NEVER : this.now() + heartbeat.timeoutMs);
+    this.#setDeadline(held, status === 'offline' ? NEVER : this.now() + heartbeat.timeoutMs);
     return undefined;
   }
 
@@ -301,7 +302,7 @@ export class MemoryShard {
     return held.beatsUntil > this.now();
   }
 
-  #lookAt(held: Held, at: number): void {
+  #setDeadline(held: Held, at: number): void {
     held.dueAt = at;
     this.#earliestDue = Math.min(this.#earliestDue, at);
   }

@@ -107,13 +107,13 @@ const flag = (on: boolean): '1' | '0' => (on ? '1' : '0');
 
 /** One change of `commits`. The node's JSON goes once, for the record and for the event. */
 function changeArguments(change: Change): string[] {
-  const { id, expected, record, event, removed, onlyIfSilent, heartbeat, look } = change;
+  const { id, expected, record, event, removed, onlyIfSilent, heartbeat, deadline } = change;
   const { node, session, sessionSeq, instanceId, changeId } = record;
-  const nextLook = typeof look === 'string' ? look : String(Math.max(0, Math.ceil(look.afterMs)));
+  const due = typeof deadline === 'string' ? deadline : String(Math.max(0, Math.ceil(deadline.afterMs)));
   const [beat, lasts] = typeof heartbeat === 'string' ? [heartbeat, ''] : ['set', ttlText(heartbeat.lastsMs)];
   return [
     ...[id, String(expected), String(event.seq), changeId, flag(removed), flag(onlyIfSilent), beat],
-    ...[lasts, nextLook, session, String(sessionSeq), node.status, instanceId],
+    ...[lasts, due, session, String(sessionSeq), node.status, instanceId],
     ...[JSON.stringify({ ...event, node: undefined }), JSON.stringify(event.node)],
   ];
 }

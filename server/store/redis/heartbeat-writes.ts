@@ -14,7 +14,7 @@ export interface BeatPlace {
 }
 
 /**
- * Writes heartbeats with the script `beat`. Those that were vouched for in vain, and those whose key was rubbish, are
+ * Writes heartbeats with the script `beat`. Those that were confirmed for in vain, and those whose key was rubbish, are
  * written once more and compared with the record.
  */
 export async function writeBeats(
@@ -29,8 +29,10 @@ export async function writeBeats(
   if (first.bad.length > 0) await mend(first.bad);
   for (const id of first.bad) toCheck.add(id);
   if (toCheck.size === 0) return { refused, returned };
-  const unvouched = beats.filter(({ id }) => toCheck.has(id)).map((beat) => ({ ...beat, vouched: false }));
-  const checked = await write(calls, place, unvouched);
+  const unconfirmed = beats
+    .filter(({ id }) => toCheck.has(id))
+    .map((beat) => ({ ...beat, confirmed: false }));
+  const checked = await write(calls, place, unconfirmed);
   if (checked === 'epoch') return checked;
   if (checked.bad.length > 0) await mend(checked.bad);
   return { refused: [...refused, ...checked.refused], returned: [...returned, ...checked.returned] };
@@ -69,7 +71,7 @@ function beatArguments(beats: readonly Beat[]): string[] {
   const checked: string[] = [];
   for (const beat of beats) {
     const ttl = ttlText(beat.ttlMs);
-    if (!beat.vouched) checked.push(beat.id, beat.session, ttl, beat.stats ?? '');
+    if (!beat.confirmed) checked.push(beat.id, beat.session, ttl, beat.stats ?? '');
     else if (beat.stats === undefined) pings.push(beat.id, ttl);
     else stats.push(beat.id, ttl, beat.stats);
   }
@@ -77,7 +79,7 @@ function beatArguments(beats: readonly Beat[]): string[] {
   return counts.concat(pings, stats, checked);
 }
 
-/** What `beat` said of one shard's heartbeats; `toCheck`: vouched ones that are to be sent again, to be checked. */
+/** What `beat` said of one shard's heartbeats; `toCheck`: confirmed ones that are to be sent again, to be checked. */
 type BeatReply =
   | 'epoch'
   | (Exclude<BeatAnswer, 'epoch'> & {

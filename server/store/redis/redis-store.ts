@@ -325,7 +325,7 @@ export class RedisStore implements FleetStore {
 
   async replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'> {
     if (after.epoch !== upTo.epoch) return 'gap';
-    const request = { after, limit, look: { skip: 0, limit: 0 } };
+    const request = { after, limit, overdue: { skip: 0, limit: 0 } };
     const answer = await tickShard(this.#ticks, this.#tickPlace(shard), request, (most) => most);
     if (answer.kind !== 'news' || answer.unreadable) return 'gap';
     return answer.entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0);

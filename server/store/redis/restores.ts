@@ -60,9 +60,9 @@ function lostArguments(lost: LostNode, now: number): string[] {
   }
   const { record, event } = lost;
   const { node, session, sessionSeq, instanceId, changeId } = record;
-  const look = node.status === 'offline' ? 'never' : String(node.heartbeat.timeoutMs);
+  const due = node.status === 'offline' ? 'never' : String(node.heartbeat.timeoutMs);
   return [
     ...['node', node.id, String(node.seq), changeId, session, String(sessionSeq), instanceId, node.status],
-    ...[look, recordText(record), JSON.stringify(event)],
+    ...[due, recordText(record), JSON.stringify(event)],
   ];
 }

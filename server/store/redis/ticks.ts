@@ -45,11 +45,11 @@ export async function tickShard(
   mark = own?.names.mark ?? '',
 ): Promise<TickAnswer> {
   const { shard, keys, epoch, context, mend } = place;
-  const { after, limit, look } = request;
+  const { after, limit, overdue } = request;
   if (after.epoch !== epoch) return { kind: 'epoch' };
   if (!isPosition(after.at)) return { kind: 'gap', cause: 'lost' };
   const reply = await calls.ask(shard, TICK_BYTES, (together) => {
-    const most = [Math.max(1, part(limit, together)), look.skip, part(look.limit, together)];
+    const most = [Math.max(1, part(limit, together)), overdue.skip, part(overdue.limit, together)];
     return {
       keys: [keys.epoch, keys.deadlines, keys.events, keys.absent],
       args: [after.epoch, after.at, ...most, keys.prefix, mark],
@@ -88,7 +88,7 @@ function toTickReply(
   if (kind === 'epoch') return { answer: { kind }, rubbish: [] };
   if (kind === 'gap')
     return { answer: { kind, cause: fields[1] === 'trimmed' ? 'trimmed' : 'lost' }, rubbish: [] };
-  const [, now, looked, moreDue, moreLogged, nextDue, entries, silent, bad] = fields;
+  const [, now, examined, moreDue, moreLogged, nextDue, entries, silent, bad] = fields;
   const read = asList(entries);
   const logged: LogEntry[] = [];
   let unreadable = false;
@@ -116,11 +116,11 @@ function toTickReply(
       ...(last !== undefined && { upTo: asText(asList(last)[0]) }),
       ...(unreadable && { unreadable }),
       silent: silentNodes,
-      looked: asNumber(looked),
+      examined: asNumber(examined),
       moreDue: moreDue === '1',
       moreLogged: moreLogged === '1',
       nextDueInMs: nextDueAt === undefined ? undefined : nextDueAt - storeNow,
-      putOff: asNumber(looked) - silentNodes.length,
+      putOff: asNumber(examined) - silentNodes.length,
       now: storeNow,
     },
     rubbish,

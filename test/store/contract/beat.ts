@@ -125,24 +125,24 @@ export function beatContract(create: CreateFleet): void {
       for (const id of ids) expect(await lastBeat(store, id)).toBeDefined();
     });
 
-    it('takes vouched beats while nothing was logged of their nodes, and keeps their stats', async () => {
+    it('takes confirmed beats while nothing was logged of their nodes, and keeps their stats', async () => {
       const { store } = setting();
       const [a = '', b = ''] = idsOfOneShard(store, 2);
       const shard = store.shardOf(a);
       const sessions = [a, b].map(async (id) => (await done(store, registration({ id }))).session);
       const [ofA = '', ofB = ''] = await Promise.all(sessions);
       const followed = await positionOf(store, shard);
-      const vouched = (stats?: string) => [
-        { id: a, session: ofA, ttlMs: 20_000, vouched: true },
-        { id: b, session: ofB, ttlMs: 20_000, vouched: true, ...(stats !== undefined && { stats }) },
+      const confirmed = (stats?: string) => [
+        { id: a, session: ofA, ttlMs: 20_000, confirmed: true },
+        { id: b, session: ofB, ttlMs: 20_000, confirmed: true, ...(stats !== undefined && { stats }) },
       ];
-      expect(await store.beat(shard, vouched('{"cpuPercent":7}'), followed)).toEqual(nothingSpecial);
-      expect(await store.beat(shard, vouched(), followed)).toEqual(nothingSpecial);
+      expect(await store.beat(shard, confirmed('{"cpuPercent":7}'), followed)).toEqual(nothingSpecial);
+      expect(await store.beat(shard, confirmed(), followed)).toEqual(nothingSpecial);
       expect(await lastBeat(store, b)).toMatchObject({ stats: { cpuPercent: 7 } });
       expect((await lastBeat(store, a))?.agoMs).toBeGreaterThanOrEqual(10_000);
     });
 
-    it('looks at vouched beats of nodes that were logged since, and at those without a heartbeat', async () => {
+    it('looks at confirmed beats of nodes that were logged since, and at those without a heartbeat', async () => {
       const { store } = setting();
       const [a = '', b = '', c = '', d = ''] = idsOfOneShard(store, 4);
       const shard = store.shardOf(a);
@@ -156,7 +156,7 @@ export function beatContract(create: CreateFleet): void {
         statusChange(ofC, { status: 'unreachable', reason: 'connection_lost', heartbeat: 'keep' }),
       );
       const beats = [ofA, ofB, ofC, ofD].map(({ node, session }) => ({
-        ...{ id: node.id, session, ttlMs: 30_000, vouched: true },
+        ...{ id: node.id, session, ttlMs: 30_000, confirmed: true },
       }));
       expect(await store.beat(shard, beats, followed)).toMatchObject({
         refused: [
@@ -168,7 +168,7 @@ export function beatContract(create: CreateFleet): void {
       const gone = statusChange(ofD, { status: 'online', reason: 'reconnected', heartbeat: 'clear' });
       await done(store, gone);
       const later = await positionOf(store, shard);
-      const last = { id: d, session: ofD.session, ttlMs: 30_000, vouched: true };
+      const last = { id: d, session: ofD.session, ttlMs: 30_000, confirmed: true };
       expect(await store.beat(shard, [last], later)).toEqual(nothingSpecial);
       expect(await lastBeat(store, d)).toBeDefined();
     });
@@ -181,7 +181,7 @@ export function beatContract(create: CreateFleet): void {
       const followed = await positionOf(store, shard);
       for (const id of others) await done(store, registration({ id }));
       await done(store, registration({ id: a, session: 'new', expected: node.seq }));
-      const old = [{ id: a, session: 'old', ttlMs: 30_000, vouched: true }];
+      const old = [{ id: a, session: 'old', ttlMs: 30_000, confirmed: true }];
       const refused = { refused: [{ id: a, by: 'session', storedSession: 'new' }] };
       const elsewhere = { epoch: 'another', at: (await positionOf(store, shard)).at };
       for (const position of [undefined, followed, elsewhere])

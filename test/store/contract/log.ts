@@ -93,7 +93,7 @@ export function logContract(create: CreateFleet): void {
       const { store } = setting();
       const shard = store.shardOf('a');
       const empty = await positionOf(store, shard);
-      const tick = (after: Position) => store.tick(shard, { after, limit: 10, look: none });
+      const tick = (after: Position) => store.tick(shard, { after, limit: 10, overdue: none });
       expect(await tick({ ...empty, at: '5-0' })).toEqual({ kind: 'gap', cause: 'lost' });
       await done(store, registration({ id: 'a' }));
       const { epoch, at } = await positionOf(store, shard);
@@ -118,7 +118,7 @@ export function logContract(create: CreateFleet): void {
         record = await done(store, statusChange(record, { status: 'online', reason: 'reconnected' }));
       const late = await positionOf(store, shard);
       for (const after of [beginning, early]) {
-        expect(await store.tick(shard, { after, limit: 10, look: none })).toEqual({
+        expect(await store.tick(shard, { after, limit: 10, overdue: none })).toEqual({
           kind: 'gap',
           cause: 'trimmed',
         });
@@ -140,7 +140,7 @@ export function logContract(create: CreateFleet): void {
       const ids = idsOfOneShard(store, 450);
       const shard = store.shardOf(ids[0] ?? '');
       const looks = ['never', 'keep', { afterMs: 5 }] as const;
-      const changes = ids.map((id, n) => ({ ...registration({ id }), look: looks[n % 3] ?? 'keep' }));
+      const changes = ids.map((id, n) => ({ ...registration({ id }), deadline: looks[n % 3] ?? 'keep' }));
       await Promise.all(changes.map((change) => done(store, change)));
       const byId = new Map((await recordsOf(store, shard)).map((record) => [record.node.id, record]));
       expect(byId.size).toBe(ids.length);

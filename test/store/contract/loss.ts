@@ -47,7 +47,7 @@ export function lossContract(create: CreateFleet): void {
       await fleet.loseAll();
       expect(await store.commit(registration({ id: 'a' }))).toBe('epoch');
       expect(await store.beat(shard, [{ id: 'a', session, ttlMs: 30_000 }])).toBe('epoch');
-      expect(await store.tick(shard, { after, limit: 10, look: { skip: 0, limit: 10 } })).toEqual({
+      expect(await store.tick(shard, { after, limit: 10, overdue: { skip: 0, limit: 10 } })).toEqual({
         kind: 'epoch',
       });
       await expect(store.read('a')).rejects.toThrow(LostDataError);
@@ -58,7 +58,7 @@ export function lossContract(create: CreateFleet): void {
       await store.attach(shard);
       expect(await store.read('a')).toEqual({ kind: 'nothing' });
       expect(await wholeLog(store, shard)).toEqual([]);
-      expect(await store.tick(shard, { after, limit: 10, look: { skip: 0, limit: 10 } })).toEqual({
+      expect(await store.tick(shard, { after, limit: 10, overdue: { skip: 0, limit: 10 } })).toEqual({
         kind: 'epoch',
       });
       await done(store, registration({ id: 'a' }));
@@ -177,10 +177,14 @@ export function lossContract(create: CreateFleet): void {
       const beating = known(a, 2, { heartbeat });
       const lost = [beating, known(b, 2, { heartbeat }), known(c, 2, { heartbeat, status: 'offline' })];
       expect(await store.restore(shard, lost.map(lostNode))).toEqual([]);
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 0 });
       await store.beat(shard, [{ id: a, session: beating.session, ttlMs: 60_000 }]);
       await fleet.elapse(310);
-      expect(await news(store, shard)).toMatchObject({ silent: [{ record: lost[1] }], looked: 2, putOff: 1 });
+      expect(await news(store, shard)).toMatchObject({
+        silent: [{ record: lost[1] }],
+        examined: 2,
+        putOff: 1,
+      });
     });
 
     it('puts back a whole shard, however large, and answers what must be merged', async () => {

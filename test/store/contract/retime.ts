@@ -101,7 +101,7 @@ export function retimeContract(create: CreateFleet): void {
       const [a = '', b = ''] = idsOfOneShard(store, 2);
       const shard = store.shardOf(a);
       const beats = await done(store, registration({ id: a }));
-      const quiet = await done(store, { ...registration({ id: b }), heartbeat: 'clear', look: 'never' });
+      const quiet = await done(store, { ...registration({ id: b }), heartbeat: 'clear', deadline: 'never' });
       const timing = { intervalMs: 1_000, timeoutMs: 3_000 };
       await store.retime(shard, [
         { id: a, session: beats.session, timing, ttlMs: 0 },
@@ -110,7 +110,7 @@ export function retimeContract(create: CreateFleet): void {
       // 30 s were left, so the heartbeat of a node that may be silent for 3 s seems to be of 27 s from now.
       expect((await lastBeat(store, a))?.agoMs).toBeLessThan(-20_000);
       expect(await lastBeat(store, b)).toBeUndefined();
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 0 });
     });
 
     it('never has an offline node looked at, whose heartbeat came back a moment ago', async () => {
@@ -118,12 +118,12 @@ export function retimeContract(create: CreateFleet): void {
       const record = await done(store, registration({ id: 'a' }));
       const shard = store.shardOf('a');
       const gone = statusChange(record, { status: 'offline', reason: 'heartbeat_timeout' });
-      await done(store, { ...gone, heartbeat: 'clear', look: 'never' });
+      await done(store, { ...gone, heartbeat: 'clear', deadline: 'never' });
       await store.beat(shard, [{ id: 'a', session: record.session, ttlMs: 30_000 }]);
       const timing = { intervalMs: 10, timeoutMs: 30 };
       await store.retime(shard, [{ id: 'a', session: record.session, timing, ttlMs: 30 }]);
       await fleet.elapse(50);
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 0 });
     });
 
     it('names those for which another session speaks, and does the others', async () => {

@@ -92,7 +92,7 @@ export async function news(
   const answer = await store.tick(shard, {
     after: after ?? (await positionOf(store, shard)),
     limit,
-    look: { skip, limit: look },
+    overdue: { skip, limit: look },
   });
   if (answer.kind !== 'news') throw new Error(`news were expected, not ${JSON.stringify(answer)}`);
   return answer;

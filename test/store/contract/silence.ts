@@ -30,9 +30,9 @@ export function silenceContract(create: CreateFleet): void {
       const { store } = setting();
       const shard = store.shardOf('a');
       const record = await done(store, registration({ id: 'a', timeoutMs: 200 }));
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0, putOff: 0 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 0, putOff: 0 });
       const told = await untilTold(setting(), shard, 1);
-      expect(told).toMatchObject({ silent: [{ record }], looked: 1, putOff: 0 });
+      expect(told).toMatchObject({ silent: [{ record }], examined: 1, putOff: 0 });
       const overdueMs = told.silent[0]?.overdueMs ?? -1;
       expect(overdueMs).toBeGreaterThanOrEqual(0);
       expect(overdueMs).toBeLessThan(10_000);
@@ -47,8 +47,8 @@ export function silenceContract(create: CreateFleet): void {
       const { session } = await done(store, registration({ id: 'a', timeoutMs: 60 }));
       await store.beat(shard, [{ id: 'a', session, ttlMs: 1_000 }]);
       await fleet.elapse(70);
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 1, putOff: 1 });
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0, putOff: 0 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 1, putOff: 1 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 0, putOff: 0 });
       await untilTold(setting(), shard, 1);
     });
 
@@ -63,33 +63,33 @@ export function silenceContract(create: CreateFleet): void {
       await Promise.all([beat(due, 60), beat(soon, 900), beat(later, 20_000)]);
       await fleet.elapse(70);
       const first = await news(store, shard);
-      expect(first).toMatchObject({ silent: [], looked: 1, putOff: 1 });
+      expect(first).toMatchObject({ silent: [], examined: 1, putOff: 1 });
       expect(first.nextDueInMs).toBeGreaterThan(10_000);
       expect(first.nextDueInMs).toBeLessThanOrEqual(20_000);
 
-      await done(store, { ...registration({ id: silent }), heartbeat: 'clear', look: { afterMs: 500 } });
+      await done(store, { ...registration({ id: silent }), heartbeat: 'clear', deadline: { afterMs: 500 } });
       const second = await news(store, shard);
-      expect(second).toMatchObject({ silent: [], looked: 0 });
+      expect(second).toMatchObject({ silent: [], examined: 0 });
       expect(second.nextDueInMs).toBeLessThan(10_000);
       const told = await untilTold(setting(), shard, 1);
-      expect(told).toMatchObject({ silent: [{ record: { node: { id: silent } } }], looked: 1 });
+      expect(told).toMatchObject({ silent: [{ record: { node: { id: silent } } }], examined: 1 });
     });
 
     it('looks at a node when the last commit said, or never', async () => {
       const { store, fleet } = setting();
       const [a = '', b = '', c = '', d = ''] = idsOfOneShard(store, 4);
       const shard = store.shardOf(a);
-      const quiet = { heartbeat: 'clear', look: { afterMs: 30 } } as const;
+      const quiet = { heartbeat: 'clear', deadline: { afterMs: 30 } } as const;
       const [first] = await Promise.all([
         done(store, { ...registration({ id: a }), ...quiet }),
-        done(store, { ...registration({ id: b }), ...quiet, look: 'never' }),
-        done(store, { ...registration({ id: c }), ...quiet, look: 'keep' }),
-        done(store, { ...registration({ id: d }), ...quiet, look: { afterMs: 600_000 } }),
+        done(store, { ...registration({ id: b }), ...quiet, deadline: 'never' }),
+        done(store, { ...registration({ id: c }), ...quiet, deadline: 'keep' }),
+        done(store, { ...registration({ id: d }), ...quiet, deadline: { afterMs: 600_000 } }),
       ]);
       await fleet.elapse(40);
       expect(await news(store, shard)).toMatchObject({
         silent: [{ record: { node: { id: a } } }],
-        looked: 1,
+        examined: 1,
       });
       const kept = await done(
         store,
@@ -98,9 +98,9 @@ export function silenceContract(create: CreateFleet): void {
       expect((await news(store, shard)).silent).toMatchObject([{ record: kept }]);
       await done(
         store,
-        statusChange(kept, { status: 'offline', reason: 'heartbeat_timeout', look: 'never' }),
+        statusChange(kept, { status: 'offline', reason: 'heartbeat_timeout', deadline: 'never' }),
       );
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 0 });
     });
 
     it('looks at so many overdue nodes, the longest overdue first, after those to be skipped', async () => {
@@ -111,12 +111,12 @@ export function silenceContract(create: CreateFleet): void {
         await done(store, {
           ...registration({ id }),
           heartbeat: 'clear',
-          look: { afterMs: 10 + 10 * index },
+          deadline: { afterMs: 10 + 10 * index },
         });
       await fleet.elapse(70);
       const told = async (skip: number, look: number) => {
         const answer = await news(store, shard, { skip, look });
-        expect(answer).toMatchObject({ looked: answer.silent.length, putOff: 0 });
+        expect(answer).toMatchObject({ examined: answer.silent.length, putOff: 0 });
         return answer.silent.map(({ record }) => record.node.id);
       };
       expect(await told(0, 100)).toEqual(ids);
@@ -137,7 +137,7 @@ export function silenceContract(create: CreateFleet): void {
       await untilSilent(setting(), a);
       expect(await news(store, shard)).toMatchObject({
         silent: [{ record: { node: { id: a } } }],
-        looked: 2,
+        examined: 2,
         putOff: 1,
       });
     });
@@ -147,7 +147,7 @@ export function silenceContract(create: CreateFleet): void {
       const shard = store.shardOf('a');
       await done(store, removal(await done(store, registration({ id: 'a', timeoutMs: 20 }))));
       await fleet.elapse(30);
-      expect(await news(store, shard)).toMatchObject({ silent: [], looked: 0 });
+      expect(await news(store, shard)).toMatchObject({ silent: [], examined: 0 });
     });
   });
 }

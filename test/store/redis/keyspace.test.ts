@@ -69,7 +69,7 @@ describe('the keys in Redis', () => {
     const deadline = () => redis.cli('ZSCORE', keyOf('a', 'deadlines'), 'a');
     expect(Number(await deadline())).toBeGreaterThan(Date.now());
     expect(Number(await deadline())).toBeLessThanOrEqual(Date.now() + 30_000);
-    const offline = statusChange(record, { status: 'offline', reason: 'agent_stopped', look: 'never' });
+    const offline = statusChange(record, { status: 'offline', reason: 'agent_stopped', deadline: 'never' });
     await done(store, { ...offline, heartbeat: 'clear' });
     expect(await deadline()).toBe('inf');
     expect(await redis.cli('EXISTS', keyOf('a', 'beat:a'))).toBe('0');
@@ -116,7 +116,7 @@ describe('the keys in Redis', () => {
     const { session } = await done(store, registration({ id: 'a' }));
     const shard = store.shardOf('a');
     const { position } = await store.snapshot(shard);
-    const beat = { id: 'a', session, ttlMs: 30_000, vouched: true };
+    const beat = { id: 'a', session, ttlMs: 30_000, confirmed: true };
     const reads = async () => {
       const stats = await redis.cli('INFO', 'commandstats');
       return Number(/cmdstat_hmget:calls=(\d+)/.exec(stats)?.[1] ?? 0);
@@ -124,7 +124,7 @@ describe('the keys in Redis', () => {
     const before = await reads();
     await store.beat(shard, [beat], position);
     expect(await reads()).toBe(before);
-    await store.beat(shard, [{ ...beat, vouched: false }], position);
+    await store.beat(shard, [{ ...beat, confirmed: false }], position);
     expect(await reads()).toBe(before + 1);
     await store.close();
   });

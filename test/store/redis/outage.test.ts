@@ -32,7 +32,7 @@ const readable = () =>
     () => false,
   );
 const tick = (shard: number, after: Position) =>
-  store.tick(shard, { after, limit: 100, look: { skip: 0, limit: 10 } });
+  store.tick(shard, { after, limit: 100, overdue: { skip: 0, limit: 10 } });
 
 describe('Redis away', () => {
   it('rings for every shard when the connection is lost, until nobody listens', async () => {

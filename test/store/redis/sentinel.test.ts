@@ -42,13 +42,19 @@ describe('a master behind Sentinels', () => {
     expect(await replica.cli('ROLE')).toMatch(/^master/);
     expect(await store.read('a')).toMatchObject({ record });
     const look = { skip: 0, limit: 10 };
-    expect(await store.tick(shard, { after: copied, limit: 10, look })).toMatchObject({
+    expect(await store.tick(shard, { after: copied, limit: 10, overdue: look })).toMatchObject({
       kind: 'news',
       entries: [],
     });
-    expect(await store.tick(shard, { after: lost, limit: 10, look })).toEqual({ kind: 'gap', cause: 'lost' });
+    expect(await store.tick(shard, { after: lost, limit: 10, overdue: look })).toEqual({
+      kind: 'gap',
+      cause: 'lost',
+    });
     await done(store, statusChange(record, { status: 'degraded', reason: 'condition_failed' }));
-    expect(await store.tick(shard, { after: lost, limit: 10, look })).toEqual({ kind: 'gap', cause: 'lost' });
+    expect(await store.tick(shard, { after: lost, limit: 10, overdue: look })).toEqual({
+      kind: 'gap',
+      cause: 'lost',
+    });
     await store.close();
   });
 });

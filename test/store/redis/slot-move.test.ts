@@ -63,7 +63,7 @@ describe('a slot on its way to another master', () => {
     await move.move((await move.left()).filter(goesFirst));
     const look = { skip: 0, limit: 10 };
     const asked = {
-      tick: orAway(store.tick(shard, { after, limit: 10, look })),
+      tick: orAway(store.tick(shard, { after, limit: 10, overdue: look })),
       beat: orAway(store.beat(shard, beats)),
       read: orAway(store.read(first.node.id)),
       stats: orAway(store.stats(ids.map((id) => ({ id, timeoutMs: 60_000 })))),
@@ -94,7 +94,10 @@ describe('a slot on its way to another master', () => {
     await until(async () => (await orAway(store.read(first.node.id))) !== 'away');
     expect(await store.read(first.node.id)).toEqual({ kind: 'node', record: first, restored: false });
     expect(await snapshotIds(store, shard)).toEqual(expect.arrayContaining(ids));
-    expect(await store.tick(shard, { after, limit: 10, look })).toMatchObject({ kind: 'news', silent: [] });
+    expect(await store.tick(shard, { after, limit: 10, overdue: look })).toMatchObject({
+      kind: 'news',
+      silent: [],
+    });
     for (const { node } of rest) expect(Number(await to.cli('PTTL', keys.beat(node.id)))).toBeGreaterThan(0);
     await store.close();
   });
