@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
 import { fromListenAddress, NODE_DAEMON_CONFIG } from '../agent/config/node-daemon.ts';
+import { AGENT_SETTING_TEXTS } from '../agent/config/settings.ts';
 import {
   type AgentNode,
   type AgentSettings,
@@ -14,6 +15,7 @@ import {
   type SettingsSources,
 } from '../agent/index.ts';
 import { splitLists } from '../shared/index.ts';
+import { helpOf, plainOf } from '../shared/setting-text.ts';
 import { createLogger, setLogLevel } from './agent-log.ts';
 import { agentReloader } from './agent-reload.ts';
 import { loadProxies } from './proxy.ts';
@@ -21,20 +23,21 @@ import { type Environment, takeEnvironment } from './secrets.ts';
 import { onSignals, outliveEarlyReload } from './signals.ts';
 import { UsageError } from './usage-error.ts';
 
+const listed = (names: readonly string[]): string => names.join(', ').replaceAll(/(.{80,110}?) /g, '$1\n  ');
+
 const more = `
-Every flag has an environment variable, and a key in a YAML file; flags win over variables, they over the file:
-  HUB_URL, NODE_ID, NODE_HOSTNAME, NODE_LABELS=zone=a,rack=b, NODE_KIND, NODE_LOCATION, NODE_ROLES, NODE_POOLS,
-  NODE_ADDRESS, NODE_PORT, HEARTBEAT_INTERVAL, DEREGISTER_ON_EXIT, LOG_LEVEL, AGENT_CONFIG=/etc/rollcall/agent.yaml
+Every flag has an environment variable, and a key in a YAML file; flags win over variables, they over the file. A flag
+for several values may be repeated, or hold a comma list (\\, is a comma in a value).
 Only as variables or in the file:
-  AGENT_TOKEN or AGENT_TOKEN_FILE          what the hub lets agents in with; never a flag, which others could see
-  NODE_CAPABILITIES='{"gpuCount":2}'       JSON, or a comma list of words
-  DISK_PATHS=/,/var                        disks whose fullest is told (default: every real one that can be written)
-  NODE_CAPACITY=maxServers=20              a JSON object or key=value pairs; NODE_METADATA likewise
+${AGENT_SETTING_TEXTS.filter(({ flag }) => flag === undefined)
+  .map((setting) => `  ${setting.name.padEnd(22)} ${plainOf(setting)}`)
+  .join('\n')}
+  ${'AGENT_TOKEN_FILE'.padEnd(22)} a file that holds the token; a token is never a flag, which others could see
 
 HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured; a hub on this machine is always reached directly.
 
-The file's keys are hubUrl, token, tokenFile, nodeId, hostname, labels, kind, location, roles, pools, capabilities,
-capacity, metadata, address, port, diskPaths, heartbeatInterval, deregisterOnExit and logLevel.
+The file's keys are tokenFile and
+  ${listed(AGENT_SETTING_TEXTS.map(({ key }) => key))}.
 
 SIGTERM and SIGINT say goodbye to the hub, which then shows this node as offline; a second one ends at once. SIGHUP reads
 the file again: labels and other facts, the interval, the token and the log level change, the rest needs a restart.
@@ -48,7 +51,7 @@ docs/MIGRATING.md has each of them.
 Examples:
   $ rollcall agent                                         this machine, at the hub on 127.0.0.1:8080
   $ rollcall agent --hub https://hub.example --label zone=eu-1 --label rack=r42
-  $ rollcall agent --hub ws://hub-1:8080,ws://hub-2:8080   whichever answers
+  $ rollcall agent --hub ws://hub-1:8080,ws://hub-2:8080   the hub that answers
   $ rollcall agent --node-id demo-2 --kind edge            a second node on the same machine
   $ AGENT_TOKEN_FILE=/run/secrets/agent rollcall agent --config /etc/rollcall/agent.yaml --deregister-on-exit
 `;
@@ -83,29 +86,14 @@ export function agentCommand(): Command {
   // A command that is added to another does not inherit its exitOverride; without it, usage errors exit 1.
   const command = new Command('agent')
     .exitOverride()
-    .description('keep this machine registered with a hub, and report its figures')
-    .option(
-      '--hub <url>',
-      'the hub, ws(s)://host:port/agent or http(s)://host; repeat it for several (default: ws://127.0.0.1:8080/agent)',
-      collect,
-    )
-    .option('--node-id <id>', 'the id of this node (default: follows from the hostname)')
-    .option('--hostname <name>', "the node's hostname (default: this machine's)")
-    .option(
-      '--label <key=value>',
-      'a label; repeat it or separate by commas (\\, is a comma in a value)',
-      collect,
-    )
-    .option('--kind <kind>', 'what kind of machine this is, such as hypervisor, gpu or edge')
-    .option('--location <place>', 'where it stands')
-    .option('--role <role>', 'a role; repeat it or separate by commas', collect)
-    .option('--pool <pool>', 'a pool it belongs to; repeat it or separate by commas', collect)
-    .option('--address <address>', 'where it is reached (default: its first outward IPv4 address)')
-    .option('--port <port>', 'a port to append to the detected address')
-    .option(
-      '--interval <duration>',
-      "the heartbeat interval to ask for, 30s or 30, at most 10m (default: the hub's)",
-    )
+    .description('keep this machine registered with a hub, and report its figures');
+  for (const setting of AGENT_SETTING_TEXTS) {
+    const { flag, takes, repeats } = setting;
+    if (flag === undefined) continue;
+    const option = new Option(takes === undefined ? flag : `${flag} ${takes}`, helpOf(setting));
+    command.addOption(repeats ? option.argParser(collect) : option);
+  }
+  command
     .addOption(new Option('--control-plane <url>', 'as --hub').argParser(collect).hideHelp())
     .addOption(new Option('--register', 'always so').hideHelp())
     .addOption(
@@ -116,9 +104,7 @@ export function agentCommand(): Command {
     )
     .addOption(new Option('--http-listen <address>', 'not needed any more').hideHelp())
     .addOption(new Option('--dev', 'as --log-level debug').hideHelp())
-    .option('--config <file>', 'a YAML file with settings')
-    .option('--deregister-on-exit', 'have the hub remove this node when the agent ends')
-    .option('--log-level <level>', 'debug, info, warn, error or silent (default: info)')
+    .option('--config <file>', 'a YAML file with settings (AGENT_CONFIG)')
     .addHelpText('after', more);
   return command.action(async (flags: Flags) => {
     outliveEarlyReload();

@@ -1,11 +1,19 @@
 import cluster from 'node:cluster';
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { Logger } from 'pino';
 import type { Hub } from '../server/hub.ts';
 import type { Log } from '../server/runtime/log.ts';
-import { type Environment, type HubSettings, readHubSettings, SettingsError } from '../server/settings.ts';
+import {
+  type Environment,
+  HUB_SETTING_TEXTS,
+  type HubSettingName,
+  type HubSettings,
+  readHubSettings,
+  SettingsError,
+} from '../server/settings.ts';
 import { StoreRefusedError } from '../server/store/fleet-store.ts';
+import { helpOf } from '../shared/setting-text.ts';
 import { createLogger, setLogLevel } from './agent-log.ts';
 import { runGroup } from './hub-group/primary.ts';
 import { runWorker } from './hub-group/worker.ts';
@@ -22,110 +30,23 @@ export const DEV_SETTINGS = {
   LOG_LEVEL: 'debug',
 } as const;
 
-const flags = {
-  host: 'HOST',
-  port: 'PORT',
-  redisUrl: 'REDIS_URL',
-  keyPrefix: 'KEY_PREFIX',
-  shards: 'SHARDS',
-  serve: 'SERVE',
-  workers: 'WORKERS',
-  heartbeatInterval: 'HEARTBEAT_INTERVAL',
-  heartbeatTimeout: 'HEARTBEAT_TIMEOUT',
-  admitPerSecond: 'ADMIT_PER_SECOND',
-  maxHandshakes: 'MAX_HANDSHAKES',
-  maxNodes: 'MAX_NODES',
-  maxHeartbeatsPerSecond: 'MAX_HEARTBEATS_PER_SECOND',
-  heartbeatIntervalMax: 'HEARTBEAT_INTERVAL_MAX',
-  dialects: 'DIALECTS',
-  openDialects: 'OPEN_DIALECTS',
-  dialectTiming: 'DIALECT_TIMING',
-  allowedOrigins: 'ALLOWED_ORIGINS',
-  trustProxy: 'TRUST_PROXY',
-  docs: 'DOCS',
-  logLevel: 'LOG_LEVEL',
-} as const;
+/** As commander calls the flag of a setting: `HEARTBEAT_INTERVAL` is `heartbeatInterval`. */
+type CamelCase<Name extends string> = Name extends `${infer First}_${infer Rest}`
+  ? `${Lowercase<First>}${Capitalize<CamelCase<Rest>>}`
+  : Lowercase<Name>;
 
-type Flags = Partial<Record<keyof typeof flags | 'dev', string | boolean>>;
+type Flags = Partial<Record<CamelCase<HubSettingName> | 'dev', string | boolean>>;
+
+/** What a single hub, such as that of `up`, cannot do. */
+const OF_GROUPS: ReadonlySet<string> = new Set(['SERVE', 'WORKERS'] satisfies HubSettingName[]);
 
 /** The flags that a hub's settings have, for `hub` and `up`, which is always one hub that serves all. */
 export function withHubFlags(command: Command, { alone = false } = {}): Command {
-  if (!alone)
-    command
-      .option(
-        '--serve <whom>',
-        'agents, dashboards (with page and API) or all; with Redis (SERVE, default all)',
-      )
-      .option(
-        '--workers <count>',
-        'so many hubs on one port, a process each, or auto for one a core; with Redis (WORKERS, default 1)',
-      );
-  return command
-    .option('--host <address>', 'address to listen on (HOST, default 127.0.0.1)')
-    .option('--port <port>', 'port to listen on, 0 for any (PORT, default 8080)')
-    .option(
-      '--redis-url <url>',
-      'redis://…, rediss://…, a comma list for Cluster, redis+sentinel://…/name (REDIS_URL; without it the fleet is kept in memory)',
-    )
-    .option('--key-prefix <prefix>', 'first part of every key in Redis (KEY_PREFIX, default fleet)')
-    .option(
-      '--shards <count>',
-      'logical shards, a power of two, for ever the same in one Redis (SHARDS, default 16)',
-    )
-    .option(
-      '--heartbeat-interval <duration>',
-      'how often agents beat, such as 10s (HEARTBEAT_INTERVAL, default 10s)',
-    )
-    .option(
-      '--heartbeat-timeout <duration>',
-      'silence after which a node is offline (HEARTBEAT_TIMEOUT, default 30s)',
-    )
-    .option(
-      '--admit-per-second <count>',
-      'agents let in each second, four times as many at once (ADMIT_PER_SECOND, default 5000)',
-    )
-    .option(
-      '--max-handshakes <count>',
-      'agents that may be connecting and registering at a time (MAX_HANDSHAKES, default 20000)',
-    )
-    .option(
-      '--max-nodes <count>',
-      'nodes that the fleet may have; beyond it no new one is registered (MAX_NODES, default 100000)',
-    )
-    .option(
-      '--max-heartbeats-per-second <count>',
-      'of the whole fleet, all hubs together: beyond it agents are told a longer interval (MAX_HEARTBEATS_PER_SECOND, default off)',
-    )
-    .option(
-      '--heartbeat-interval-max <duration>',
-      'and at most this one (HEARTBEAT_INTERVAL_MAX, default 1m)',
-    )
-    .option(
-      '--dialects <list>',
-      'protocols of other control planes whose agents work here unchanged, or none (DIALECTS, default connect,gpu-node,fleet-manager,game-host)',
-    )
-    .option(
-      '--open-dialects <list>',
-      'those of them that need no token, and from where, such as fleet-manager@10.0.0.0/8 (OPEN_DIALECTS)',
-    )
-    .option(
-      '--dialect-timing <list>',
-      'how often their agents beat, and when they are offline, such as connect=30s/90s,gpu-node=10s/30s (DIALECT_TIMING)',
-    )
-    .option('--allowed-origins <list>', 'origins of other pages that may connect (ALLOWED_ORIGINS)')
-    .option(
-      '--docs <yes|no>',
-      'whether /docs, /openapi.json and /asyncapi.json are served (DOCS, default yes)',
-    )
-    .option(
-      '--trust-proxy [networks]',
-      'proxies whose X-Forwarded-For or Forwarded is believed, such as 10.0.0.5; alone: any in a private network (TRUST_PROXY)',
-    )
-    .option(
-      '--log-level <level>',
-      'trace, debug, info, warn, error, fatal or silent (LOG_LEVEL, default info)',
-    )
-    .option('--dev', '1 s heartbeats, 3 s timeout, debug logs');
+  for (const setting of HUB_SETTING_TEXTS) {
+    if (setting.flag === undefined || (alone && OF_GROUPS.has(setting.name))) continue;
+    command.option(`${setting.flag} ${setting.takes}`, helpOf(setting));
+  }
+  return command.option('--dev', '1 s heartbeats, 3 s timeout, debug logs');
 }
 
 /** Settings of flags over environment. Throws `UsageError`. */
@@ -138,8 +59,9 @@ export function hubSettings(
     ...environment,
     ...(given.dev === true && DEV_SETTINGS),
   };
-  for (const [flag, name] of Object.entries(flags)) {
-    const value = Object.entries(given).find(([key]) => key === flag)?.[1];
+  for (const { name, flag } of HUB_SETTING_TEXTS) {
+    const key = flag && new Option(flag).attributeName();
+    const value = Object.entries(given).find(([given]) => given === key)?.[1];
     if (value !== undefined) merged[name] = String(value);
   }
   try {

@@ -8,6 +8,7 @@ import {
   IN_WORDS,
   TIMEOUT_INTERVALS,
 } from '../shared/index.ts';
+import { rangeOf, type SettingText } from '../shared/setting-text.ts';
 import { readNetworks } from './edge/client-address.ts';
 import {
   DIALECT_CHOICE,
@@ -17,7 +18,7 @@ import {
   type DialectName,
   type DialectTiming,
   dialectOf,
-  type Networks,
+  Networks,
   type OpenDialects,
   parseOpenDialects,
 } from './edge/dialects.ts';
@@ -48,7 +49,8 @@ const tokens = list
   .refine((all) => all.length > 0, { error: 'is set, but holds no token' })
   .refine((all) => all.every((token) => /^[\x21-\x7e]{8,512}$/.test(token)), {
     error: 'each token is 8 to 512 printable characters without spaces',
-  });
+  })
+  .describe('a comma list, each token of 8 to 512 printable characters');
 
 const wholeNumber = (from: number, to: number) =>
   z
@@ -56,12 +58,14 @@ const wholeNumber = (from: number, to: number) =>
     .refine((text) => /^\d{1,9}$/.test(text) && Number(text) >= from && Number(text) <= to, {
       error: ({ input }) => `"${String(input)}" is not a whole number from ${from} to ${to}`,
     })
-    .transform(Number);
+    .transform(Number)
+    .describe(`${from.toLocaleString('en-US')} to ${to.toLocaleString('en-US')}`);
 
 const yesOrNo = z
   .string()
   .refine((text) => /^(true|false|1|0|yes|no)$/i.test(text), { error: 'is true or false' })
-  .transform((text) => /^(true|1|yes)$/i.test(text));
+  .transform((text) => /^(true|1|yes)$/i.test(text))
+  .describe('`true` or `false`');
 
 /** Proxies: `true` for any in a private network, or their networks. */
 const proxies = z.string().transform((text, context): boolean | Networks => {
@@ -92,24 +96,27 @@ const workers = z
   .refine((text) => text === 'auto' || (/^\d{1,3}$/.test(text) && +text >= 1 && +text <= MOST_WORKERS), {
     error: ({ input }) => `"${String(input)}" is not auto or a whole number from 1 to ${MOST_WORKERS}`,
   })
-  .transform((text) => (text === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : Number(text)));
+  .transform((text) => (text === 'auto' ? Math.min(availableParallelism(), MOST_WORKERS) : Number(text)))
+  .describe(`1 to ${MOST_WORKERS}, or \`auto\` for one on each core`);
 
 const origins = list.refine((all) => all.every((origin) => /^https?:\/\/[^/\s]+\/?$/i.test(origin)), {
   error: 'each origin is written as https://fleet.example.com',
 });
 
-const shards = wholeNumber(1, 1_024).refine((count) => (count & (count - 1)) === 0, {
-  error: 'must be a power of two, such as 16',
-});
+const shards = wholeNumber(1, 1_024)
+  .refine((count) => (count & (count - 1)) === 0, { error: 'must be a power of two, such as 16' })
+  .describe('a power of two from 1 to 1,024');
 
-const interval = durationSchema.refine((ms) => ms >= 100 && ms <= 600_000, {
-  error: 'must be from 100ms to 10m',
-});
+const interval = durationSchema
+  .refine((ms) => ms >= 100 && ms <= 600_000, { error: 'must be from 100ms to 10m' })
+  .describe('100ms to 10m');
 
 /** Beyond a day it is a mistake, and beyond 24 days more than a timer can wait. */
 const LONGEST_TIMEOUT_MS = 86_400_000;
 
-const timeout = durationSchema.refine((ms) => ms <= LONGEST_TIMEOUT_MS, { error: 'must be at most 24h' });
+const timeout = durationSchema
+  .refine((ms) => ms <= LONGEST_TIMEOUT_MS, { error: 'must be at most 24h' })
+  .describe(`at least ${TIMEOUT_INTERVALS} x the interval, at most 24h`);
 
 /** An address or a name; IPv6 may be written in the brackets that it has in a URL. */
 const host = z
@@ -155,35 +162,118 @@ const dialectTiming = list.transform((entries, context): DialectTiming => {
   return timing;
 });
 
-/** Every setting of a hub, by its name in the environment. */
+const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** What the flag of a setting takes, what the setting does, and where the documentation says more. */
+const texts = z.registry<Pick<SettingText, 'takes' | 'what' | 'more'>>();
+
+/** Every setting of a hub, by its name in the environment. A setting whose text has no `takes` has no flag. */
 const schema = z.object({
-  HOST: host.default('127.0.0.1'),
-  PORT: wholeNumber(0, 65_535).default(8080),
-  REDIS_URL: redisUrl.exactOptional(),
+  HOST: host.default('127.0.0.1').register(texts, {
+    takes: '<address>',
+    what: 'address to listen on; off loopback, `AGENT_TOKENS` and `DASHBOARD_TOKENS` are required',
+  }),
+  PORT: wholeNumber(0, 65_535)
+    .default(8080)
+    .register(texts, { takes: '<port>', what: 'port to listen on; 0 takes any free one' }),
+  REDIS_URL: redisUrl.exactOptional().register(texts, {
+    takes: '<url>',
+    what: 'Redis: `redis://…`, `rediss://…`, a comma list for a Cluster, or `redis+sentinel://…/name`; without it the fleet is kept in memory, for one hub',
+    more: 'OPERATIONS.md#redis',
+  }),
   KEY_PREFIX: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9:_-]{0,63}$/, 'is letters, digits and :_-')
-    .default('fleet'),
-  SHARDS: shards.default(16),
-  SERVE: z.enum(ROLES, { error: `is one of ${ROLES.join(', ')}` }).default('all'),
-  WORKERS: workers.default(1),
-  HEARTBEAT_INTERVAL: interval.default(10_000),
-  HEARTBEAT_TIMEOUT: timeout.default(30_000),
-  ADMIT_PER_SECOND: wholeNumber(1, 1_000_000).default(5_000),
-  MAX_HANDSHAKES: wholeNumber(2, 1_000_000).default(20_000),
-  MAX_NODES: wholeNumber(1, 100_000_000).default(100_000),
-  MAX_HEARTBEATS_PER_SECOND: wholeNumber(1, 100_000_000).exactOptional(),
-  HEARTBEAT_INTERVAL_MAX: interval.default(60_000),
-  AGENT_TOKENS: tokens.default([]),
-  DASHBOARD_TOKENS: tokens.default([]),
-  ADMIN_TOKENS: tokens.default([]),
-  DIALECTS: dialects.default([...DIALECTS]),
-  OPEN_DIALECTS: openDialects.default(new Map()),
-  DIALECT_TIMING: dialectTiming.default(DIALECT_TIMING),
-  ALLOWED_ORIGINS: origins.default([]),
-  TRUST_PROXY: proxies.default(false),
-  DOCS: yesOrNo.default(true),
-  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+    .describe('up to 64 letters, digits and `:_-`')
+    .default('fleet')
+    .register(texts, { takes: '<prefix>', what: 'first part of every key: two fleets can share a Redis' }),
+  SHARDS: shards.default(16).register(texts, {
+    takes: '<count>',
+    what: 'logical shards; cannot be changed once a fleet has them',
+    more: 'SCALING.md#shards',
+  }),
+  SERVE: z
+    .enum(ROLES, { error: `is one of ${ROLES.join(', ')}` })
+    .default('all')
+    .register(texts, {
+      takes: '<clients>',
+      what: '`agents`, `dashboards` (with page and API) or `all`; other than `all` needs Redis',
+      more: 'SCALING.md#hubs-for-agents-hubs-for-dashboards',
+    }),
+  WORKERS: workers.default(1).register(texts, {
+    takes: '<count>',
+    what: 'hubs on one port, each a process; more than 1 needs Redis',
+    more: 'OPERATIONS.md#several-hubs-on-one-port',
+  }),
+  HEARTBEAT_INTERVAL: interval
+    .default(10_000)
+    .register(texts, { takes: '<duration>', what: 'interval between the heartbeats of an agent' }),
+  HEARTBEAT_TIMEOUT: timeout
+    .default(30_000)
+    .register(texts, { takes: '<duration>', what: 'silence after which a node is offline' }),
+  ADMIT_PER_SECOND: wholeNumber(1, 1_000_000).default(5_000).register(texts, {
+    takes: '<count>',
+    what: 'agents admitted in a second, over a burst of four times as many; the others get 503 with `Retry-After`',
+    more: 'OPERATIONS.md#storms',
+  }),
+  MAX_HANDSHAKES: wholeNumber(2, 1_000_000).default(20_000).register(texts, {
+    takes: '<count>',
+    what: 'agents that may be connecting and registering at a time',
+    more: 'OPERATIONS.md#storms',
+  }),
+  MAX_NODES: wholeNumber(1, 100_000_000)
+    .default(100_000)
+    .register(texts, { takes: '<count>', what: 'nodes of the fleet; beyond it no new node is registered' }),
+  MAX_HEARTBEATS_PER_SECOND: wholeNumber(1, 100_000_000).exactOptional().register(texts, {
+    takes: '<count>',
+    what: 'heartbeats in a second of the whole fleet, all hubs together; beyond it agents get a longer interval, and `HEARTBEAT_INTERVAL` must be at least 1s',
+    more: 'OPERATIONS.md#large-fleets',
+  }),
+  HEARTBEAT_INTERVAL_MAX: interval.default(60_000).register(texts, {
+    takes: '<duration>',
+    what: 'longest interval that `MAX_HEARTBEATS_PER_SECOND` may lead to; the timeout grows in the same ratio',
+    more: 'OPERATIONS.md#large-fleets',
+  }),
+  AGENT_TOKENS: tokens.default([]).register(texts, {
+    what: 'tokens that may register and beat; `name:token` names one',
+    more: 'OPERATIONS.md#tokens',
+  }),
+  DASHBOARD_TOKENS: tokens
+    .default([])
+    .register(texts, { what: 'tokens that may read', more: 'OPERATIONS.md#tokens' }),
+  ADMIN_TOKENS: tokens
+    .default([])
+    .register(texts, { what: 'tokens that may remove nodes, and read', more: 'OPERATIONS.md#tokens' }),
+  DIALECTS: dialects.default([...DIALECTS]).register(texts, {
+    takes: '<list>',
+    what: 'protocols of other control planes whose agents work here unchanged, or `none`',
+    more: 'MIGRATING.md',
+  }),
+  OPEN_DIALECTS: openDialects.default(new Map()).register(texts, {
+    takes: '<list>',
+    what: 'dialects that need no token, and from which network, such as `fleet-manager@10.0.0.0/8`; `connect` and `fleet-manager` then list all nodes there without a token',
+    more: 'OPERATIONS.md#tokens',
+  }),
+  DIALECT_TIMING: dialectTiming.default(DIALECT_TIMING).register(texts, {
+    takes: '<list>',
+    what: 'interval and timeout of the agents of each dialect; a dialect that is not named keeps its own',
+  }),
+  ALLOWED_ORIGINS: origins.default([]).register(texts, {
+    takes: '<list>',
+    what: "origins of pages besides the hub's own that may connect, such as `https://fleet.example.com`",
+  }),
+  TRUST_PROXY: proxies.default(false).register(texts, {
+    takes: '[networks]',
+    what: 'proxies whose `X-Forwarded-For` or `Forwarded` is taken for the address of a client, such as `10.0.0.5,192.168.7.0/24`; `true`, or the flag alone: any proxy in a private network',
+  }),
+  DOCS: yesOrNo.default(true).register(texts, {
+    takes: '<yes|no>',
+    what: 'serve `/docs`, `/openapi.json` and `/asyncapi.json`, which need no token',
+  }),
+  LOG_LEVEL: z
+    .enum(LOG_LEVELS)
+    .default('info')
+    .register(texts, { takes: '<level>', what: `least level of the log: ${LOG_LEVELS.join(', ')}` }),
 });
 
 export type HubSettings = z.output<typeof schema>;
@@ -197,6 +287,37 @@ const fileSettings = ['AGENT_TOKENS', 'DASHBOARD_TOKENS', 'ADMIN_TOKENS', 'LOG_L
 
 /** Settings that a running hub takes up again from their files. */
 export const RELOADED_SETTINGS = fileSettings;
+
+/** Every setting of a hub in words, in their order. */
+export const HUB_SETTING_TEXTS: ReadonlyArray<SettingText & { name: HubSettingName }> = HUB_SETTINGS.map(
+  (name) => {
+    const { [name]: setting } = schema.shape;
+    const text = texts.get(setting) ?? { what: '' };
+    const byDefault = written(setting.safeParse(undefined).data, text.takes === '<duration>');
+    const range = rangeOf(setting);
+    return {
+      name,
+      ...text,
+      ...(text.takes !== undefined && { flag: `--${name.toLowerCase().replaceAll('_', '-')}` }),
+      ...(byDefault !== '' && { byDefault }),
+      ...(range !== undefined && { range }),
+    };
+  },
+);
+
+/** A default as an operator would write it. */
+function written(value: HubSettings[HubSettingName] | undefined, isDuration: boolean): string {
+  if (value === undefined || value instanceof Map || value instanceof Networks) return '';
+  if (typeof value === 'number' && isDuration) return formatDuration(value);
+  if (typeof value !== 'object') return String(value);
+  if (Array.isArray(value)) return value.join();
+  return Object.entries(value)
+    .map(
+      ([dialect, { intervalMs, timeoutMs }]: [string, HeartbeatTiming]) =>
+        `${dialect}=${formatDuration(intervalMs)}/${formatDuration(timeoutMs)}`,
+    )
+    .join();
+}
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -20,18 +20,21 @@ export const intervalSettingSchema = z
   .string('must be a duration such as 10s')
   .transform((value) => (/^\d+$/.test(value.trim()) ? `${value.trim()}s` : value))
   .pipe(durationSchema)
-  .refine((ms) => ms > 0 && ms <= LIMITS.longestIntervalMs, 'must be from 1ms to 10m');
+  .refine((ms) => ms > 0 && ms <= LIMITS.longestIntervalMs, 'must be from 1ms to 10m')
+  .describe('1ms to 10m; a bare number is seconds');
 
 export const portSettingSchema = z
   .string('must be a port number')
   .transform((value) => (/^\d{1,5}$/.test(value.trim()) ? Number(value) : Number.NaN))
-  .refine((port) => port >= 1 && port <= 65_535, 'must be a port from 1 to 65535');
+  .refine((port) => port >= 1 && port <= 65_535, 'must be a port from 1 to 65535')
+  .describe('1 to 65,535');
 
 /** Failures in a row before the agent registers again (MAX_HEARTBEAT_FAILURES). */
 export const failuresSettingSchema = z
   .string('must be a whole number')
   .transform((value) => (/^\d{1,2}$/.test(value.trim()) ? Number(value) : Number.NaN))
-  .refine((count) => count >= 1 && count <= 10, 'must be a whole number from 1 to 10');
+  .refine((count) => count >= 1 && count <= 10, 'must be a whole number from 1 to 10')
+  .describe('1 to 10');
 
 /** A flag of the command line, or a word. */
 export const flagSettingSchema = z
@@ -47,12 +50,14 @@ export const flagSettingSchema = z
       error: 'must be true or false',
     },
   )
-  .transform((flag) => flag === true || flag === 'true' || flag === '1');
+  .transform((flag) => flag === true || flag === 'true' || flag === '1')
+  .describe('`true` or `false`');
 
 /** A comma list, or a YAML list. */
 export const listSettingSchema = z
   .union([z.string().transform(splitList), z.array(z.unknown())], { error: 'must be a comma list' })
-  .pipe(z.array(nameSettingSchema).max(64, 'has more than 64 entries'));
+  .pipe(z.array(nameSettingSchema).max(64, 'has more than 64 entries'))
+  .describe('a comma list of at most 64');
 
 /** `zone=a,rack=b`, a list of such pairs, or a YAML map. */
 export const pairsSettingSchema = z

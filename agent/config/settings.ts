@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { AGENT_PATH, faultOf, IN_WORDS, idSchema, labelsSchema } from '../../shared/index.ts';
+import { rangeOf, type SettingText } from '../../shared/setting-text.ts';
 import { toAgentUrl } from '../session/hub-urls.ts';
 import { isNodeDaemonLayout, readNodeDaemonLayout } from './node-daemon.ts';
 import { parseSettingsFile, type SettingsFile } from './settings-file.ts';
@@ -68,31 +69,132 @@ const settingsSchema = z.object({
 export type AgentSettings = z.output<typeof settingsSchema>;
 type Key = keyof AgentSettings;
 
-/** Each setting's environment variable and flag. A token is never a flag: others see those in the process list. */
-const names: Record<Key, { env: string; alsoEnv?: string; flag?: string }> = {
-  hubUrl: { env: 'HUB_URL', alsoEnv: 'ORCHESTRATOR_URL', flag: '--hub' },
-  token: { env: 'AGENT_TOKEN' },
-  nodeId: { env: 'NODE_ID', flag: '--node-id' },
-  hostname: { env: 'NODE_HOSTNAME', flag: '--hostname' },
-  labels: { env: 'NODE_LABELS', flag: '--label' },
-  kind: { env: 'NODE_KIND', flag: '--kind' },
-  location: { env: 'NODE_LOCATION', flag: '--location' },
-  roles: { env: 'NODE_ROLES', flag: '--role' },
-  pools: { env: 'NODE_POOLS', flag: '--pool' },
-  capabilities: { env: 'NODE_CAPABILITIES' },
-  capacity: { env: 'NODE_CAPACITY' },
-  metadata: { env: 'NODE_METADATA' },
-  address: { env: 'NODE_ADDRESS', flag: '--address' },
-  port: { env: 'NODE_PORT', flag: '--port' },
-  diskPaths: { env: 'DISK_PATHS' },
-  heartbeatInterval: { env: 'HEARTBEAT_INTERVAL', flag: '--interval' },
-  answerTimeout: { env: 'HEARTBEAT_TIMEOUT' },
-  maxHeartbeatFailures: { env: 'MAX_HEARTBEAT_FAILURES' },
-  deregisterOnExit: { env: 'DEREGISTER_ON_EXIT', flag: '--deregister-on-exit' },
-  logLevel: { env: 'LOG_LEVEL', flag: '--log-level' },
+/** A setting as its author knows it; its name is the environment variable. */
+interface Setting extends Omit<SettingText, 'range' | 'byDefault'> {
+  /** Another variable, which counts where the first is not set. */
+  also?: string;
+  /** What holds without it, where the schema has no default. */
+  without?: string;
+  /** Its flag may be repeated. */
+  repeats?: true;
+}
+
+/** Each setting in words. A token is never a flag: others see those in the process list. */
+const settings: Record<Key, Setting> = {
+  hubUrl: {
+    name: 'HUB_URL',
+    also: 'ORCHESTRATOR_URL',
+    flag: '--hub',
+    takes: '<url>',
+    repeats: true,
+    what: 'the hub, `ws(s)://host:port/agent` or `http(s)://host`; several are tried in random order',
+  },
+  token: { name: 'AGENT_TOKEN', what: 'the token that the agent shows to hubs' },
+  nodeId: {
+    name: 'NODE_ID',
+    flag: '--node-id',
+    takes: '<id>',
+    what: 'the id of this node',
+    without: 'follows from the hostname',
+  },
+  hostname: {
+    name: 'NODE_HOSTNAME',
+    flag: '--hostname',
+    takes: '<name>',
+    what: "the node's hostname",
+    without: "this machine's",
+  },
+  labels: {
+    name: 'NODE_LABELS',
+    flag: '--label',
+    takes: '<key=value>',
+    repeats: true,
+    what: 'labels, such as `zone=a,rack=b`',
+  },
+  kind: {
+    name: 'NODE_KIND',
+    flag: '--kind',
+    takes: '<kind>',
+    what: 'what kind of machine this is, such as `hypervisor`, `gpu` or `edge`',
+  },
+  location: { name: 'NODE_LOCATION', flag: '--location', takes: '<place>', what: 'where the machine stands' },
+  roles: { name: 'NODE_ROLES', flag: '--role', takes: '<role>', repeats: true, what: 'roles of the node' },
+  pools: {
+    name: 'NODE_POOLS',
+    flag: '--pool',
+    takes: '<pool>',
+    repeats: true,
+    what: 'pools that the node belongs to',
+  },
+  capabilities: {
+    name: 'NODE_CAPABILITIES',
+    what: 'any JSON, or a comma list of words',
+    without: 'the GPUs of the machine',
+  },
+  capacity: { name: 'NODE_CAPACITY', what: 'a JSON object, or pairs such as `maxServers=20`' },
+  metadata: { name: 'NODE_METADATA', what: 'a JSON object, or pairs such as `owner=ops`' },
+  address: {
+    name: 'NODE_ADDRESS',
+    flag: '--address',
+    takes: '<address>',
+    what: 'where the machine is reached',
+    without: 'the local address of the connection to the hub',
+  },
+  port: {
+    name: 'NODE_PORT',
+    flag: '--port',
+    takes: '<port>',
+    what: 'a port to append to the detected address',
+  },
+  diskPaths: {
+    name: 'DISK_PATHS',
+    what: 'disks of which the fullest is reported, such as `/,/var`',
+    without: 'every real disk that can be written to',
+  },
+  heartbeatInterval: {
+    name: 'HEARTBEAT_INTERVAL',
+    flag: '--interval',
+    takes: '<duration>',
+    what: "the heartbeat interval to ask for, longer than the hub's",
+    without: "the hub's",
+  },
+  answerTimeout: {
+    name: 'HEARTBEAT_TIMEOUT',
+    what: 'how long the hub may take to open a connection, or to answer a registration',
+    without: '10s',
+  },
+  maxHeartbeatFailures: {
+    name: 'MAX_HEARTBEAT_FAILURES',
+    what: 'unanswered heartbeats in a row before the agent registers again',
+    without: '3',
+  },
+  deregisterOnExit: {
+    name: 'DEREGISTER_ON_EXIT',
+    flag: '--deregister-on-exit',
+    what: 'have the hub remove this node when the agent ends',
+  },
+  logLevel: {
+    name: 'LOG_LEVEL',
+    flag: '--log-level',
+    takes: '<level>',
+    what: `least level of the log: ${LOG_LEVELS.join(', ')}`,
+  },
 };
 
-const isKey = (key: string): key is Key => Object.hasOwn(names, key);
+const isKey = (key: string): key is Key => Object.hasOwn(settings, key);
+
+/** Every setting of an agent in words, with its key in the YAML file. */
+export const AGENT_SETTING_TEXTS: ReadonlyArray<SettingText & { key: Key; also?: string; repeats?: true }> =
+  Object.keys(settings)
+    .filter(isKey)
+    .map((key) => {
+      const { without, ...text } = settings[key];
+      const set = settingsSchema.shape[key].safeParse(undefined).data;
+      const isMap = typeof set === 'object' && !Array.isArray(set);
+      const byDefault = isMap ? without : String(set ?? without ?? '');
+      const range = rangeOf(settingsSchema.shape[key]);
+      return { key, ...text, ...(byDefault && { byDefault }), ...(range !== undefined && { range }) };
+    });
 
 /** Wrong settings: one line each, that names the setting and says what to write. */
 export class SettingsError extends Error {
@@ -127,12 +229,7 @@ const readText = (path: string): string => readFileSync(path, 'utf8');
  * The agent's settings: flags over environment over the YAML file over defaults, each setting as a whole (labels of
  * two sources are not merged). An empty variable counts as unset. Throws a `SettingsError`.
  *
- * Environment: HUB_URL (several: a comma list), AGENT_TOKEN or AGENT_TOKEN_FILE, NODE_ID, NODE_HOSTNAME,
- * NODE_LABELS (`zone=a,rack=b`), NODE_KIND, NODE_LOCATION, NODE_ROLES, NODE_POOLS (comma lists),
- * NODE_CAPABILITIES (JSON or a comma list), NODE_CAPACITY, NODE_METADATA (a JSON object or `key=value` pairs),
- * NODE_ADDRESS, or NODE_PORT for the detected address, HEARTBEAT_INTERVAL (`10s`; a bare number is seconds),
- * HEARTBEAT_TIMEOUT (how long one answer may take), MAX_HEARTBEAT_FAILURES, DEREGISTER_ON_EXIT, LOG_LEVEL,
- * ORCHESTRATOR_URL (where HUB_URL is not set), and AGENT_CONFIG, the path of the YAML file. The file is flat:
+ * AGENT_TOKEN_FILE names a file that holds the token, AGENT_CONFIG the YAML file. The file is flat:
  *
  *     hubUrl: [wss://hub-1.example, wss://hub-2.example]
  *     tokenFile: /run/secrets/agent-token
@@ -151,7 +248,7 @@ export function readAgentSettings(sources: SettingsSources): AgentSettings {
   const path = named ?? presentFile(sources.defaultConfig, readFile);
   const file = readConfig(path, readFile, problems);
   const given = new Map<Key, Given>();
-  for (const key of Object.keys(names).filter(isKey)) {
+  for (const key of Object.keys(settings).filter(isKey)) {
     const found = find(key, flags, env, file);
     if (found) given.set(key, found);
   }
@@ -187,10 +284,10 @@ function find(
   env: NonNullable<SettingsSources['env']>,
   file: ReadonlyMap<string, Given>,
 ): Given | undefined {
-  const { env: own, alsoEnv, flag } = names[key];
+  const { name: own, also, flag } = settings[key];
   const typed = key === 'token' ? undefined : flags[key];
   if (typed !== undefined && flag !== undefined) return { value: typed, name: flag };
-  for (const name of [own, alsoEnv]) {
+  for (const name of [own, also]) {
     const value = name === undefined ? undefined : nonEmpty(env[name]);
     if (name !== undefined && value !== undefined) return { value, name };
   }

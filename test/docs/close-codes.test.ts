@@ -12,7 +12,6 @@ import {
 
 const protocol = readFileSync('docs/PROTOCOL.md', 'utf8');
 const http = readFileSync('docs/HTTP.md', 'utf8');
-const readme = readFileSync('README.md', 'utf8');
 
 /** The cells of the table under a heading, without its head; backticks are taken off. */
 function tableUnder(page: string, heading: string, column = 0): string[][] {
@@ -42,10 +41,10 @@ it('the refusals of the protocol are those of the code', () => {
   for (const code of refusalCodeSchema.options) expect(listed, code).toContain(`\`${code}\``);
 });
 
-it('the statuses and reasons of the README are those of the code', () => {
+it('the statuses and reasons of the protocol are those of the code', () => {
   const heading = '## Statuses and reasons';
-  expect(tableUnder(readme, heading).map(([status]) => status)).toEqual(STATUSES);
-  expect(tableUnder(readme, heading, 1).map(([reason]) => reason)).toEqual(reasonSchema.options);
+  expect(tableUnder(protocol, heading).map(([status]) => status)).toEqual(STATUSES);
+  expect(tableUnder(protocol, heading, 1).map(([reason]) => reason)).toEqual(reasonSchema.options);
 });
 
 it('the limits of the protocol are those of the code', () => {

@@ -3,6 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import { AGENT_SETTING_TEXTS } from '../../agent/config/settings.ts';
 import { agentCommand } from '../../cli/agent.ts';
 import { hubCommand } from '../../cli/hub.ts';
 import { hubsCommand } from '../../cli/hubs.ts';
@@ -10,7 +11,8 @@ import { nodesCommand } from '../../cli/nodes.ts';
 import { simulateCommand } from '../../cli/simulate.ts';
 import { upCommand } from '../../cli/up.ts';
 import { watchCommand } from '../../cli/watch.ts';
-import { HUB_SETTINGS, readHubSettings } from '../../server/settings.ts';
+import { settingsPage } from '../../scripts/settings-page.ts';
+import { HUB_SETTING_TEXTS, HUB_SETTINGS, readHubSettings } from '../../server/settings.ts';
 import { formatDuration } from '../../shared/index.ts';
 import { PAGES, read } from './pages.ts';
 
@@ -30,11 +32,7 @@ const flagsOf = (command: Command): string[] => [
   ...command.options.flatMap(({ long }) => (long ? [long] : [])),
 ];
 
-/** The names in the source of the agent's settings: they are not exported. */
-const agentVariables = Array.from(
-  readFileSync('agent/config/settings.ts', 'utf8').matchAll(/(?:env|alsoEnv): '([A-Z_]+)'/g),
-  ([, name = '']) => name,
-);
+const agentVariables = AGENT_SETTING_TEXTS.flatMap(({ name, also }) => (also ? [name, also] : [name]));
 const files = ['AGENT_TOKENS_FILE', 'DASHBOARD_TOKENS_FILE', 'ADMIN_TOKENS_FILE', 'AGENT_TOKEN_FILE'];
 /** Settings of the hub that are lists, empty by default. */
 const lists = [
@@ -51,17 +49,26 @@ const variables = new Set([
   'AGENT_CONFIG',
 ]);
 
-/** Rows of the README's table of settings, by their first cell. */
+/** Rows of a table of settings, by their first cell. */
 function settingsUnder(heading: string): string[] {
-  const section = read('README.md').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  const section = read('docs/SETTINGS.md').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
   return Array.from(section.matchAll(/^\| `([A-Z][A-Z0-9_]+)` \|/gm), ([, name = '']) => name);
 }
 
-describe('the settings of the README', () => {
+describe('the page of settings', () => {
+  it('is that of the code: run npm run docs:settings', () => {
+    expect(read('docs/SETTINGS.md')).toBe(settingsPage());
+  });
+
+  it('says what each setting does', () => {
+    for (const { name, what } of [...HUB_SETTING_TEXTS, ...AGENT_SETTING_TEXTS])
+      expect(what.length, name).toBeGreaterThan(10);
+  });
+
   it('of the hub are those of the code, with their defaults', () => {
-    expect(settingsUnder('Settings of a hub')).toEqual(HUB_SETTINGS);
+    expect(settingsUnder('A hub')).toEqual(HUB_SETTINGS);
     const defaults = readHubSettings({}, () => '');
-    const page = read('README.md');
+    const page = read('docs/SETTINGS.md');
     for (const name of ['HOST', 'PORT', 'KEY_PREFIX', 'SHARDS', 'TRUST_PROXY', 'LOG_LEVEL'] as const) {
       expect(page).toContain(`| \`${name}\` | \`${defaults[name]}\` |`);
     }
@@ -79,7 +86,7 @@ describe('the settings of the README', () => {
 
   it('of the agent are those of the code', () => {
     const known = [...agentVariables, 'AGENT_TOKEN_FILE', 'AGENT_CONFIG'];
-    expect(settingsUnder('Settings of an agent').sort()).toEqual(known.sort());
+    expect(settingsUnder('An agent').sort()).toEqual(known.sort());
   });
 });
 

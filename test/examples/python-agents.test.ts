@@ -69,9 +69,9 @@ const beats = (node: z.output<typeof nodeSchema>): boolean =>
   node.status === 'online' && node.stats.metrics?.load1 !== undefined;
 
 describe('agents in Python', () => {
-  it("the README's registers, beats and sends its load", async () => {
+  it('that of docs/AGENT.md registers, beats and sends its load', async () => {
     const hub = await hubWith();
-    const [, code = ''] = /```python\n([\s\S]*?)```/.exec(readFileSync('README.md', 'utf8')) ?? [];
+    const [, code = ''] = /```python\n([\s\S]*?)```/.exec(readFileSync('docs/AGENT.md', 'utf8')) ?? [];
     expect(code).toContain('ws://127.0.0.1:8080/agent');
     run(['-c', code.replace('ws://127.0.0.1:8080/agent', hub.agentUrl)]);
     await nodeThat(hub, beats);
