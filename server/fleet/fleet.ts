@@ -30,6 +30,7 @@ import { Membership } from './membership.ts';
 import { Newcomers } from './newcomers.ts';
 import { NodeCount } from './node-count.ts';
 import { NodeWrites } from './node-writes.ts';
+import { Operators } from './operators.ts';
 import { Pacing } from './pacing.ts';
 import type { HttpFleet, SocketFleet } from './ports.ts';
 import { Recovery } from './recovery.ts';
@@ -83,6 +84,7 @@ export class Fleet implements SocketFleet, HttpFleet {
   readonly pacing: Pacing;
   readonly registrar: Registrar;
   readonly removals: Removals;
+  readonly operators: Operators;
   /** Agents that register and beat by requests. */
   readonly httpAgents: HttpAgents;
   readonly #core: FleetCore;
@@ -130,6 +132,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     const closes = new Closes(core, heartbeats);
     const expiry = new Expiry(core, pacing);
     this.removals = new Removals(core);
+    this.operators = new Operators(core, this.removals);
     this.registrar = new Registrar(core, { heartbeats, pacing, conditions, newcomers, budget });
     this.httpAgents = new HttpAgents(core, {
       ...{ registrar: this.registrar, removals: this.removals, conditions, recovery },

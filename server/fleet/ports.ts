@@ -6,8 +6,9 @@ import type { StallWatch } from '../runtime/stall-watch.ts';
 import type { FleetStore } from '../store/fleet-store.ts';
 import type { HttpAgents } from './http-agents.ts';
 import type { Membership } from './membership.ts';
+import type { Operators } from './operators.ts';
 import type { RegisterOutcome, UpdateOutcome } from './registrar.ts';
-import type { RemovalOutcome, Removals } from './removals.ts';
+import type { RemovalOutcome } from './removals.ts';
 import type { Link, LiveSession } from './sessions.ts';
 
 /** What the sockets of agents need of the fleet. */
@@ -52,11 +53,11 @@ export interface FleetReader {
   history(request: { id?: string; limit: number }): Promise<FleetEvent[]>;
 }
 
-/** What the HTTP API needs of the fleet: readers' lists, agents without a socket, an operator's removals, health. */
+/** What the HTTP API needs of the fleet: readers' lists, agents without a socket, operators, health. */
 export interface HttpFleet extends FleetReader {
   readonly hubId: string;
   readonly httpAgents: Pick<HttpAgents, 'register' | 'heartbeat' | 'deregister' | 'socketHolds'>;
-  readonly removals: Pick<Removals, 'removeOnly'>;
+  readonly operators: Operators;
   /** True while every shard of the store is in reach, which none is before the view has loaded it. */
   readonly ready: boolean;
   /** Milliseconds since any part of the store answered. */

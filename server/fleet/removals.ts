@@ -1,4 +1,3 @@
-import type { FleetNode } from '../../shared/index.ts';
 import { decideRemoval, type RemovalAsk } from '../rules/removal.ts';
 import { type FleetCore, newestKnown } from './core.ts';
 import type { Away, Decide, Settled } from './node-writes.ts';
@@ -6,9 +5,8 @@ import { type Unwritten, unwritten } from './registrar.ts';
 import type { LiveSession } from './sessions.ts';
 
 export type RemovalOutcome = 'removed' | 'nothing' | Unwritten;
-export type OperatorsAsk = Extract<RemovalAsk, { reason: 'removed_by_operator' }>;
 
-/** Removals of nodes: by their agents and by operators. The hub that holds the node's socket closes it. */
+/** Removals of nodes. The hub that holds the node's socket closes it. */
 export class Removals {
   readonly #core: FleetCore;
 
@@ -32,21 +30,11 @@ export class Removals {
   /** Removes a node. */
   async remove(id: string, ask: RemovalAsk): Promise<RemovalOutcome> {
     const known = () => newestKnown(this.#core, id);
-    return this.#removed(id, ask, await this.#core.writes.trySettle(id, decisionOf(ask), known));
+    return this.settled(id, ask, await this.#core.writes.trySettle(id, removalDecision(ask), known));
   }
 
-  /** Removes a node if it is still what the operator wants removed; else answers what it is now. */
-  async removeOnly(id: string, ask: OperatorsAsk): Promise<RemovalOutcome | { left: FleetNode }> {
-    const { writes } = this.#core;
-    let settled = await writes.trySettle(id, decisionOf(ask), () => newestKnown(this.#core, id));
-    // What this hub knows may be a moment old: only the store itself refuses.
-    if (settled.kind === 'nothing') settled = await writes.trySettle(id, decisionOf(ask));
-    if (settled.kind === 'nothing' && settled.stored.kind === 'node')
-      return { left: settled.stored.record.node };
-    return this.#removed(id, ask, settled);
-  }
-
-  async #removed(id: string, ask: RemovalAsk, settled: Settled | Away): Promise<RemovalOutcome> {
+  /** Logs what became of a removal, and waits until this hub's readers see it. */
+  async settled(id: string, ask: RemovalAsk, settled: Settled | Away): Promise<RemovalOutcome> {
     if (settled.kind === 'nothing') return 'nothing';
     if (settled.kind !== 'done') return unwritten(settled);
     const { store, view, log } = this.#core;
@@ -61,7 +49,7 @@ export class Removals {
   }
 }
 
-const decisionOf =
+export const removalDecision =
   (ask: RemovalAsk): Decide =>
   (stored, stamp) =>
     decideRemoval(stored, ask, stamp);

@@ -90,11 +90,11 @@ describe('removals and a Redis that comes back with an older dump', () => {
     await until('both see it', () => other.view.get('n') !== undefined);
     const only: RemovalPrecondition = { filter: { status: ['offline'] } };
     const ask = { reason: 'removed_by_operator', only } as const;
-    expect(await other.removals.removeOnly('n', ask)).toMatchObject({ left: { status: 'online' } });
+    expect(await other.operators.remove('n', ask)).toMatchObject({ left: { status: 'online' } });
     await one.closed(session, { goodbye: true, code: 1000 });
     // Its view may still say online.
     const back = register(one, 'n');
-    const removal = await other.removals.removeOnly('n', ask);
+    const removal = await other.operators.remove('n', ask);
     await back;
     if (removal !== 'removed') expect(removal).toMatchObject({ left: { status: 'online' } });
     const now = await stored(one, 'n');

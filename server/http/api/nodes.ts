@@ -206,7 +206,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: HttpFleet, access: Acces
       const by = principal?.name ?? `anyone at ${remoteAddress}`;
       const only = { filter, ...(seqs && { seqs }) };
       const ask = { reason: 'removed_by_operator', by, remoteAddress, only } as const;
-      const outcome = await fleet.removals.removeOnly(id, ask);
+      const outcome = await fleet.operators.remove(id, ask);
       if (typeof outcome === 'object') throw leftAsItIs(outcome.left);
       if (outcome === 'busy' || outcome === 'contended') throw unwrittenProblem(outcome);
       if (outcome === 'nothing') throw noSuchNode(id);
