@@ -2,6 +2,7 @@ import type { LimitedLog } from '../runtime/limited-log.ts';
 import type { Slices } from '../runtime/slices.ts';
 import { STALL_MS } from '../runtime/stall-watch.ts';
 import {
+  LEAST_TOMBSTONE_MS,
   type LogEntry,
   LostDataError,
   type LostNode,
@@ -296,6 +297,7 @@ export class Follower {
       membership.clockStepped(steppedMs);
       await this.#parts.heartbeats.rewrite(index);
     }
+    if (steppedMs >= LEAST_TOMBSTONE_MS) await this.#parts.recovery.keepRemovals(index);
     await store.settleClock(index, { steppedMs, defaultTimeoutMs: timing.timeoutMs });
     this.#unsettledMs = undefined;
   }

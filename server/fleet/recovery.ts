@@ -1,5 +1,11 @@
 import { decideMerge, lostNode } from '../rules/restore.ts';
-import { type LostNode, type NodeRecord, type NotRestored, withTiming } from '../store/fleet-store.ts';
+import {
+  type LostNode,
+  type NodeRecord,
+  type NotRestored,
+  type Tombstone,
+  withTiming,
+} from '../store/fleet-store.ts';
 import { type FleetCore, newerRecord } from './core.ts';
 import type { Decide } from './node-writes.ts';
 import type { Pacing } from './pacing.ts';
@@ -75,11 +81,15 @@ export class Recovery {
    * `StoreAwayError` and `LostDataError`.
    */
   async putBackRemovals(shard: number): Promise<void> {
-    const unread = this.#core.view.tombstones.unread(shard);
-    await this.restore(
-      shard,
-      unread.map((tombstone): LostNode => ({ kind: 'gone', tombstone })),
-    );
+    await this.restore(shard, this.#core.view.tombstones.unread(shard).map(goneNode));
+  }
+
+  /**
+   * The store's clock was set forwards, and tombstones may have ended with it: those that this hub remembers are put
+   * back. Throws `StoreAwayError` and `LostDataError`.
+   */
+  async keepRemovals(shard: number): Promise<void> {
+    await this.restore(shard, [...this.#core.view.tombstones.ofShard(shard)].map(goneNode));
   }
 
   #lostNode(record: NodeRecord): LostNode {
@@ -112,3 +122,5 @@ export class Recovery {
     );
   }
 }
+
+const goneNode = (tombstone: Tombstone): LostNode => ({ kind: 'gone', tombstone });

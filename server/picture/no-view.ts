@@ -69,7 +69,7 @@ export class NoView implements FleetView {
   /** Versions are not known, so none is missed: after a loss or a gap each session's node is read again. */
   apply(shard: number, { event }: LogEntry): 'applied' {
     if (event.type === 'removed') this.tombstones.remember(shard, event);
-    else this.tombstones.returned(shard, event.nodeId, event.seq);
+    else this.tombstones.returned(shard, event.node);
     return 'applied';
   }
 

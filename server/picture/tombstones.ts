@@ -1,4 +1,4 @@
-import type { FleetEvent } from '../../shared/index.ts';
+import type { FleetEvent, FleetNode } from '../../shared/index.ts';
 import type { Tombstone } from '../store/fleet-store.ts';
 
 /** Removals that are remembered per shard, to put them back into a store that lost them. */
@@ -34,7 +34,7 @@ export class Tombstones {
     const removed = this.#shards[shard];
     const known = removed?.get(id);
     if (known?.version === seq && !unread) known.unread = false;
-    if (!removed || (known && known.version >= seq)) return;
+    if (!removed || (known && known.version >= seq && known.removal.at >= at)) return;
     const removal = { registeredAt: node.registeredAt, at };
     removed.delete(id);
     removed.set(id, { id, version: seq, removal, returned: false, unread });
@@ -42,10 +42,13 @@ export class Tombstones {
     if (removed.size > MOST_PER_SHARD && oldest !== undefined) removed.delete(oldest);
   }
 
-  /** The node is there with this version. */
-  returned(shard: number, id: string, version: number): void {
+  /**
+   * The node is there. Its version says so, or where the store's tombstone had ended and it began at 1 again, the time
+   * of its registration.
+   */
+  returned(shard: number, { id, seq, registeredAt }: FleetNode): void {
     const removed = this.#shards[shard]?.get(id);
-    if (removed && version > removed.version) removed.returned = true;
+    if (removed && (seq > removed.version || registeredAt > removed.removal.at)) removed.returned = true;
   }
 
   /** The tombstone of a node that is gone. */

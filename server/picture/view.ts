@@ -13,6 +13,7 @@ import {
   type NodeRecord,
   type Position,
   type Stored,
+  type Tombstone,
   withTiming,
 } from '../store/fleet-store.ts';
 import type { FleetView, ViewListener } from './fleet-view.ts';
@@ -145,7 +146,7 @@ export class View implements FleetView {
       const { id, seq } = record.node;
       fresh.add(id);
       records.set(id, record);
-      this.tombstones.returned(shard, id, seq);
+      this.tombstones.returned(shard, record.node);
       this.lists.put(record.node);
       this.#settleWaiting(id, seq);
     }
@@ -187,7 +188,9 @@ export class View implements FleetView {
     const records = this.#records[shard];
     if (!records) throw new RangeError(`there is no shard ${shard}`);
     const before = records.get(event.nodeId);
-    const known = before?.node.seq ?? this.tombstones.get(shard, event.nodeId)?.version;
+    const tombstone = this.tombstones.get(shard, event.nodeId);
+    const removed = tombstone && !beginsAnew(event, tombstone) ? tombstone.version : undefined;
+    const known = before?.node.seq ?? removed;
     if (known !== undefined && event.seq <= known) return 'known';
     if (strict && isHole(event, known)) return 'hole';
     if (event.type === 'removed') {
@@ -197,7 +200,7 @@ export class View implements FleetView {
     } else {
       records.set(event.nodeId, entry.record);
       this.lists.put(event.node);
-      this.tombstones.returned(shard, event.nodeId, event.seq);
+      this.tombstones.returned(shard, event.node);
     }
     const after = event.type === 'removed' ? undefined : event.node;
     for (const listener of this.#listeners) listener.changed({ event, before: before?.node, after });
@@ -251,6 +254,11 @@ export class View implements FleetView {
     }
     waiter.done();
   }
+}
+
+/** The store's tombstone had ended when the node was registered again, so that its versions begin at 1 again. */
+function beginsAnew({ type, seq, node }: FleetEvent, { version, removal }: Tombstone): boolean {
+  return type === 'registered' && seq <= version && removal !== undefined && node.registeredAt > removal.at;
 }
 
 /** A version is missing before this event. Restored records and first registrations may begin anywhere. */

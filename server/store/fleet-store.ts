@@ -328,7 +328,7 @@ export class StoreRefusedError extends Error {
 /** How long a tombstone stays. */
 export const TOMBSTONE_MS = 24 * 3_600_000;
 /** One that is put back stays for so long at least. */
-const LEAST_TOMBSTONE_MS = 3_600_000;
+export const LEAST_TOMBSTONE_MS = 3_600_000;
 
 /** How long a tombstone still stays, that is put back now. */
 export function tombstoneLeftMs({ removal }: Tombstone, now: number): number {

@@ -64,6 +64,22 @@ function datedAhead(dashboard: Dashboard, id: string): number {
 }
 
 describe.concurrent('the clock of Redis is set', () => {
+  it('[CLK-6] by more than a tombstone lasts: a removed node continues at its version', async ({
+    onTestFinished,
+  }) => {
+    const clock = new SteppedClock();
+    const { fleet, settings } = await start(onTestFinished, { env: clock.env });
+    const hub = await fleet.hub(settings);
+    const agent = await fleet.agent('removed', hub.agentUrl);
+    await agent.deregister();
+    const dashboard = await fleet.dashboard(hub);
+    clock.wall(25 * HOUR_MS);
+    await passes(LONGER_MS);
+    await fleet.agent('removed', hub.agentUrl);
+    await until('it is there again', () => dashboard.status('removed') === 'online');
+    expect(dashboard.events.at(-1)).toMatchObject({ type: 'registered', seq: 3 });
+  });
+
   it.for(steps)(
     '[CLK-2] %s: nobody changes, and who falls silent is called so',
     async ([, stepMs], { onTestFinished }) => {
