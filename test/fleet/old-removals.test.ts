@@ -11,7 +11,7 @@ it('[LOSS-9] a node that registers again when its tombstone has ended is a new o
   const [fleet, other] = fleets;
   if (!fleet || !other) throw new Error('no hubs');
   const { session } = await registerAgent(fleet, registerMessage({ nodeId: 'a' }));
-  await fleet.registrar.deregister(session);
+  await fleet.deregister(session);
   clock.jump(25 * 3_600_000);
   await clock.advance(60_000);
   const again = registerAgent(fleet, registerMessage({ nodeId: 'a' }));
