@@ -1,14 +1,14 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { isBehind, isFull, Reading } from '../edge/slow-reader.ts';
+import { isBehind, isFull, SlowReaderWatch } from '../edge/slow-reader.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
 
 /** The next page of a snapshot or a replay goes once less than this is unread. */
 const DRAINED_BYTES = 1_000_000;
-const DRAIN_LOOK_MS = 10;
+const DRAIN_CHECK_MS = 10;
 /** What Engine.IO keeps of a packet beside its data, about. */
 const PACKET_BYTES = 256;
 /** What a dashboard may send: packets a second, over a burst. */
@@ -48,7 +48,7 @@ export class DashboardConnection {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #received: TokenBucket;
-  readonly #reading = new Reading();
+  readonly #slowness = new SlowReaderWatch();
   /** What Engine.IO holds back until the network socket took the packets before. */
   #heldBytes = 0;
 
@@ -104,9 +104,9 @@ export class DashboardConnection {
     return false;
   }
 
-  /** Ends a dashboard that does not read, or not fast enough. To be called every `LOOK_EVERY_MS`. */
-  look(): void {
-    const why = this.#reading.look(this.unreadBytes);
+  /** Ends a dashboard that does not read, or not fast enough. To be called every `CHECK_EVERY_MS`. */
+  check(): void {
+    const why = this.#slowness.check(this.unreadBytes);
     if (why !== undefined) this.cutOff(why);
   }
 
@@ -133,7 +133,7 @@ export class DashboardConnection {
   async drained(): Promise<boolean> {
     await nextTurn();
     while (!this.closed && this.unreadBytes > DRAINED_BYTES) {
-      await new Promise<void>((resolve) => void this.#clock.after(DRAIN_LOOK_MS, resolve));
+      await new Promise<void>((resolve) => void this.#clock.after(DRAIN_CHECK_MS, resolve));
     }
     return !this.closed;
   }

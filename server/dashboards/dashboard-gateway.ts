@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { ConnectError } from '../../shared/index.ts';
 import type { Access } from '../edge/access.ts';
 import type { ReaderBudget } from '../edge/reader-budget.ts';
-import { LOOK_EVERY_MS } from '../edge/slow-reader.ts';
+import { CHECK_EVERY_MS } from '../edge/slow-reader.ts';
 import { refuseUpgrade } from '../edge/upgrades.ts';
 import type { FleetReader } from '../fleet/ports.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -29,7 +29,7 @@ const MAX_UNAUTHENTICATED = 2_000;
 const REFUSED_CLOSES_WITHIN_MS = 1_000;
 /** How long dashboards have to answer the close before their sockets are ended. */
 const CLOSE_ANSWER_MS = 1_000;
-const CLOSE_LOOK_MS = 20;
+const CLOSE_CHECK_MS = 20;
 
 /** Checks within which a connection has to authenticate: about 10 s. */
 const AUTHENTICATE_WITHIN_CHECKS = 10;
@@ -113,7 +113,7 @@ export class DashboardGateway {
     this.#ends = [
       fleet.membership.listen(() => void io.emit('hub', fleet.datedState())),
       fleet.view.listen({ changed: () => {}, reloaded: (reason) => this.#reloaded(reason) }),
-      clock.every(LOOK_EVERY_MS, () => this.#check()),
+      clock.every(CHECK_EVERY_MS, () => this.#check()),
       () => groups.close(),
       () => statsWatch.close(),
     ];
@@ -196,9 +196,9 @@ export class DashboardGateway {
     // Without a word of Socket.IO's own: a client that is told "disconnect" would not come back by itself.
     const connections = [...this.#connections.values()];
     await this.#io.close();
-    for (let waited = 0; waited < CLOSE_ANSWER_MS; waited += CLOSE_LOOK_MS) {
+    for (let waited = 0; waited < CLOSE_ANSWER_MS; waited += CLOSE_CHECK_MS) {
       if (connections.every((connection) => connection.ended)) break;
-      await new Promise<void>((resolve) => void this.#context.clock.after(CLOSE_LOOK_MS, resolve));
+      await new Promise<void>((resolve) => void this.#context.clock.after(CLOSE_CHECK_MS, resolve));
     }
     for (const connection of connections) connection.destroy();
   }
@@ -206,7 +206,7 @@ export class DashboardGateway {
   /** Ends connections that do not read or do not authenticate. Counted in checks, which a stalled hub does not make. */
   #check(): void {
     this.#noticeStall();
-    for (const connection of this.#connections.values()) connection.look();
+    for (const connection of this.#connections.values()) connection.check();
     for (const [raw, waiting] of this.#unauthenticated) {
       waiting.checks += 1;
       if (waiting.checks > AUTHENTICATE_WITHIN_CHECKS) raw.close();

@@ -24,7 +24,7 @@ const gzip = promisify(gzipCallback);
 
 /** How long a hub waits for its own view, where a cursor from another hub is ahead of it. */
 const VIEW_WAIT_MS = 1_000;
-const VIEW_LOOK_MS = 20;
+const VIEW_CHECK_MS = 20;
 /** Events that are held for a member that catches up; beyond it they are read from the log after all. */
 const HELD_EVENTS = 2_000;
 
@@ -155,9 +155,9 @@ export class Subscription implements GroupMember {
   /** Another hub may have been further than this one. */
   async #viewReaches(since: readonly Position[]): Promise<boolean> {
     const { fleet, clock } = this.#context;
-    for (let waited = 0; isAhead(since, fleet.view.positions()); waited += VIEW_LOOK_MS) {
+    for (let waited = 0; isAhead(since, fleet.view.positions()); waited += VIEW_CHECK_MS) {
       if (waited >= VIEW_WAIT_MS || this.#state.kind === 'ended') return false;
-      await new Promise<void>((resolve) => void clock.after(VIEW_LOOK_MS, resolve));
+      await new Promise<void>((resolve) => void clock.after(VIEW_CHECK_MS, resolve));
     }
     return true;
   }

@@ -16,7 +16,7 @@ export interface AccessRules {
   adminTokens?: readonly string[];
   /** Origins of pages that may connect, besides the hub's own. */
   allowedOrigins: readonly string[];
-  /** Proxies whose word on a client's address is taken; `true`: any in a private network. */
+  /** Proxies whose headers give a client's address; `true`: any proxy in a private network. */
   trustProxy: boolean | Networks;
 }
 
@@ -26,10 +26,10 @@ export type TokenRules = Pick<AccessRules, 'agentTokens' | 'dashboardTokens' | '
 /** What a caller asks to do: register and beat, read, or remove nodes. */
 export type Right = 'agent' | 'reader' | 'admin';
 
-/** What is wrong with a token: there is none, it is unknown, or it is for other things. */
+/** What is wrong with a token: it is missing, unknown, or has other rights. */
 export type TokenFault = 'missing' | 'wrong' | 'forbidden';
 
-/** Why a caller is not let in, as a code for programs and in words. */
+/** Why a caller is refused, as a code for programs and in words. */
 export interface NoAccess {
   refused: 'unauthenticated' | 'forbidden' | 'rate_limited';
   why: string;
@@ -37,15 +37,15 @@ export interface NoAccess {
   retryAfterMs: number;
 }
 
-/** What a request needs to be let in. */
+/** What a request needs for admission. */
 export interface Asked {
-  /** Where nothing is needed, only the names of the hub and of the page are checked. */
+  /** With `none`, only the names of the hub and of the page are checked. */
   right: Right | 'none';
-  /** By which refusals are counted. */
+  /** Refusals are counted by entrance. */
   entrance: Entrance;
-  /** Whether the request may change something: then the page that makes it must be the hub's own, or a listed one. */
+  /** Whether the request may change something: then its page must be the hub's own, or a listed one. */
   changes?: boolean;
-  /** Whether callers at this address need no token. One with a token is who the token says all the same. */
+  /** Whether callers at this address need no token. A caller with a token is its token's principal all the same. */
   opensTo?: (peerAddress: string) => boolean;
 }
 
@@ -53,13 +53,13 @@ export interface Asked {
 export interface AccessParts {
   clock: Clock;
   refusals: Refusals;
-  /** A right token came on this connection, or none was needed. */
+  /** Called when a right token came on this connection, or none was needed. */
   known: (socket: Duplex) => void;
 }
 
 const localNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-/** The name in a Host header, without its port and the dot of a complete name. */
+/** The name in a Host header, without its port and the trailing dot. */
 function hostName(host: string): string {
   return host
     .replace(/:\d{0,5}$/, '')
@@ -67,13 +67,13 @@ function hostName(host: string): string {
     .toLowerCase();
 }
 
-/** An origin; nothing for `null` and whatever is none, such as one with a path or a user. */
+/** Parses an origin. Undefined for `null` and other texts, such as a URL with a path or a user. */
 function originUrl(text: string): URL | undefined {
   const url = /^https?:\/\/[^/@?#\s]+\/?$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
   return url;
 }
 
-/** Whether a caller says that it was registered before; such go ahead of newcomers. */
+/** Whether a caller says that it was registered before; such callers go ahead of newcomers. */
 export const saysKnown = ({ headers }: IncomingMessage): boolean => headers[KNOWN_HEADER] === '1';
 
 const forbidden = (why: string): NoAccess => ({ refused: 'forbidden', why, retryAfterMs: 0 });
@@ -109,14 +109,14 @@ export class Access {
     this.#addresses = new ClientAddresses(rules.trustProxy);
   }
 
-  /** From now on these are the tokens; who is in already stays. */
+  /** Replaces the tokens; admitted callers stay. */
   replaceTokens({ agentTokens, dashboardTokens, adminTokens = [] }: TokenRules): void {
     this.#agents = new Tokens(agentTokens);
     this.#dashboards = new Tokens(dashboardTokens);
     this.#admins = new Tokens(adminTokens, (place) => `admin token ${place}`);
   }
 
-  /** Somebody may come in without a token. Such a hub listens on loopback only. */
+  /** Whether a caller without a token may be admitted. Such a hub listens on loopback only. */
   get open(): boolean {
     return this.#agents.size === 0 || this.#dashboards.size === 0;
   }
@@ -140,7 +140,7 @@ export class Access {
     return opensTo?.(address) ? NOBODY : this.#refuse(found, { right, entrance, address });
   }
 
-  /** The same for a token that is shown after the handshake, in Socket.IO's `auth`, from this address. */
+  /** The same for a token that comes after the handshake, in Socket.IO's `auth`, from this address. */
   admitAuth(
     auth: Readonly<Record<string, unknown>>,
     asked: { right: Right; entrance: Entrance; address: string },
@@ -150,7 +150,7 @@ export class Access {
     return typeof found === 'string' ? this.#refuse(found, asked) : found;
   }
 
-  /** A caller that was let in as this principal. */
+  /** The caller of a request that was admitted as this principal. */
   caller(request: IncomingMessage, principal: Principal): Caller {
     return { remoteAddress: this.remoteAddress(request), principal, known: saysKnown(request) };
   }
@@ -167,17 +167,17 @@ export class Access {
     return { refused: 'unauthenticated', why: `the token is ${fault}`, retryAfterMs };
   }
 
-  /** The principal that a token shows, where it gives this right. */
+  /** The principal of a token, if it has this right. */
   principalOf(right: Right, token: string | undefined): Principal | TokenFault {
     switch (right) {
       case 'agent':
-        // A dashboard's token is known, but gives no such right.
+        // A dashboard's token is known, but has no such right.
         return principalIn(token, [this.#agents], [this.#dashboards, this.#admins]);
       case 'reader':
         if (this.#dashboards.size === 0) return NOBODY;
         return principalIn(token, [this.#dashboards, this.#admins], [this.#agents]);
       case 'admin': {
-        // Where any tokens are set, only an administrator may.
+        // Where any tokens are set, only an administrator has this right.
         const others = [this.#agents, this.#dashboards];
         const none = [...others, this.#admins].every(({ size }) => size === 0);
         return none ? NOBODY : principalIn(token, [this.#admins], others, true);
@@ -201,27 +201,27 @@ export class Access {
     if (said === undefined) return true;
     const origin = originUrl(said);
     if (!origin) return false;
-    // Read with the scheme of the origin, which knows the port that is not written.
+    // Parsed with the scheme of the origin, which implies the port that is not written.
     return this.#origins.has(origin.origin) || origin.host === originUrl(`${origin.protocol}//${host}`)?.host;
   }
 
-  /** The address that lets somebody in, and by which wrong tokens are counted. */
+  /** The address that admission depends on, and by which wrong tokens are counted. */
   peerAddress(request: IncomingMessage): string {
     return this.#addresses.proven(request);
   }
 
-  /** The client's address, for people: its own, or what trusted proxies say of it. */
+  /** The client's address, for display: its own, or the one that trusted proxies report. */
   remoteAddress(request: IncomingMessage): string {
     return this.#addresses.of(request);
   }
 }
 
-/** Every list is gone through, whatever is found. */
+/** Searches every list, also after a match: the time taken must not depend on the token. */
 function findIn(lists: readonly Tokens[], token: string): Principal | undefined {
   return lists.map((list) => list.find(token)).find((found) => found !== undefined);
 }
 
-/** Without any token in `allowed` nobody needs one, unless one is `needed` all the same. */
+/** Without any token in `allowed` none is required, unless one is `needed` all the same. */
 function principalIn(
   token: string | undefined,
   allowed: readonly Tokens[],

@@ -5,11 +5,11 @@ export interface AdmissionLimits {
   perSecond: number;
   /** Agents between their upgrade and the end of their registration. */
   handshakes: number;
-  /** The hub coming so late to its timers admits nobody, half as late no newcomers. */
+  /** With its timers late by this much the hub admits no agents, with half of it no newcomers. */
   lateMs: number;
 }
 
-/** What keeps an agent out that would be let in later. */
+/** Why an agent is refused for the moment. */
 export type Overload = 'rate' | 'handshakes' | 'late';
 export const OVERLOADS: Readonly<Record<Overload, string>> = {
   rate: 'too many agents come at once',
@@ -19,40 +19,39 @@ export const OVERLOADS: Readonly<Record<Overload, string>> = {
 /** Why an upgrade was refused. `away`: the hub cannot reach its store. */
 export type Refusal = Overload | 'away' | 'stopping' | 'unauthenticated' | 'forbidden';
 
-/** A hub is not called late for less, however short the timeout: starting one takes that long. */
+/** A hub is not called late for less, however short the timeout: its start takes that long. */
 const SHORTEST_LATE_MS = 2_000;
 
-/** How late a hub may be with this timeout before heartbeats that wait begin to cost nodes their status. */
+/** How late a hub may be with this timeout before waiting heartbeats begin to cost nodes their status. */
 export function lateMsOf(timeoutMs: number): number {
   return Math.max(SHORTEST_LATE_MS, timeoutMs / 6);
 }
 
-/** Seconds' worth of upgrades that may come at once: a fleet whose hub was restarted comes without warning. */
+/** Seconds' worth of upgrades that may come at once: the fleet of a restarted hub comes without warning. */
 const BURST_SECONDS = 4;
-/** How often the hub shows that it comes to its timers. */
+/** The interval at which the hub proves that its timers run. */
 export const TURN_MS = 100;
-/** Nobody is told to wait for less, and even a few who were sent away together come back spread over this long. */
+/** The shortest wait, and the shortest spread: even a few refused agents do not come back at once. */
 const SHORTEST_WAIT_MS = 1_000;
 const SHORTEST_SPREAD_MS = 2_000;
-/** A row longer than this is told as this long: so nobody waits for more than about a minute. */
+/** The queue counts as this long at the most, so that no agent waits for more than about a minute. */
 const LONGEST_ROW_MS = 40_000;
 
 /**
- * Whether one more agent may begin a handshake now. It is asked of those who showed their token, and costs next to
- * nothing, so that a storm that is too large for the hub is sent away rather than served late. Agents that were
- * registered before may use all there is, newcomers only the upper half: they never take the place of a node that
- * is online now.
+ * Whether one more agent may begin a handshake now. The check comes after the token's and is cheap, so that a storm
+ * beyond the hub's capacity is refused rather than served late. Agents that were registered before may use the whole
+ * capacity, newcomers only the upper half: newcomers never take the place of a node that is online now.
  */
 export class Admission {
   readonly #limits: AdmissionLimits;
   readonly #tokens: TokenBucket;
   readonly #burst: number;
-  /** When the hub came to its timers last. */
+  /** The last time at which the timers ran. */
   #turnedAt: number;
   #handshakes = 0;
-  /** When those who were sent away would all be admitted, if they came one after the other at the full rate. */
+  /** When all refused agents would be admitted, one after the other at the full rate. */
   #servedAt = 0;
-  /** Handshakes that began, and upgrades that were refused, so far. */
+  /** Handshakes begun, and upgrades refused, so far. */
   readonly admitted = { known: 0, new: 0 };
   readonly refused: Record<Refusal, number> = {
     ...{ rate: 0, handshakes: 0, late: 0 },
@@ -71,12 +70,12 @@ export class Admission {
     return this.#handshakes;
   }
 
-  /** The hub came to its timers. To be called every `TURN_MS`. */
+  /** The timers ran. To be called every `TURN_MS`. */
   turned(now: number): void {
     this.#turnedAt = now;
   }
 
-  /** Why this agent is one too many now, or undefined. */
+  /** Why this agent must wait, or undefined. */
   overload(known: boolean, now: number): Overload | undefined {
     const { handshakes, lateMs } = this.#limits;
     if (now - this.#turnedAt - TURN_MS > (known ? lateMs : lateMs / 2)) return 'late';
@@ -90,14 +89,14 @@ export class Admission {
     this.#handshakes += 1;
   }
 
-  /** It ended: registered, or closed before. */
+  /** A handshake ended: registered, or closed before. */
   ended(): void {
     this.#handshakes -= 1;
   }
 
   /**
-   * How long somebody who is sent away waits: until about when those who were sent away before him could all have
-   * been let in, a good deal earlier or later by chance. So a herd comes back at about the rate at which it is taken.
+   * How long a refused agent waits: about until all agents refused before it could have been admitted, plus or minus a
+   * large random part. So a herd comes back at about the rate at which it can be admitted.
    */
   retryAfterMs(now: number, random: () => number = Math.random): number {
     const rowMs = Math.max(0, this.#servedAt - now);

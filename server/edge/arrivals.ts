@@ -4,30 +4,30 @@ import type { Duplex } from 'node:stream';
 import type { Connections } from './connections.ts';
 import { endOnError } from './upgrades.ts';
 
-/** Connections that are served in one turn of the event loop: about 5 ms of work where all of them are agents. */
-const SERVED_A_TURN = 50;
-/** Connections that are taken in while nobody new is served, as long as they come. */
+/** Connections that are served in one round of the event loop: about 5 ms of work if all are agents. */
+const SERVED_PER_ROUND = 50;
+/** Connections that are accepted in a row before some are served. */
 const TAKEN_IN_A_ROW = 2_000;
 
 /**
- * Takes connections in before it serves them. The event loop accepts one connection a turn, between all its other
- * work: in a storm that work is the handshakes and registrations of those who came first, so the rest would wait in
- * the kernel's backlog until it is full, and whoever finds it full comes again after 1, 3 or 7 seconds. So while
- * connections keep coming, turns are kept short: they wait here, and are served some at a time when nobody came for a
- * turn, or when very many were taken in.
+ * Accepts connections ahead of serving them. The event loop accepts one connection per round, between all other work:
+ * in a storm that work is the handshakes and registrations of earlier connections, so the rest would wait in the
+ * kernel's backlog until it is full, and a refused client retries after 1, 3 or 7 seconds. So while connections keep
+ * coming, rounds are kept short: connections wait here, and are served in groups after a round without a new one, or
+ * after `TAKEN_IN_A_ROW`.
  */
 export class Arrivals {
   readonly #waiting: Socket[] = [];
   readonly #serve: (socket: Duplex) => void;
   readonly #connections: Connections | undefined;
-  #cameThisTurn = false;
+  #cameThisRound = false;
   #takenInARow = 0;
-  #turnIsDue = false;
+  #roundIsDue = false;
 
-  /** Stands between this server's port and its own handling of connections. To be called before it listens. */
+  /** Stands between this server's port and its own handling of connections. To be called before the server listens. */
   constructor(server: Server, connections?: Connections) {
     this.#connections = connections;
-    // An option of `net.Server` that `http.Server` does not take: nothing is read from those who wait.
+    // An option of `net.Server` that `http.Server` does not take: waiting connections are not read.
     Object.assign(server, { pauseOnConnect: true });
     const handlers = server.listeners('connection');
     server.removeAllListeners('connection');
@@ -37,44 +37,44 @@ export class Arrivals {
     server.on('connection', (socket: Socket) => this.#came(socket));
   }
 
-  /** Connections that were taken in and are not served yet; as many as the process may have open at the most. */
+  /** Connections that were accepted and are not served yet; at most as many as the process may have open. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** Serves one again whose request was handed over for an upgrade that is ignored. */
+  /** Serves a connection again whose request was handed over for an upgrade that is ignored. */
   serveAgain(socket: Duplex): void {
     this.#serve(socket);
   }
 
-  /** Nobody who still waits is served any more. To be called when the server no longer listens. */
+  /** Drops the connections that wait. To be called when the server no longer listens. */
   end(): void {
     for (const socket of this.#waiting.splice(0)) socket.destroy();
   }
 
   #came(socket: Socket): void {
-    // Until the server has its own, an error of the socket would end the process.
+    // Until the server adds its own listener, an error of the socket would end the process.
     socket.on('error', endOnError);
     this.#waiting.push(socket);
     this.#connections?.accepted(socket);
-    this.#cameThisTurn = true;
+    this.#cameThisRound = true;
     this.#takenInARow += 1;
     this.#callTurn();
   }
 
   #callTurn(): void {
-    if (this.#turnIsDue) return;
-    this.#turnIsDue = true;
+    if (this.#roundIsDue) return;
+    this.#roundIsDue = true;
     setImmediate(() => this.#turn());
   }
 
   #turn(): void {
-    this.#turnIsDue = false;
-    const mayWait = this.#cameThisTurn && this.#takenInARow < TAKEN_IN_A_ROW;
-    this.#cameThisTurn = false;
+    this.#roundIsDue = false;
+    const mayWait = this.#cameThisRound && this.#takenInARow < TAKEN_IN_A_ROW;
+    this.#cameThisRound = false;
     if (!mayWait) {
       this.#takenInARow = 0;
-      for (const socket of this.#waiting.splice(0, SERVED_A_TURN)) this.#begin(socket);
+      for (const socket of this.#waiting.splice(0, SERVED_PER_ROUND)) this.#begin(socket);
     }
     if (this.#waiting.length > 0) this.#callTurn();
   }

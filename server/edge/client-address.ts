@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { Networks } from './dialects.ts';
 
-/** What an address is called that is not known. It is in no network. */
+/** The name of an unknown address. It is in no network. */
 const UNKNOWN = 'unknown';
 
 /** Loopback, private, link-local and unique local addresses: what `TRUST_PROXY=true` trusts. */
@@ -11,7 +11,7 @@ const PRIVATE = [
   ...['::1/128', 'fc00::/7', 'fe80::/10'],
 ];
 
-/** Reads a list of networks. Nothing where one of them is none. */
+/** Parses a list of networks. Undefined if one entry is none. */
 export function readNetworks(texts: readonly string[]): Networks | undefined {
   const networks = new Networks();
   return texts.every((text) => networks.add(text)) ? networks : undefined;
@@ -20,8 +20,8 @@ export function readNetworks(texts: readonly string[]): Networks | undefined {
 const anyPrivate = readNetworks(PRIVATE);
 
 /**
- * An address in one spelling: without a port, brackets and zone, and IPv4 that is mapped into IPv6 as IPv4. Nothing where
- * it is none, such as `unknown` or `_hidden`.
+ * An address in one spelling: without a port, brackets and zone, and an IPv4 address mapped into IPv6 as IPv4.
+ * Undefined for other texts, such as `unknown` or `_hidden`.
  */
 export function readAddress(text: string): string | undefined {
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1];
@@ -34,10 +34,10 @@ export function readAddress(text: string): string | undefined {
   return dotted ?? [a >> 8, a & 255, b >> 8, b & 255].join('.');
 }
 
-/** Where clients are: their own address, or what proxies that are trusted wrote down of them. */
+/** The addresses of clients: their own, or the one that trusted proxies report. */
 export class ClientAddresses {
   readonly #trusted: Networks | undefined;
-  /** The proxies are not named: an address in a private network may be one, or may be a client that lies. */
+  /** The proxies are not named: an address in a private network may be a proxy, or a client that lies. */
   readonly #anyPrivate: boolean;
 
   constructor(trusted: boolean | Networks) {
@@ -45,20 +45,20 @@ export class ClientAddresses {
     this.#trusted = typeof trusted === 'boolean' ? (trusted ? anyPrivate : undefined) : trusted;
   }
 
-  /** The client's address, for people. */
+  /** The client's address, for display. */
   of(request: IncomingMessage): string {
     return this.#walk(request, false);
   }
 
   /**
-   * The address that lets somebody in, and is counted. Where the proxies are not named, the one that the nearest of them
-   * wrote down: those before it may be a client's own words.
+   * The address that admission and counting depend on. If the proxies are not named, it is the one that the nearest
+   * proxy reports: everything before it may be the client's own invention.
    */
   proven(request: IncomingMessage): string {
     return this.#walk(request, this.#anyPrivate);
   }
 
-  /** From the right, past proxies that are trusted: what stands to the left of another was written by whoever it names. */
+  /** From the right, past trusted proxies: the entry to the left of a hop was written by that hop. */
   #walk(request: IncomingMessage, nearestOnly: boolean): string {
     const peer = readAddress(request.socket.remoteAddress ?? '') ?? UNKNOWN;
     if (!this.#trusted?.has(peer)) return peer;
@@ -73,7 +73,7 @@ export class ClientAddresses {
   }
 }
 
-/** Who forwarded a request, the client first; nothing where nobody did. Headers that disagree say nothing that is true. */
+/** The forwarding hops of a request, the client first; undefined without any. Headers that disagree prove nothing. */
 function hopsOf({ headers }: IncomingMessage): string[] | undefined {
   const each = headers['x-forwarded-for'];
   const list = (Array.isArray(each) ? each.join(',') : each)?.trim();

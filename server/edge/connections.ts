@@ -8,20 +8,20 @@ import { clientKey } from './wrong-tokens.ts';
 
 /** Files that a process needs besides its clients: Redis, logs, timers, the page, other workers. */
 const KEPT_BACK = 128;
-/** Where the system says nothing of a limit. */
+/** For systems without a known limit. */
 const MOST_FILES = 1_048_576;
-/** Strangers that one address may have, and all together, once they had the time to show a token. */
+/** Strangers allowed per address, and in total, after the time to send a token. */
 const PER_ADDRESS = 256;
 const MOST_STRANGERS = 4_096;
-/** Clients show their token as soon as they are connected; in a storm that takes a while. */
+/** Clients send their token as soon as they are connected; in a storm that takes a while. */
 const SHOW_WITHIN_MS = 3_000;
-/** Connections without a request are ended at most this often: it looks at all of them. */
+/** Connections without a request are ended at most this often: it is a scan of all connections. */
 const END_IDLE_EVERY_MS = 1_000;
 
 export interface ConnectionLimits {
   /** Files that this process may open; undefined where the system does not say. */
   openFiles: number | undefined;
-  /** All come from the address of a proxy, so that only their total is bounded. */
+  /** All connections come from the address of a proxy, so that only their total is bounded. */
   behindProxy: boolean;
 }
 
@@ -33,16 +33,16 @@ interface Stranger {
 }
 
 /**
- * The network connections of a hub's port. A **stranger** is one on which no right token was shown yet. Nobody is refused
- * for an address, since many machines may share one: where an address, or all together, have too many strangers, the
- * oldest of them are ended. As descriptors run short, connections without a request go first, then strangers; the last
- * ones are kept back for Redis and whatever else the hub itself needs.
+ * The network connections of a hub's port. A **stranger** is a connection without a right token so far. No connection
+ * is refused for its address, since many machines may share one: if an address, or the hub, has too many strangers, the
+ * oldest are ended. As descriptors run short, connections without a request are ended first, then strangers; the last
+ * descriptors are kept back for Redis and the hub itself.
  */
 export class Connections {
   readonly #server: Server;
   readonly #clock: Clock;
   readonly #log: Log;
-  /** Connections that may be open at a time. */
+  /** The most connections at a time. */
   readonly most: number;
   readonly #perAddress: number;
   readonly #mostStrangers: number;
@@ -51,7 +51,7 @@ export class Connections {
   readonly #byAddress = new Map<string, Map<Duplex, Stranger>>();
   readonly #full = new Limited();
   #endIdleAt = Number.NEGATIVE_INFINITY;
-  /** Strangers that were ended to make room, and connections for which there was none. */
+  /** Strangers that were ended to make room, and connections refused for want of room. */
   readonly ended = { stranger: 0, full: 0 };
 
   constructor(parts: { server: Server; clock: Clock; log: Log } & ConnectionLimits) {
@@ -62,19 +62,19 @@ export class Connections {
     this.most = Math.max(1, files - Math.min(KEPT_BACK, Math.ceil(files / 4)));
     this.#mostStrangers = Math.min(MOST_STRANGERS, Math.ceil(this.most / 4));
     this.#perAddress = parts.behindProxy ? this.#mostStrangers : PER_ADDRESS;
-    // Without a listener the failure to accept a connection would end the process.
+    // Without a listener an error of accept() would end the process.
     parts.server.on('error', (error) => {
-      // One that comes before it listens is of its address: the start of the hub fails with it.
+      // Before the server listens an error concerns its address: the start of the hub fails with it.
       if (parts.server.listening) this.#sayFull(error.message, undefined);
     });
   }
 
-  /** Connections on which no right token was shown yet. */
+  /** Connections without a right token so far. */
   get strangers(): number {
     return this.#strangers.size;
   }
 
-  /** One was accepted. It is ended again where there is no room for it. */
+  /** A connection was accepted. It is ended again if there is no room. */
   accepted(socket: Socket): void {
     this.#server.getConnections((_error, open) => {
       if (open > this.most * 0.95) this.#makeRoom();
@@ -85,7 +85,7 @@ export class Connections {
     });
   }
 
-  /** It is served from now on, as a stranger. */
+  /** The connection is served from now on, as a stranger. */
   served(socket: Socket): void {
     const address = clientKey(socket.remoteAddress ?? 'unknown');
     const closed = () => this.#forget(socket);
@@ -99,7 +99,7 @@ export class Connections {
     while (this.#strangers.size > this.#mostStrangers && this.#endOldest(this.#strangers, before));
   }
 
-  /** A right token was shown on it, or its entrance asks for none. */
+  /** A right token came on it, or its entrance needs none. */
   known(socket: Duplex): void {
     if (this.#strangers.size > 0) this.#forget(socket);
   }
@@ -114,7 +114,7 @@ export class Connections {
     if (others?.size === 0) this.#byAddress.delete(stranger.address);
   }
 
-  /** False where there is none that came before. */
+  /** False if none came before that time. */
   #endOldest(oldestFirst: ReadonlyMap<Duplex, Stranger>, before: number): boolean {
     const [oldest] = oldestFirst.values();
     if (!oldest || oldest.since > before) return false;

@@ -8,7 +8,7 @@ import type { HeartbeatTiming } from '../../shared/index.ts';
 export const DIALECTS = ['connect', 'gpu-node', 'fleet-manager', 'game-host'] as const;
 export type DialectName = (typeof DIALECTS)[number];
 
-/** How often the agents of each dialect beat, and after how much silence they are offline. */
+/** The heartbeat interval and timeout of each dialect's agents. */
 export type DialectTiming = Readonly<Record<DialectName, HeartbeatTiming>>;
 
 /** The interval and timeout that each protocol gives its agents, milliseconds. */
@@ -28,12 +28,12 @@ export const DIALECT_NUMBERS: ReadonlyMap<string, DialectName> = new Map([
   ['004', 'game-host'],
 ]);
 
-/** The dialect of a name in a setting, or nothing. */
+/** The dialect of a name in a setting, or undefined. */
 export function dialectOf(name: string): DialectName | undefined {
   return DIALECT_NUMBERS.get(name) ?? DIALECTS.find((dialect) => dialect === name);
 }
 
-/** What a setting may name, for its errors. */
+/** The names that a setting may have, for its errors. */
 export const DIALECT_CHOICE = `${DIALECTS.slice(0, -1).join(', ')} or ${DIALECTS.at(-1)}`;
 
 /** Dialects that take requests without a token, each from these networks; `everywhere` from any. */
@@ -45,7 +45,7 @@ export class Networks {
   readonly #texts: string[] = [];
   #everywhere = false;
 
-  /** Adds a network, or everything where none is named. False: it is not a network. */
+  /** Adds a network, or everything if none is given. False: it is not a network. */
   add(text: string | undefined): boolean {
     if (text === undefined) {
       this.#everywhere = true;

@@ -12,14 +12,14 @@ import { answerNoRequest } from './safe-headers.ts';
 import { routeUpgrades, type UpgradeHandler } from './upgrades.ts';
 
 /**
- * Connections that the kernel may hold for a hub in a storm: as many as it is allowed to (net.core.somaxconn). Node's
- * default of 511 makes agents try again after seconds.
+ * Connections that the kernel may hold for a hub in a storm: as many as it allows (net.core.somaxconn). Node's default
+ * of 511 makes agents retry after seconds.
  */
 const BACKLOG = 65_535;
 
-/** How long a client may take to send a request, and to read an answer, without a sign of life. */
+/** How long a client may take to send a request, or to read an answer, without progress. */
 const IO_TIMEOUT_MS = 15_000;
-/** How often requests are checked for that. */
+/** How often requests are checked for the timeout. */
 const REQUESTS_CHECK_MS = 5_000;
 /** How long a connection without a request is kept. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -30,8 +30,9 @@ const CONNECTIONS_WITHIN_MS = 500;
 type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
- * The port of a hub, from the connection to the request: what comes is taken in, bounded, given deadlines, read one
- * request at a time, and handed to one handler of requests and to the routes of upgrades. It speaks plain HTTP.
+ * The port of a hub, from the connection to the request: connections are accepted, bounded and given deadlines;
+ * requests are read one at a time per connection, and go to one request handler and to the routes of upgrades. It
+ * speaks plain HTTP.
  */
 export class Listener {
   readonly server: Server;
@@ -40,7 +41,7 @@ export class Listener {
   readonly #arrivals: Arrivals;
   readonly #clock: Clock;
   #handler: RequestHandler = (_request, response) => void response.writeHead(503).end();
-  /** Take in what comes to further addresses of `localhost`. */
+  /** Servers for further addresses of `localhost`. */
   #further: readonly NetServer[] = [];
 
   constructor({ clock, log, openFiles, behindProxy }: { clock: Clock; log: Log } & ConnectionLimits) {
@@ -53,7 +54,7 @@ export class Listener {
     };
     this.server = createServer(options, (request, response) => this.#handler(request, response));
     this.requests = new RequestLine(this.server, clock);
-    // A timeout of each request, not of the connection: its timer would stay with the socket of each agent.
+    // The timeout belongs to each request, not to the connection: its timer would stay with the socket of each agent.
     this.server.prependListener('request', (request) => {
       request.socket.setTimeout(IO_TIMEOUT_MS);
       acceptAbsoluteForm(request);
@@ -73,7 +74,7 @@ export class Listener {
     routeUpgrades(this.server, routes, (socket) => this.#arrivals.serveAgain(socket));
   }
 
-  /** Resolves when it listens, and rejects where the address cannot be had. `localhost` means all its addresses. */
+  /** Resolves once it listens, and rejects if the address is not available. `localhost` means all its addresses. */
   async listen({ host, port }: { host: string; port: number }): Promise<AddressInfo> {
     this.server.listen({ host, port, backlog: BACKLOG });
     await once(this.server, 'listening');
@@ -83,7 +84,7 @@ export class Listener {
     return address;
   }
 
-  /** One that cannot be had is left out: the machine may lack IPv6. */
+  /** An unavailable address is left out: the machine may lack IPv6. */
   async #listenFurther({ address, port }: AddressInfo): Promise<NetServer[]> {
     const all = await lookup('localhost', { all: true }).catch(() => []);
     const further = all.filter((other) => other.address !== address);
@@ -102,8 +103,8 @@ export class Listener {
   }
 
   /**
-   * Stops listening, and ends the connections that are left. A connection on which no whole request came, such as a
-   * browser's spare one, is ended after half a second.
+   * Stops listening, and ends the remaining connections. A connection without a whole request, such as a browser's
+   * spare one, is ended after half a second.
    */
   async close(): Promise<void> {
     const cut = this.#clock.after(CONNECTIONS_WITHIN_MS, () => {

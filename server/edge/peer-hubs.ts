@@ -5,16 +5,18 @@ import type { Clock } from '../runtime/clock.ts';
 /** How long another hub may take to say whether it is ready. */
 const ANSWER_WITHIN_MS = 1_000;
 
-/** A hub of version 0.1 does not say how long ago it heard of the store. It is ready for less than this without. */
+/**
+ * A hub of version 0.1 does not report the age of its last answer from the store. Its readiness implies less than this.
+ */
 const UNHEARD_MS = 3_000;
-/** More is no answer of a hub. */
+/** A longer answer is not from a hub. */
 const MOST_BYTES = 4_096;
 
 const answerSchema = z.object({ storeUnheardMs: z.number().nonnegative().catch(UNHEARD_MS) });
 
 /**
- * How long ago the hub at this address, `host:port`, heard of the store, milliseconds; nothing where it is not ready or
- * does not answer. It never throws.
+ * The age of the last answer from the store at the hub of this address, `host:port`, in milliseconds; undefined if that
+ * hub is not ready or does not respond. It never throws.
  */
 export async function unheardOf(address: string, clock: Clock): Promise<number | undefined> {
   const abort = new AbortController();
@@ -44,7 +46,9 @@ async function firstBytes(response: Response): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Where other hubs reach one that listens here: of a wildcard, this machine's first outward address. */
+/**
+ * The address at which other hubs reach a hub that listens here: of a wildcard, this machine's first outward address.
+ */
 export function reachableAt(host: string, port: number): string {
   const outward = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])

@@ -2,29 +2,29 @@ import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { isShort, type Memory, memoryNow, unreadBudgetOf } from '../runtime/memory.ts';
 
-/** Somebody to whom bytes were sent that are not taken yet. */
+/** A connection with sent bytes that are not taken yet. */
 export interface Reader {
   readonly unreadBytes: number;
   /** Ends the connection at once and frees what is unread. */
   cutOff(why: string): void;
 }
 
-/** How often it is added up what is unread; sooner where an eighth of the budget was sent since. */
-const LOOK_EVERY_MS = 250;
-/** Of so many looks at what is unread, one is at the memory of the process too. */
-const LOOKS_PER_MEMORY = 4;
-/** Whoever has less than this unread is not worth an end: a plain answer, on its way. */
+/** How often the unread bytes are added up; sooner if an eighth of the budget was sent since. */
+const CHECK_EVERY_MS = 250;
+/** The process' memory is checked once in this many checks of the unread bytes. */
+const CHECKS_PER_MEMORY = 4;
+/** A reader with less unread than this is kept: it is a plain answer on its way. */
 const SMALL_BYTES = 64 * 1024;
-/** Once the budget is passed, readers end until so much of it is in use. New ones wait from here on. */
+/** Once the budget is passed, readers are cut off down to this part of it. New readers are refused from here on. */
 const RELIEVED = 0.75;
 
 /**
- * One account of what all readers of a hub have not taken: dashboards, event streams, answers. Each has bounds of its
- * own, and so have all together. Where they pass theirs, or the process comes near its memory's limit, those go that
- * have most unread, and new readers are told to come later; agents stay.
+ * One account of the unread bytes of all readers of a hub: dashboards, event streams, answers. Each reader has its own
+ * bounds, and all together have this one. If it is passed, or the process nears its memory limit, the readers with the
+ * most unread bytes are cut off and new readers get 503; agents stay.
  */
 export class ReaderBudget {
-  /** Readers that were cut off, by why. */
+  /** Readers that were cut off, by reason. */
   readonly cut = { unread: 0, memory: 0 };
   readonly bytes: number;
   readonly #sources: Array<() => Iterable<Reader>> = [];
@@ -32,12 +32,12 @@ export class ReaderBudget {
   readonly #memory: () => Memory;
   readonly #relieve: () => void;
   readonly #end: Cancel;
-  #looks = 0;
+  #checks = 0;
   #sent = 0;
   #short = false;
   #crowded = false;
 
-  /** `relieve` frees what is only kept to be quick, before anybody has to go. */
+  /** `relieve` frees caches before any reader is cut off. */
   constructor({
     clock,
     log,
@@ -53,10 +53,10 @@ export class ReaderBudget {
     this.#memory = memory;
     this.#relieve = relieve;
     this.bytes = unreadBudgetOf(memory());
-    this.#end = clock.every(LOOK_EVERY_MS, () => {
-      this.#looks += 1;
-      if (this.#looks % LOOKS_PER_MEMORY === 0) this.#lookAtMemory();
-      this.#look();
+    this.#end = clock.every(CHECK_EVERY_MS, () => {
+      this.#checks += 1;
+      if (this.#checks % CHECKS_PER_MEMORY === 0) this.#checkMemory();
+      this.#check();
     });
   }
 
@@ -65,7 +65,7 @@ export class ReaderBudget {
     this.#sources.push(readers);
   }
 
-  /** Whether new readers are to be sent away for a moment. */
+  /** Whether new readers are refused for the moment. */
   get refuses(): boolean {
     return this.#short || this.#crowded;
   }
@@ -77,17 +77,17 @@ export class ReaderBudget {
     return bytes;
   }
 
-  /** So much was sent to readers: a burst must not wait for the next look. */
+  /** Counts bytes sent to readers: a burst must not wait for the next check. */
   sent(bytes: number): void {
     this.#sent += bytes;
-    if (this.#sent > this.bytes / 8) this.#look();
+    if (this.#sent > this.bytes / 8) this.#check();
   }
 
   close(): void {
     this.#end();
   }
 
-  #look(): void {
+  #check(): void {
     this.#sent = 0;
     const total = this.unreadBytes;
     this.#crowded = total > RELIEVED * this.bytes;
@@ -95,7 +95,7 @@ export class ReaderBudget {
     else if (total > this.bytes) this.#cutDown(total, RELIEVED * this.bytes, 'unread');
   }
 
-  #lookAtMemory(): void {
+  #checkMemory(): void {
     const memory = this.#memory();
     const short = isShort(memory);
     if (short) this.#relieve();
@@ -106,7 +106,7 @@ export class ReaderBudget {
     else this.#log.info(fields, 'Memory is no longer short: readers are welcome again');
   }
 
-  /** Ends those with most unread until at most so much is left. */
+  /** Cuts off the readers with the most unread bytes until the target is reached. */
   #cutDown(total: number, target: number, why: keyof typeof this.cut): void {
     const readers = this.#sources
       .flatMap((each) => [...each()])

@@ -2,14 +2,14 @@ import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { DialectName } from './dialects.ts';
 
-/** Where somebody comes in. */
+/** The entrances of a hub. */
 export type Entrance = 'agents' | 'dashboards' | 'api' | 'metrics' | `dialect_${DialectName}`;
-/** Why somebody was refused: no token, a wrong one, one for other things; or the node is somebody else's. */
+/** Why a caller was refused: no token, a wrong one, one with other rights; or the node belongs to another caller. */
 export type RefusalReason = 'missing' | 'wrong' | 'forbidden' | 'not_your_node';
 
 /** A line a minute for each entrance and reason. */
 const LINE_EVERY_MS = 60_000;
-/** Addresses that a line names. */
+/** The most addresses in a line. */
 const MOST_ADDRESSES = 5;
 
 const words: Readonly<Record<RefusalReason, string>> = {
@@ -24,14 +24,14 @@ interface Gathered {
   addresses: Set<string>;
 }
 
-/** What was refused since the last line of its kind, until the next. */
+/** Refusals since the last line of their kind, until the next. */
 interface Waiting extends Gathered {
   cancel: Cancel;
 }
 
 /**
- * Counts who was refused, by entrance and reason, and says so: the first at once, those of the minute after it in one
- * line. However many are refused, lines, addresses and memory are bounded.
+ * Counts refusals by entrance and reason, and logs them: the first at once, those of the next minute in one line.
+ * Lines, addresses and memory are bounded, whatever the number of refusals.
  */
 export class Refusals {
   readonly counts = new Map<`${Entrance} ${RefusalReason}`, number>();
@@ -68,7 +68,7 @@ export class Refusals {
     this.#waiting.set(kind, { count: 0, addresses: new Set(), cancel });
   }
 
-  /** Says no more. */
+  /** Ends logging. */
   close(): void {
     for (const { cancel } of this.#waiting.values()) cancel();
     this.#waiting.clear();

@@ -6,9 +6,9 @@ const hostPattern = /^(?:\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::\d{0,5})?$/i;
 /** A request target in absolute form (RFC 9112, 3.2.2). */
 const absolute = /^https?:\/\/([^/?#]*)([^#]*)/i;
 
-/** Why a request is not to be answered, whoever sent it and whatever for; nothing where it may be. */
+/** Why no request of this form is answered, from any client; undefined if it may be. */
 export function requestFault({ rawHeaders, headers }: IncomingMessage): string | undefined {
-  // Of two of them, a proxy may have looked at the other.
+  // A proxy in front may have used the other one.
   if (countOf('host', rawHeaders) > 1) return 'there are two Host headers';
   if (countOf('authorization', rawHeaders) > 1) return 'there are two Authorization headers';
   return hostPattern.test(headers.host ?? '') ? undefined : 'the Host header is not valid';
@@ -24,7 +24,7 @@ function countOf(name: string, rawHeaders: readonly string[]): number {
   return count;
 }
 
-/** A target that names the hub too is taken for its path; the host in it counts, not the header. */
+/** A target in absolute form is replaced by its path; the host in it counts, not the header. */
 export function acceptAbsoluteForm(request: IncomingMessage): void {
   const found = request.url?.startsWith('/') ? undefined : absolute.exec(request.url ?? '');
   if (!found) return;

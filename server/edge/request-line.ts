@@ -4,13 +4,13 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../runtime/clock.ts';
 import type { Reader } from './reader-budget.ts';
 
-/** Requests that wait on one connection for the answers to those before them; more end the connection. */
+/** Requests of one connection that wait for the answers to earlier ones; more end the connection. */
 export const WAITING_OF_ONE = 100;
-/** Requests that wait on all connections; beyond it each connection that sends one more ends. */
+/** Waiting requests of all connections; beyond it a connection that sends one more is ended. */
 const WAITING_OF_ALL = 10_000;
-/** How long a body may go on that nobody waits for: its request was answered before it was whole. */
+/** How long the rest of a body may take after its request was answered. */
 const REST_OF_BODY_MS = 1_000;
-/** How long waiting requests are begun in one turn of the event loop, before its sockets have theirs. */
+/** The time for starting waiting requests in one round of the event loop, before sockets are read again. */
 const SLICE_MS = 5;
 
 interface Waiting {
@@ -26,23 +26,23 @@ const busy = new WeakSet<Duplex>();
 export const isAnswering = (socket: Duplex): boolean => busy.has(socket);
 
 /**
- * One request of a connection at a time: the next begins once the kernel took the answer before it, and after
- * others had a turn. Node begins all requests of one packet at once, 1,300 of them in 64 KiB, and keeps all their
- * answers for somebody who reads none.
+ * One request of a connection at a time: the next begins once the kernel took the previous answer, and after other
+ * connections were served. Node itself begins all requests of one packet at once, over a thousand in 64 KiB, and keeps
+ * all answers for a client that reads none.
  */
 export class RequestLine {
   readonly #handle: Handler;
-  /** Connections with a request under way. */
+  /** Connections with a request in progress. */
   readonly #answering = new Map<Socket, ServerResponse>();
   readonly #clock: Clock;
-  /** What waits on each connection that has a request under way and sent another. */
+  /** Requests that wait, by connection. */
   readonly #waiting = new WeakMap<Socket, Waiting[]>();
-  /** Those whose next request may begin. */
+  /** Connections whose next request may begin. */
   #ready: Socket[] = [];
   #count = 0;
   #turnIsDue = false;
 
-  /** Stands between this server and its handler of requests, which must have been set. */
+  /** Stands between this server and its request handler, which must have been set. */
   constructor(server: Server, clock: Clock) {
     const handlers = server.listeners('request');
     server.removeAllListeners('request');
@@ -58,7 +58,7 @@ export class RequestLine {
     return this.#count;
   }
 
-  /** Those whose answers are not taken yet; event streams are among them. */
+  /** Connections whose answers are not taken yet; event streams are among these. */
   *readers(): Generator<Reader, void> {
     for (const [socket, response] of this.#answering) {
       const unreadBytes = Math.max(response.writableLength, socket.writableLength);
@@ -68,7 +68,7 @@ export class RequestLine {
 
   #came(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
-    // What else was in the packet of a connection that ended.
+    // The rest of a packet of a connection that ended.
     if (socket.destroyed) return;
     if (!busy.has(socket)) {
       this.#begin(request, response);
@@ -77,7 +77,7 @@ export class RequestLine {
     const before = this.#waiting.get(socket);
     if ((before?.length ?? 0) >= WAITING_OF_ONE || this.#count >= WAITING_OF_ALL) {
       this.#forget(socket);
-      // A reset frees at once what was not read.
+      // A reset frees at once what the client did not read.
       socket.resetAndDestroy();
       return;
     }
@@ -88,7 +88,7 @@ export class RequestLine {
     }
     this.#waiting.set(socket, [{ request, response }]);
     socket.once('close', () => this.#forget(socket));
-    // Nothing more is read before what was read is answered.
+    // No more is read before the requests at hand are answered.
     socket.pause();
   }
 
@@ -103,7 +103,7 @@ export class RequestLine {
     this.#handle(request, response);
   }
 
-  /** The client had its answer, such as a refusal; what it still sends would be read and thrown away for ever. */
+  /** The client had its answer, such as a refusal; the rest of its body would be read and dropped without end. */
   #endWithBody(request: IncomingMessage): void {
     if (request.socket.destroyed) return;
     this.#clock.after(REST_OF_BODY_MS, () => {
@@ -143,7 +143,7 @@ export class RequestLine {
   }
 
   #beginNext(socket: Socket): void {
-    // What waits on a connection that is gone is counted out when it closes.
+    // Requests of a closed connection are counted out by its close event.
     const waiting = socket.destroyed ? undefined : this.#waiting.get(socket);
     const next = waiting?.shift();
     if (!next) return;

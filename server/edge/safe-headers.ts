@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import { isAnswering } from './request-line.ts';
 
 /**
- * What every answer says unless its route says otherwise: it is kept nowhere, is what its type says, and is shown in
- * no page but the hub's own. A page and its files set their own policy and caching.
+ * Headers of every answer unless its route sets others: no caching, no type sniffing, no framing outside the hub's own
+ * page. A page and its files set their own policy and caching.
  */
 export const SAFE_HEADERS = {
   'Cache-Control': 'no-store',
@@ -15,7 +15,7 @@ export const SAFE_HEADERS = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 } as const;
 
-/** What was read of a connection that is no request, or is none in time: its status and a sentence. */
+/** Faults of bytes that are no request, or no whole one in time: status and a sentence. */
 const faults: Readonly<Record<string, readonly [status: number, detail: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'the request did not come in time'],
   HPE_HEADER_OVERFLOW: [431, 'the path and headers are larger than 16 KiB'],
@@ -24,7 +24,7 @@ const faults: Readonly<Record<string, readonly [status: number, detail: string]>
 /** Answers bytes that are no HTTP request, and ends their connection. */
 export function answerNoRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
-  // Behind a request that is not answered yet, this would be taken for its answer.
+  // While a request is not answered yet, this would be taken for its answer.
   if (!socket.writable || isAnswering(socket)) {
     socket.destroy();
     return;

@@ -4,19 +4,19 @@ import type { Principal } from '../rules/principal.ts';
 /** The shortest token that the settings take, also behind a name. */
 export const SHORTEST_TOKEN = 8;
 
-/** A name, a colon and the token. Older tokens may have a colon of their own. */
+/** A name, a colon and the token. Tokens of older fleets may contain a colon. */
 const named = new RegExp(`^([A-Za-z][A-Za-z0-9_.-]{0,63}):(.{${SHORTEST_TOKEN},})$`);
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /**
- * A list of tokens. An entry `name:token` is matched by its token, and as a whole, so that a token which has had a
- * colon all along goes on working.
+ * A list of tokens. An entry `name:token` matches by its token and as a whole, so that an older token with a colon
+ * still works.
  */
 export class Tokens {
   readonly #known: ReadonlyArray<{ digests: readonly Buffer[]; principal: Principal }>;
 
-  /** `unnamed`: what a token without a name is called by its place in the list, from 1; nothing where it is not said. */
+  /** `unnamed` names a token without a name by its place in the list, from 1. */
   constructor(entries: readonly string[], unnamed?: (place: number) => string) {
     this.#known = entries.map((entry, index) => {
       const [, name = unnamed?.(index + 1), token] = named.exec(entry) ?? [];
@@ -29,7 +29,7 @@ export class Tokens {
     return this.#known.length;
   }
 
-  /** Whose token it is. It is compared with every one in constant time, so that the time taken tells nothing of any of them. */
+  /** The principal of a token. It is compared with every entry in constant time: the time taken reveals nothing. */
   find(given: string): Principal | undefined {
     const mine = digest(given);
     let found: Principal | undefined;
@@ -40,7 +40,7 @@ export class Tokens {
   }
 }
 
-/** Entries of one list that let somebody into another one too, by the names of the lists. */
+/** Pairs of lists that share a token, by the names of the lists. */
 export function sharedTokens(lists: Readonly<Record<string, readonly string[]>>): string[] {
   const all = Object.entries(lists).map(([name, entries]) => ({
     name,

@@ -4,7 +4,7 @@ import { acceptAbsoluteForm, requestFault } from './request-faults.ts';
 import { isAnswering } from './request-line.ts';
 import { SAFE_HEADERS } from './safe-headers.ts';
 
-/** Takes over a socket that asked to be upgraded. */
+/** Takes over a socket of a request to upgrade. */
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** Until the handler of an upgrade has its own listener, an error of the raw socket would end the process. */
@@ -32,13 +32,13 @@ export function refuseUpgrade(
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }
 
-/** Refuses an upgrade for so many milliseconds: rounded up in the header, exactly in the body. */
+/** Refuses an upgrade with a time to wait in milliseconds: rounded up in the header, exactly in the body. */
 export function refuseForNow(socket: Duplex, status: 429 | 503, message: string, retryAfterMs: number): void {
   const headers = { 'Retry-After': String(Math.ceil(retryAfterMs / 1_000)) };
   refuseUpgrade(socket, status, message, headers, { retryAfterMs });
 }
 
-/** Whoever comes to this path is refused with 421: this hub does not serve them, another one does. */
+/** Refuses every upgrade of a path with 421: another hub serves it, this one does not. */
 export function refusesUpgrades(why: string): UpgradeHandler {
   return (_request, socket) => refuseUpgrade(socket, 421, why);
 }
@@ -46,8 +46,8 @@ export function refusesUpgrades(why: string): UpgradeHandler {
 const pathOf = ({ url = '' }: IncomingMessage): string => url.split('?', 1)[0]?.replace(/\/$/, '') ?? '';
 
 /**
- * Routes upgrades by path, exactly; at another one to WebSocket gets 404, and one to anything else is ignored: `serve`
- * reads the request again, as HTTP. No tunnel leads through a hub.
+ * Routes upgrades by their exact path. Elsewhere an upgrade to WebSocket gets 404, and any other is ignored: `serve`
+ * reads the request again, as HTTP. A hub is no tunnel.
  */
 export function routeUpgrades(
   server: Server,
@@ -60,7 +60,7 @@ export function routeUpgrades(
     else refuseUpgrade(socket, 501, 'this is no proxy: CONNECT leads nowhere');
   });
   server.on('upgrade', (request, socket, head) => {
-    // Whatever is written now would be taken for the answer to the request before it.
+    // Anything written now would be taken for the answer to the previous request.
     if (isAnswering(socket)) {
       socket.destroy();
       return;
@@ -91,17 +91,17 @@ const listed = (value: string): string[] =>
     .split(',')
     .map((name) => name.trim());
 
-/** Whether a request asks for the one protocol that a hub changes to. */
+/** Whether a request asks for the only protocol that a hub changes to. */
 function asksForWebSocket({ headers }: IncomingMessage): boolean {
   return listed(headers.upgrade ?? '').includes('websocket');
 }
 
-/** What belongs to an upgrade: `HTTP2-Settings` comes with one to h2c. */
+/** Headers of upgrades: `HTTP2-Settings` comes with one to h2c. */
 const OF_UPGRADES = new Set(['upgrade', 'http2-settings']);
 
 /**
- * The head of a request as it would have come without its upgrade. An upgrade to what is not known here is to be ignored
- * (RFC 9110, 7.8), but Node has stopped to read HTTP when it hands one over.
+ * The head of a request as it would have come without its upgrade. An unknown upgrade is to be ignored (RFC 9110, 7.8),
+ * but Node no longer reads HTTP from the socket once it hands one over.
  */
 function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMessage): Buffer {
   const lines = [`${method} ${url} HTTP/${httpVersion}`];
@@ -113,6 +113,6 @@ function headWithoutUpgrade({ method, url, httpVersion, rawHeaders }: IncomingMe
       lower === 'connection' ? listed(value).filter((option) => !OF_UPGRADES.has(option)) : [value];
     if (kept.length > 0) lines.push(`${name}: ${kept.join(', ')}`);
   }
-  // As Node decoded it.
+  // Latin-1, as Node decoded it.
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
 }

@@ -2,17 +2,17 @@
 export interface GroupStatus {
   /** Workers that should run. */
   wanted: number;
-  /** Of them, those that listen. */
+  /** Workers that listen. */
   running: number;
-  /** Of those, the ones that are ready themselves. */
+  /** Workers that listen and are ready. */
   ready: number;
-  /** Whether the group as a whole is to get new clients. */
+  /** Whether the group as a whole takes new clients. */
   open: boolean;
 }
 
-/** The group that a hub is a worker of: whichever of them is asked, it answers for all. */
+/** The group that a hub is a worker of: each worker answers for the group. */
 export interface HubGroup {
   readonly status: GroupStatus;
-  /** The figures of all workers as one, in Prometheus' text format. Rejects where they cannot be had. */
+  /** The sum of the figures of all workers, in Prometheus' text format. Rejects if they are not available. */
   metrics(): Promise<string>;
 }

@@ -1,17 +1,17 @@
 import { isIPv6 } from 'node:net';
 
-/** What an address is told that has sent too many. */
+/** The answer to an address with too many wrong tokens. */
 export const TOO_MANY_WRONG =
   'too many wrong tokens came from this address; the right one is taken at any time';
-/** Wrong tokens that are answered 401 before an address is told to wait. */
+/** Wrong tokens that are answered 401 before an address gets 429. */
 const FREE = 10;
 const WINDOW_MS = 60_000;
-/** Addresses that are remembered; beyond it the one whose minute began first is forgotten. */
+/** Addresses in memory; beyond it the one whose minute began first is dropped. */
 const MOST_ADDRESSES = 10_000;
 
 /**
- * What one client may be counted by: an IPv4 address, or the /64 network of an IPv6 address, all of which one machine
- * may have for itself.
+ * The key by which a client is counted: an IPv4 address, or the /64 network of an IPv6 address, which one machine may
+ * have for itself.
  */
 export function clientKey(address: string): string {
   if (!isIPv6(address)) return address;
@@ -27,13 +27,15 @@ export function clientKey(address: string): string {
 }
 
 /**
- * Missing and wrong tokens by the address that they came from. It is asked only after a token was found wrong, so that a
- * right one is never refused for its address.
+ * Missing and wrong tokens by client address. It counts only after a token was found wrong, so that a right token is
+ * never refused for its address.
  */
 export class WrongTokens {
   readonly #byAddress = new Map<string, { count: number; until: number }>();
 
-  /** Counts one at a hub time. Answers 0 where it is among the first of its minute, else how long to wait, in milliseconds. */
+  /**
+   * Counts one at a hub time. Returns 0 if it is among the first of its minute, else the time to wait, in milliseconds.
+   */
   count(address: string, now: number): number {
     const key = clientKey(address);
     const known = this.#byAddress.get(key);
@@ -48,7 +50,7 @@ export class WrongTokens {
     return 0;
   }
 
-  /** Addresses that are remembered. */
+  /** Addresses in memory. */
   get size(): number {
     return this.#byAddress.size;
   }

@@ -2,22 +2,22 @@
 export type Cancel = () => void;
 
 /**
- * Time as the hub sees it. It is the only source of time on the server side, so that every timing rule can
- * be run under a fake clock.
+ * Time as the hub sees it: the only source of time on the server side, so that every timing rule can run under a fake
+ * clock.
  */
 export interface Clock {
   /**
-   * Milliseconds that only go forward, whatever becomes of the machine's wall clock: for every interval and deadline.
-   * It begins as the wall clock stood when the process started, and is no date: those are `wall()`, or the store's.
+   * Monotonic milliseconds for every interval and deadline: the machine's wall clock does not affect them. The count
+   * begins with the wall clock at the start of the process. It is no date: dates are `wall()` or the store's.
    */
   now(): number;
-  /** The machine's wall clock, milliseconds since the epoch. Anybody may set it: for dates only. */
+  /** The machine's wall clock, milliseconds since the epoch. It may be set at any time: for dates only. */
   wall(): number;
   after(delayMs: number, run: () => void): Cancel;
   every(intervalMs: number, run: () => void): Cancel;
 }
 
-/** By so much the two clocks may differ before `wall()` follows. */
+/** The difference between the two clocks from which `wall()` follows. */
 const WALL_STEP_MS = 20;
 
 class SystemClock implements Clock {
@@ -52,7 +52,10 @@ export const systemClock: Clock = new SystemClock();
 
 let newest = { ms: Number.NaN, text: '' };
 
-/** ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. The newest is kept: many ask within one. */
+/**
+ * ISO 8601 with milliseconds, UTC, of milliseconds since the epoch. The latest text is cached: many callers ask within
+ * one millisecond.
+ */
 export function instant(ms: number): string {
   if (newest.ms !== ms) newest = { ms, text: new Date(ms).toISOString() };
   return newest.text;

@@ -1,15 +1,14 @@
 const SECOND_MS = 1_000;
 
-/** What has a place among the deadlines keeps note of it, so that it can be taken out without a search. */
+/** An item stores its place among the deadlines, so that it can be removed without a search. */
 export interface Dated {
   /** Its place; belongs to `Deadlines`. */
   deadlineSecond: number;
 }
 
 /**
- * Many things, each to be looked at by a time of its own. They stand by the second, so that a sweep touches those whose
- * time has come and nobody else: with tens of thousands, looking at all of them each second costs more than their
- * heartbeats.
+ * A set of items, each with its own deadline. Items are grouped by second, so that a sweep touches expired items only:
+ * with tens of thousands, a scan of all items each second costs more than their heartbeats.
  */
 export class Deadlines<T extends Dated> {
   readonly #bySecond = new Map<number, Set<T>>();
@@ -19,7 +18,7 @@ export class Deadlines<T extends Dated> {
     return this.#size;
   }
 
-  /** Adds it, or moves it: `at` in milliseconds since the epoch. */
+  /** Adds or moves an item: `at` in milliseconds since the epoch. */
   set(thing: T, at: number): void {
     this.delete(thing);
     const second = Math.ceil(at / SECOND_MS);
@@ -30,7 +29,7 @@ export class Deadlines<T extends Dated> {
     this.#size += 1;
   }
 
-  /** Takes it out, where it stands here. */
+  /** Removes an item, if present. */
   delete(thing: T): void {
     const those = this.#bySecond.get(thing.deadlineSecond);
     if (!those?.delete(thing)) return;
@@ -38,7 +37,7 @@ export class Deadlines<T extends Dated> {
     if (those.size === 0) this.#bySecond.delete(thing.deadlineSecond);
   }
 
-  /** Those whose time has come. They stay until they are moved or taken out. */
+  /** The items whose deadline has passed. They stay until they are moved or removed. */
   *passed(now: number): IterableIterator<T> {
     for (const [second, those] of this.#bySecond) if (second * SECOND_MS <= now) yield* those;
   }

@@ -1,13 +1,13 @@
 import type { FleetNode, NodeFacts } from '../../shared/index.ts';
 
-/** Distinct values of one kind that are remembered; a fleet has few racks and models, or shares nothing worth it. */
+/** Distinct values of one kind that are cached; a fleet has few racks and models, or shares nothing worth the cache. */
 const MOST_VALUES = 5_000;
 
 /** Equal values, held once. */
 class Values<T> {
   readonly #known = new Map<string, T>();
 
-  /** A value equal to this one, the same for all that ask. It must never be changed in place. */
+  /** A value equal to this one, the same object for all callers. It must never be changed in place. */
   one(value: T): T {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     const known = this.#known.get(text);
@@ -26,18 +26,18 @@ const memories = new Values<NonNullable<NodeFacts['memory']>>();
 const agents = new Values<NonNullable<NodeFacts['agent']>>();
 const timings = new Values<FleetNode['heartbeat']>();
 const trusts = new Values<NonNullable<FleetNode['trust']>>();
-/** As it is with all parts, it must not be changed in place. */
+/** Shared: it must not be changed in place. */
 export const noConditions: FleetNode['conditions'] = [];
 
 /** The features that an agent announced, held once. */
 export const sharedFeatures = (features: string[]): readonly string[] => lists.one(features);
 
-/** How a node's agent showed who it is, held once. */
+/** The kind of proof that a node's agent gave, held once. */
 export const trustBy = (by: NonNullable<FleetNode['trust']>['by']) => trusts.one({ by });
 
 /**
- * Lets facts that many machines have in common (labels, roles, processors …) be one object for all of them: of a
- * fleet in memory they are the larger half. To be called on a fresh object that nobody else holds yet.
+ * Makes facts that many machines have in common (labels, roles, processors …) one object for all: they are the larger
+ * half of a fleet in memory. To be called on a fresh object without other references.
  */
 export function shareFacts(facts: NodeFacts): void {
   if (facts.kind !== undefined) facts.kind = words.one(facts.kind);

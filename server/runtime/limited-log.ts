@@ -1,10 +1,10 @@
 import type { Clock } from './clock.ts';
 
-/** What fails again and again is one line a kind in so long. */
+/** Repeated failures of one kind are one line in this interval. */
 const EVERY_MS = 60_000;
 const MOST_KINDS = 100;
 
-/** Lets one line of each kind through a minute, and counts those between. */
+/** Lets one line of each kind through a minute, and counts the lines in between. */
 export class LimitedLog {
   readonly #clock: Clock;
   readonly #kinds = new Map<string, { at: number; more: number }>();
@@ -13,7 +13,7 @@ export class LimitedLog {
     this.#clock = clock;
   }
 
-  /** Calls `write` where it is time, with how many lines of this kind were left out since the last. */
+  /** Calls `write` if a line of this kind is due, with the number of lines left out since the last. */
   say(kind: string, write: (fields: { leftOut?: number }) => void): void {
     const now = this.#clock.now();
     const last = this.#kinds.get(kind);

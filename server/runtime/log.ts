@@ -8,7 +8,7 @@ export interface Log {
   child?(bound: Readonly<Record<string, unknown>>): Log;
 }
 
-/** A log that says nothing. */
+/** A log without output. */
 export const silentLog: Log = {
   debug() {},
   info() {},
@@ -30,7 +30,7 @@ export function logWith(log: Log, bound: Readonly<Record<string, unknown>>): Log
   };
 }
 
-/** Enough of a session's id to tell two apart in a log, not enough to speak for it. */
+/** Enough of a session's id to distinguish sessions in a log, not enough to act for one. */
 export function shortSession(session: string): string {
   return session.slice(0, 8);
 }

@@ -1,29 +1,29 @@
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 
-/** What this process takes, and what it may take, in bytes. */
+/** Memory that this process uses, and its limits, in bytes. */
 export interface Memory {
   heapUsed: number;
-  /** Of V8; beyond it the process ends. */
+  /** The limit of V8; beyond it the process ends. */
   heapLimit: number;
   resident: number;
-  /** Of the machine, or of the container that the process runs in; beyond it the kernel ends the process. */
+  /** The limit of the machine, or of the container that the process runs in; beyond it the kernel ends the process. */
   residentLimit: number;
 }
 
-/** Beyond these parts of a limit memory is short. Resident memory also falls late: what was freed is kept for a while. */
+/** Beyond these parts of a limit memory is short. Resident memory falls late: freed memory is kept for a while. */
 const HEAP_SHORT = 0.85;
 const RESIDENT_SHORT = 0.92;
 
-/** What readers together may leave unread: this part of the smaller limit, within bounds. */
+/** Bytes that all readers together may leave unread: this part of the smaller limit, within bounds. */
 const UNREAD_PART = 1 / 8;
 const LEAST_UNREAD_BYTES = 32 * 1024 * 1024;
 const MOST_UNREAD_BYTES = 256 * 1024 * 1024;
 
-/** The figures of this moment; about 20 us. */
+/** The current figures. A system call each: not for a hot path. */
 export function memoryNow(): Memory {
   const { used_heap_size: heapUsed, heap_size_limit: heapLimit } = getHeapStatistics();
-  // 0, or more than there is, where no container limits it.
+  // 0, or more than the machine has, where no container limits it.
   const constrained = process.constrainedMemory() || Number.POSITIVE_INFINITY;
   const residentLimit = Math.min(constrained, totalmem());
   return { heapUsed, heapLimit, resident: process.memoryUsage.rss(), residentLimit };

@@ -6,7 +6,7 @@ export function openFileLimit(): number | undefined {
     const soft = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
     return soft === undefined ? undefined : Number(soft);
   } catch {
-    // No Linux.
+    // Not Linux.
     return undefined;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * So many at a time, in the order in which they came: for what holds megabytes while it is under way. Work must have
- * a deadline of its own.
+ * Limits concurrent work, first come, first served: for work that holds megabytes while it runs. The work must have its
+ * own deadline.
  */
 export class Places {
   #free: number;

@@ -1,55 +1,55 @@
-/** A process that comes to its timers later than this stood still. */
+/** A delay of the timers beyond this is a stall of the process. */
 export const STALL_MS = 1_000;
 
 /**
- * Whether this process stood still lately: it was stopped, its machine was, or one piece of work took too long. What
- * it finds afterwards (closes, frames, deadlines) tells of the past. Sockets may be served before the timers are, so
- * it is asked by whatever runs first.
+ * Whether this process stalled lately: it was stopped, its machine was, or one piece of work took too long. Whatever it
+ * processes afterwards (closes, frames, deadlines) belongs to the past. Sockets may be served before timers, so every
+ * handler that depends on it checks for itself.
  */
 export class StallWatch {
   readonly #everyMs: number;
-  /** It begins with the first turn: a hub that loads the fleet has no timers yet. */
+  /** Counting begins with the first timer: a hub that loads the fleet has no timers yet. */
   #turnedAt = Number.POSITIVE_INFINITY;
   #wokeAt = Number.NEGATIVE_INFINITY;
   #lastMs = 0;
   #count = 0;
 
-  /** `turned` is going to be called every `everyMs`. */
+  /** `turned` must be called every `everyMs`. */
   constructor(everyMs: number) {
     this.#everyMs = everyMs;
   }
 
-  /** The timers are served. */
+  /** The timers run. */
   turned(now: number): void {
-    this.#look(now);
+    this.#check(now);
     this.#turnedAt = now;
   }
 
-  /** How often it stood still so far. */
+  /** The number of stalls so far. */
   count(now: number): number {
-    this.#look(now);
+    this.#check(now);
     return this.#count;
   }
 
-  /** How long it stood still the last time. */
+  /** The length of the last stall. */
   lastMs(now: number): number {
-    this.#look(now);
+    this.#check(now);
     return this.#lastMs;
   }
 
-  /** Milliseconds left of `graceMs` after the last time; 0 or less where that is over. */
+  /** Milliseconds left of `graceMs` after the last stall; 0 or less if it is over. */
   graceLeftMs(graceMs: number, now: number): number {
-    this.#look(now);
+    this.#check(now);
     return this.#wokeAt + graceMs - now;
   }
 
-  /** Since the last time, milliseconds. */
+  /** Milliseconds since the last stall. */
   awakeMs(now: number): number {
-    this.#look(now);
+    this.#check(now);
     return now - this.#wokeAt;
   }
 
-  #look(now: number): void {
+  #check(now: number): void {
     const lateMs = now - this.#turnedAt - this.#everyMs;
     if (lateMs <= STALL_MS) return;
     this.#turnedAt = now;

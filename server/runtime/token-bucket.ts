@@ -1,15 +1,15 @@
-/** So many a millisecond, and a burst above that. */
+/** Tokens per millisecond, and a burst above that. */
 export interface Rate {
   readonly perMs: number;
   readonly burst: number;
 }
 
-/** What is left of a rate after a while in which nothing was taken. What was given beyond the burst stays. */
+/** The tokens of a rate after a period in which none was taken. Tokens given beyond the burst stay. */
 export function refilled({ perMs, burst }: Rate, tokens: number, passedMs: number): number {
   return Math.max(tokens, Math.min(burst, tokens + passedMs * perMs));
 }
 
-/** What is left of a rate at any time. Time is handed in, so that one clock reading serves a whole frame. */
+/** A token bucket. The caller passes the time, so that one clock reading serves a whole frame. */
 export class TokenBucket {
   readonly #rate: Rate;
   #tokens: number;
@@ -21,13 +21,13 @@ export class TokenBucket {
     this.#at = now;
   }
 
-  /** Allows so many once, also above the burst: they stay until they are taken. */
+  /** Adds tokens once, also above the burst: they stay until they are taken. */
   give(tokens: number, now: number): void {
     this.#tokens = refilled(this.#rate, this.#tokens, now - this.#at) + tokens;
     this.#at = now;
   }
 
-  /** Takes one token; false where none is left above the reserve. */
+  /** Takes one token; false if none is left above the reserve. */
   take(now: number, reserve = 0): boolean {
     this.#tokens = refilled(this.#rate, this.#tokens, now - this.#at);
     this.#at = now;

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-/** The manifest stands two folders up from the sources and three from the built files. No schema: `--version` is quick. */
+/**
+ * The manifest stands two folders up from the sources and three from the built files. No schema: `--version` is quick.
+ */
 function readVersion(): string {
   for (const path of ['../../package.json', '../../../package.json']) {
     try {

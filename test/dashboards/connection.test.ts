@@ -81,22 +81,22 @@ describe('the connection of a dashboard', () => {
   test('[BP-6] a burst cuts nobody off who reads it within 10 s', () => {
     for (let burst = 0; burst < 5; burst += 1) {
       socket.write(Buffer.alloc(15 * MIB));
-      for (let looks = 0; looks < 9; looks += 1) connection.look();
+      for (let checks = 0; checks < 9; checks += 1) connection.check();
       expect(connection.takesMore()).toBe(true);
       socket.takeOne();
-      connection.look();
+      connection.check();
     }
     expect(connection.closed).toBe(false);
   });
 
-  test('[BP-6] whoever has more than 4 MiB unread at every look for 10 s is cut off', () => {
-    for (let looks = 0; looks < 9; looks += 1) {
+  test('[BP-6] a dashboard with more than 4 MiB unread at every check for 10 s is cut off', () => {
+    for (let checks = 0; checks < 9; checks += 1) {
       socket.write(Buffer.alloc(5 * MIB));
-      if (looks > 0) socket.takeOne();
-      connection.look();
+      if (checks > 0) socket.takeOne();
+      connection.check();
     }
     expect(connection.closed).toBe(false);
-    connection.look();
+    connection.check();
     expect(connection.closed).toBe(true);
     expect(socket.destroyed).toBe(true);
   });
@@ -118,22 +118,22 @@ describe('the connection of a dashboard', () => {
 
   test('[BP-5] a dashboard that takes nothing for 30 s is cut off, one that takes a little is not', () => {
     for (let chunk = 0; chunk < 30; chunk += 1) socket.write(Buffer.alloc(100_000));
-    for (let looks = 0; looks < 200; looks += 1) {
-      if (looks % 29 === 0) socket.takeOne();
-      connection.look();
+    for (let checks = 0; checks < 200; checks += 1) {
+      if (checks % 29 === 0) socket.takeOne();
+      connection.check();
     }
     expect(connection.closed).toBe(false);
-    for (let looks = 0; looks < 30; looks += 1) connection.look();
+    for (let checks = 0; checks < 30; checks += 1) connection.check();
     expect(connection.closed).toBe(true);
     expect(socket.destroyed).toBe(true);
   });
 
   test('[BP-5] so is one to which more and more is sent; one that has taken all is not', () => {
-    for (let looks = 0; looks < 100; looks += 1) connection.look();
+    for (let checks = 0; checks < 100; checks += 1) connection.check();
     expect(connection.closed).toBe(false);
-    for (let looks = 0; looks < 30; looks += 1) {
+    for (let checks = 0; checks < 30; checks += 1) {
       socket.write(Buffer.alloc(1_000));
-      connection.look();
+      connection.check();
     }
     expect(connection.closed).toBe(true);
   });

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FleetEvent } from '../../../shared/index.ts';
 import type { ReaderBudget } from '../../edge/reader-budget.ts';
-import { isFull, LOOK_EVERY_MS, Reading } from '../../edge/slow-reader.ts';
+import { CHECK_EVERY_MS, isFull, SlowReaderWatch } from '../../edge/slow-reader.ts';
 import type { FleetReader } from '../../fleet/ports.ts';
 import { EventLog } from '../../picture/event-log.ts';
 import type { Cancel, Clock } from '../../runtime/clock.ts';
@@ -14,7 +14,7 @@ const COMMENT_EVERY_MS = 15_000;
 const HELD_BYTES = 4 * 1024 * 1024;
 /** The next page of a replay goes once less than this is unread. */
 const DRAINED_BYTES = 1_000_000;
-const DRAIN_LOOK_MS = 10;
+const DRAIN_CHECK_MS = 10;
 const EVENTS_PER_PAGE = 250;
 /** Streams that one hub holds at most. */
 export const MOST_STREAMS = 10_000;
@@ -40,7 +40,7 @@ export interface EventStreamParts {
 
 interface Stream {
   response: ServerResponse;
-  reading: Reading;
+  watch: SlowReaderWatch;
   /** What came while it catches up; undefined once it is live. */
   held: string[] | undefined;
   heldBytes: number;
@@ -77,7 +77,7 @@ export class EventStreams {
         reloaded: (reason) => this.#reloaded(reason),
       }),
       clock.every(COMMENT_EVERY_MS, () => this.#broadcast(':\n\n')),
-      clock.every(LOOK_EVERY_MS, () => this.#look()),
+      clock.every(CHECK_EVERY_MS, () => this.#check()),
     ];
   }
 
@@ -101,7 +101,7 @@ export class EventStreams {
    * caught up.
    */
   async serve(response: ServerResponse, from: Position[] | 'gap' | undefined): Promise<void> {
-    const stream: Stream = { response, reading: new Reading(), held: [], heldBytes: 0, ended: false };
+    const stream: Stream = { response, watch: new SlowReaderWatch(), held: [], heldBytes: 0, ended: false };
     this.#flush();
     this.#streams.add(stream);
     response.once('close', () => this.#forget(stream));
@@ -154,15 +154,15 @@ export class EventStreams {
   /** Waits until most of what was sent has been taken. */
   async #drained(stream: Stream): Promise<boolean> {
     while (!stream.ended && unreadOf(stream.response) > DRAINED_BYTES) {
-      await new Promise<void>((resolve) => void this.#clock.after(DRAIN_LOOK_MS, resolve));
+      await new Promise<void>((resolve) => void this.#clock.after(DRAIN_CHECK_MS, resolve));
     }
     return !stream.ended;
   }
 
   /** Ends streams whose readers do not read, or not fast enough; they come back with `Last-Event-ID`. */
-  #look(): void {
+  #check(): void {
     for (const stream of this.#streams) {
-      const why = stream.reading.look(unreadOf(stream.response));
+      const why = stream.watch.check(unreadOf(stream.response));
       if (why !== undefined) this.#cutOff(stream, why);
     }
   }
