@@ -26,7 +26,9 @@ export default defineConfig({
     // The files of a worker share what they import: to load it anew for each took a third of all the time.
     isolate: false,
     // Two cores are left idle by two files that wait. Vitest's own choice there is one at a time.
-    maxWorkers: Math.max(3, availableParallelism() - 1),
+    maxWorkers: Math.max(4, availableParallelism() - 1),
+    // Tests that may run at once mostly wait: all of a file do.
+    maxConcurrency: 10,
     sequence: { sequencer: WaitingFirst },
   },
 });

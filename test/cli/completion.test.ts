@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { budget } from '../support/budget.ts';
 import { Programs, ROLLCALL } from '../support/program.ts';
 
 const programs = new Programs();
@@ -84,7 +85,7 @@ test('[CLI-17] completion prints a script that completes commands, flags and val
 });
 
 /** Names come within a second, or not at all on a busy machine. */
-const patient = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 20_000 });
+const patient = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: budget(20_000) });
 
 const installed = (shell: string): boolean => spawnSync(shell, ['--version']).status === 0;
 

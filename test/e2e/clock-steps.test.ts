@@ -9,7 +9,7 @@ import { until } from '../support/until.ts';
 import { type Dashboard, FAST_TIMEOUT_MS, FleetUnderTest } from './fleet-under-test.ts';
 
 /** Longer than any node may be silent. */
-const LONGER_MS = FAST_TIMEOUT_MS + budget(2_500);
+const LONGER_MS = FAST_TIMEOUT_MS + budget(1_000);
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

@@ -20,8 +20,7 @@ async function start() {
 
 const it = failoverTest(start);
 
-// One after the other: each is ten processes already.
-describe('a Redis Cluster of three primaries with a replica each, under load', () => {
+describe.concurrent('a Redis Cluster of three primaries with a replica each, under load', () => {
   it('[FAILOVER-1] a primary is killed, its last writes with it: nobody who beats is shown otherwise, and what was lost is put back', ({
     redis,
     fleet,

@@ -13,9 +13,9 @@ import { type Dashboard, FAST_TIMEOUT_MS, type FleetUnderTest } from './fleet-un
 /** Longer than any node may be silent. */
 const LONGER_MS = FAST_TIMEOUT_MS + budget(1_000);
 /** Agents that never stop beating, on both hubs together. */
-const STEADY = 200;
+const STEADY = 90;
 /** Agents that come, crash and come again. */
-const RESTLESS = 6;
+const RESTLESS = 3;
 /** All steady agents beat once a second, so many a time. */
 const ROUNDS_A_SECOND = 10;
 const CONNECT_WITHIN_MS = 2_000;

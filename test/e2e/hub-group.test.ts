@@ -62,7 +62,7 @@ const figure = (metrics: string, line: string): string | undefined =>
 
 const IDS = ['a-1', 'a-2', 'a-3', 'a-4'];
 
-describe('several hubs on one port', () => {
+describe.concurrent('several hubs on one port', () => {
   test('[GROUP-1] [GROUP-5] each holds its agents, and whichever is asked answers for all', async ({
     settings,
     fleet,

@@ -6,7 +6,7 @@ import { until } from '../support/until.ts';
 import { FAST_TIMEOUT_MS, fleetTest } from './fleet-under-test.ts';
 
 /** Longer than any node may be silent. */
-const LONGER_MS = FAST_TIMEOUT_MS + budget(2_500);
+const LONGER_MS = FAST_TIMEOUT_MS + budget(1_000);
 
 const it = fleetTest();
 

@@ -17,8 +17,7 @@ async function start() {
 
 const it = failoverTest(start);
 
-// One after the other: each is ten processes already.
-describe('a primary with two replicas and three Sentinels, under load', () => {
+describe.concurrent('a primary with two replicas and three Sentinels, under load', () => {
   it('[FAILOVER-1] it is killed, its last writes with it: nobody who beats is shown otherwise, and what was lost is put back', ({
     redis,
     fleet,

@@ -4,6 +4,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { FAST, FleetUnderTest } from '../e2e/fleet-under-test.ts';
 import { budget } from '../support/budget.ts';
+import { Programs } from '../support/program.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { launchBrowser } from './browser.ts';
 
@@ -71,6 +72,7 @@ let browser: Promise<Browser> | undefined;
 
 interface Fixtures {
   fleet: FleetUnderTest;
+  programs: Programs;
   redis: RedisServer;
   /** Settings of a hub on that Redis. */
   onRedis: Record<string, string>;
@@ -84,6 +86,12 @@ export const it = test.extend<Fixtures>({
     const fleet = new FleetUnderTest();
     await use(fleet);
     await fleet.end();
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: as above
+  programs: async ({}, use) => {
+    const programs = new Programs();
+    await use(programs);
+    await programs.end();
   },
   // biome-ignore lint/correctness/noEmptyPattern: as above
   redis: async ({}, use) => {

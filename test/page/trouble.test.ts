@@ -1,15 +1,13 @@
 import { hostname } from 'node:os';
-import { afterAll, afterEach, describe } from 'vitest';
-import { Programs } from '../support/program.ts';
+import { afterAll, describe } from 'vitest';
 import { closeBrowser, expect, FAILED_ATTEMPTS, it } from './page-test.ts';
 
-const programs = new Programs();
-afterEach(() => programs.end());
 afterAll(closeBrowser);
 
-describe('the page while things break', () => {
+describe.concurrent('the page while things break', () => {
   it('shows a killed agent unreachable, then offline, then back, with reason and evidence', async ({
     fleet,
+    programs,
     open,
   }) => {
     const hub = await fleet.hub({});
@@ -34,6 +32,7 @@ describe('the page while things break', () => {
 
   it('says in the drawer that nothing is known now while the hub is dead, and draws no figure as live', async ({
     fleet,
+    programs,
     open,
   }) => {
     const hub = await fleet.hub({});
@@ -51,6 +50,7 @@ describe('the page while things break', () => {
 
   it('keeps what is known of a node in its drawer when it is removed, and invents no axis for one that is gone', async ({
     fleet,
+    programs,
     open,
   }) => {
     const hub = await fleet.hub({});
