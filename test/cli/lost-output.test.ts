@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { Pipe } from '../support/pipe.ts';
 import { type Program, Programs } from '../support/program.ts';
 import { freePort } from '../support/redis-server.ts';
@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
 const programs = new Programs();
 const hubs = new TestHubs();
 const pipes: Pipe[] = [];
-afterEach(async () => {
+afterAll(async () => {
   await programs.end();
   await hubs.close();
   for (const pipe of pipes.splice(0)) pipe.close();
@@ -49,7 +49,7 @@ function runWithoutRoom(args: readonly string[]): Program {
   }
 }
 
-describe('a command whose output is lost', () => {
+describe.concurrent('a command whose output is lost', () => {
   test.each([[['--help']], [['nodes', '--help']], [['--version']]])(
     '[CLI-11] ends quietly where its reader has gone: %j',
     async (args) => {
@@ -94,7 +94,7 @@ describe('a command whose output is lost', () => {
   });
 });
 
-describe('a hub whose log is lost', () => {
+describe.concurrent('a hub whose log is lost', () => {
   /** It answers, and takes its leave as any other. */
   async function expectAlive(hub: Program, port: number): Promise<void> {
     await until('it answers', async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).ok);

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { nodeSchema } from '../../shared/index.ts';
 import { AgentClient } from '../support/agent-client.ts';
@@ -6,7 +6,7 @@ import { type Program, Programs } from '../support/program.ts';
 import { until } from '../support/until.ts';
 
 const programs = new Programs();
-afterEach(() => programs.end());
+afterAll(() => programs.end());
 
 const listSchema = z.object({ nodes: z.array(nodeSchema), total: z.number() });
 
@@ -22,7 +22,7 @@ async function urlOf(program: Program): Promise<string> {
   return (await program.says(listens))[1] ?? '';
 }
 
-describe('rollcall up', () => {
+describe.concurrent('rollcall up', () => {
   test('[CLI-7] says where it listens, then the node and its status, then what to type next; SIGTERM ends it', async () => {
     const up = programs.run(['up', '--port', '0', '--simulate', '5']);
     const url = await urlOf(up);
@@ -105,7 +105,7 @@ async function listening(hub: Program) {
   return listeningSchema.parse(hub.lines.find(({ msg }) => msg === 'Hub listening'));
 }
 
-describe('rollcall hub', () => {
+describe.concurrent('rollcall hub', () => {
   test('[LOG-2] writes JSON lines with hubId, nodeId and the beginning of the session, and no secret', async () => {
     const hub = programs.run(['hub', '--port', '0', '--log-level', 'debug'], {
       AGENT_TOKENS: 'agent-secret',
