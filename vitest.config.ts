@@ -2,15 +2,18 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** The folders whose tests mostly wait, for real time to pass and for processes to start: the slowest first. */
-const WAITING = ['e2e', 'model', 'page', 'cli'];
+/**
+ * The folders whose files take longest. Most of them wait, for real time to pass and for processes to start; the model
+ * computes meanwhile.
+ */
+const LONGEST = ['model', 'e2e', 'page', 'cli'];
 
 /** Files of those folders start first, so that the last to run is none that takes a minute. */
-class WaitingFirst extends BaseSequencer {
+class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const place = ({ moduleId }: TestSpecification): number => {
-      const at = WAITING.findIndex((folder) => moduleId.includes(`/test/${folder}/`));
-      return at < 0 ? WAITING.length : at;
+      const at = LONGEST.findIndex((folder) => moduleId.includes(`/test/${folder}/`));
+      return at < 0 ? LONGEST.length : at;
     };
     return (await super.sort(files)).toSorted((a, b) => place(a) - place(b));
   }
@@ -29,6 +32,6 @@ export default defineConfig({
     maxWorkers: Math.max(4, availableParallelism() - 1),
     // Tests that may run at once mostly wait: all of a file do.
     maxConcurrency: 10,
-    sequence: { sequencer: WaitingFirst },
+    sequence: { sequencer: LongestFirst },
   },
 });

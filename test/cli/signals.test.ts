@@ -109,8 +109,9 @@ test.concurrent('[SIG-3] SIGHUP ends watch in order', async () => {
   expect(await watch.exit).toEqual({ code: 0, signal: null });
 });
 
-test.concurrent.runIf(process.platform === 'linux')(
+test.runIf(process.platform === 'linux')(
   '[SIG-4] what an agent starts inherits no secret',
+  { concurrent: true },
   async () => {
     const bin = mkdtempSync(join(folder, 'bin-'));
     const seen = join(folder, 'seen');
