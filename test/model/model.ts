@@ -167,7 +167,10 @@ class Model {
         return this.#crowd(what.sessions);
       case 'lose data':
         this.#lostAt = this.#world.clock.now();
-        return this.#world.loseData(what.shard);
+        await this.#world.loseData(what.shard);
+        // Which takes its time in the real world.
+        this.#lostAt = this.#world.clock.now();
+        return;
       default:
         what satisfies never;
     }
@@ -187,6 +190,9 @@ class Model {
     const store = await this.#world.newStore();
     for (const { id } of this.agents) await store.attach(store.shardOf(id));
     for (const agent of this.agents) {
+      // As it was before the look: in real time it may be told a longer timing, and beat by it, right after it.
+      const { timeoutMs } = agent.timingAt(this.#world.clock.now());
+      const { beatStandsUntil } = agent;
       const stored = await store.read(agent.id);
       const { link } = agent;
       if (stored.kind !== 'node' || !link || !agent.connected || !link.hub.fleet.ready) continue;
@@ -194,13 +200,12 @@ class Model {
       // What was lost is put back at the hub's next look, where it can look.
       const lately = this.#world.clock.now() - this.#lostAt < this.#world.timing.intervalMs;
       if (session !== link.session.session || lately || !link.hub.reachesStore) continue;
-      const { timeoutMs } = agent.timingAt(this.#world.clock.now());
       if (node.heartbeat.timeoutMs < timeoutMs) {
         this.faults.push(`${agent.id} knows ${timeoutMs} ms, the store ${node.heartbeat.timeoutMs} ms`);
       }
       const beat = (await store.stats([{ id: agent.id, timeoutMs: node.heartbeat.timeoutMs }])).get(agent.id);
       const until = beat && this.#world.clock.now() - beat.agoMs + node.heartbeat.timeoutMs;
-      const short = agent.beatStandsUntil - (until ?? Number.POSITIVE_INFINITY);
+      const short = beatStandsUntil - (until ?? Number.POSITIVE_INFINITY);
       if (short > BUSY_MS) this.faults.push(`${agent.id}: its heartbeat ends ${short} ms too early`);
     }
     await store.close();
