@@ -6,6 +6,7 @@ RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
 COPY shared ./shared
+COPY client ./client
 COPY agent ./agent
 COPY simulate ./simulate
 COPY server ./server

@@ -144,7 +144,7 @@ function FeedArea({
 /** Tells in the tab's title what needs eyes. */
 function useTitle(): void {
   const store = useStore();
-  const { offline, unreachable } = store.picture.counts;
+  const { offline, unreachable } = store.counts.status;
   const gone = offline + unreachable;
   useEffect(() => {
     document.title = gone > 0 ? `${gone} not reached · Rollcall` : 'Rollcall';

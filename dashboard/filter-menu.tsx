@@ -41,7 +41,7 @@ export function FilterMenu({ filter, change }: { filter: Filter; change: ChangeU
 
 function Choices({ filter, change }: { filter: Filter; change: ChangeUrl }) {
   const [store] = useTopic('fleet');
-  const { facets } = store.picture;
+  const { facets } = store.counts;
   const offered = facets.all
     .map((facet) => ({ facet, values: [...facets.values(facet)] }))
     .filter(({ facet, values }) => values.length <= 200 || labelOf(facet) === undefined)

@@ -25,7 +25,8 @@ export function Header({ filter, change }: { filter: Filter; change: ChangeUrl }
 function Counts({ filter, change }: { filter: Filter; change: ChangeUrl }) {
   const [store] = useTopic('fleet');
   useTopic('standing');
-  const { counts, size } = store.picture;
+  const { size } = store.picture;
+  const counts = store.counts.status;
   const chosen = filter.status ?? [];
   const known = store.standing.pictured;
   const toggle = (status: Status): void => {

@@ -1,6 +1,6 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { freshness } from './freshness.ts';
-import type { LinkState } from './store/hub-link.ts';
+import type { LinkState } from './store/fleet-store.ts';
 import { useTopic } from './use-store.ts';
 import { count, shortTime } from './words.ts';
 
@@ -82,6 +82,10 @@ const refusals: Readonly<Record<Extract<LinkState, { kind: 'refused' }>['code'],
     'This token is not for reading',
     'It belongs to an agent: it may register a machine, not look at the fleet. Enter a dashboard token.',
   ],
+  too_much: [
+    'This fleet is too large for this page',
+    'The hub sends more nodes than a page keeps. Ask the command line instead: rollcall nodes ls with a filter.',
+  ],
   not_understood: [
     'The hub speaks another version',
     'It answers in a way that this page does not understand. Reload the page to get the one that belongs to the hub.',
@@ -108,7 +112,7 @@ export function Refused({
     <section className={code === 'token_missing' ? 'big-notice' : 'big-notice is-away'} role="alert">
       <h2>{title}</h2>
       <p id="refused-words">{words}</p>
-      {code === 'not_understood' ? (
+      {code === 'not_understood' || code === 'too_much' ? (
         <button type="button" className="button is-main" onClick={() => window.location.reload()}>
           Reload
         </button>

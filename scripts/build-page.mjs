@@ -6,7 +6,7 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'dist/dashboard');
-const sources = ['dashboard', 'shared', 'package-lock.json', 'scripts/build-page.mjs'];
+const sources = ['dashboard', 'client', 'shared', 'package-lock.json', 'scripts/build-page.mjs'];
 
 const files = (path) =>
   statSync(path).isDirectory() ? readdirSync(path).flatMap((name) => files(join(path, name))) : [path];

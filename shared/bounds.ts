@@ -11,6 +11,8 @@ export const CLIENT_LIMITS = {
   keptBytes: 512 * 1024 * 1024,
   /** Nodes that are kept at a time. */
   keptNodes: 1_000_000,
+  /** Pages of one picture: of 256 KiB each they hold eight times what is kept. */
+  pages: 16_384,
   /** How long the next page of a picture may take, milliseconds. */
   pageWithinMs: 30_000,
 } as const;

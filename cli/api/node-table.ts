@@ -1,7 +1,6 @@
 import stringWidth from 'string-width';
 import { printable } from '../../shared/index.ts';
-import type { ShownNode } from '../watch/projection.ts';
-import { byHostname, type Report } from '../watch/report.ts';
+import { byHostname, type Report, type ShownNode } from '../watch/report.ts';
 import { ageOf } from '../watch/times.ts';
 import type { Io } from './api-client.ts';
 import type { Row } from './select.ts';

@@ -1,10 +1,10 @@
 import { systemClock } from '../../agent/index.ts';
-import { printable, printableLines } from '../../shared/index.ts';
+import { FleetClient, SUMMARIES } from '../../client/index.ts';
+import { type NodeSummary, printable, printableLines } from '../../shared/index.ts';
 import { DashboardJudge } from '../../simulate/dashboard-judge.ts';
 import { SIMULATION_LABEL } from '../../simulate/machine.ts';
 import { HubOutOfReachError, Simulation } from '../../simulate/simulation.ts';
 import { summarize } from '../../simulate/summary.ts';
-import { FleetFollower } from '../watch/fleet-follower.ts';
 import { planText, progressText, summaryText } from './report.ts';
 import type { SimulateSettings } from './settings.ts';
 
@@ -73,25 +73,21 @@ function tellProgress(simulation: Simulation, { tell, terminal }: SimulateOutput
 /** A dashboard that follows the simulated nodes while they are simulated. */
 class Watched {
   readonly judge: DashboardJudge;
-  readonly #follower: FleetFollower;
+  readonly #client: FleetClient<NodeSummary>;
   readonly #hubUrl: string;
 
   constructor(simulation: Simulation, { hubUrl, token }: NonNullable<SimulateSettings['dashboard']>) {
     this.judge = new DashboardJudge(simulation);
     this.#hubUrl = hubUrl;
-    this.#follower = new FleetFollower({
-      hubUrl,
-      filter: { labels: { [SIMULATION_LABEL]: simulation.options.prefix } },
-      fields: 'summary',
-      ...(token !== undefined && { token }),
-    });
+    const filter = { labels: { [SIMULATION_LABEL]: simulation.options.prefix } };
+    this.#client = new FleetClient({ hubUrl, token, nodes: SUMMARIES, filter });
   }
 
   /** Resolves with the first picture, or when `signal` ends the run; rejects with a `HubOutOfReachError`. */
   start(signal: AbortSignal): Promise<void> {
-    const follower = this.#follower;
-    follower.on('change', (event) => this.judge.change(event));
-    follower.on('resync', () => {
+    const client = this.#client;
+    client.on('change', ({ event }) => this.judge.change(event));
+    client.on('resync', () => {
       this.judge.resyncs += 1;
     });
     return new Promise((resolve, reject) => {
@@ -102,20 +98,19 @@ class Watched {
         clearTimeout(timer);
         run();
       };
-      follower.once('picture', settle(resolve));
+      client.once('picture', settle(resolve));
       signal.addEventListener('abort', settle(resolve), { once: true });
-      follower.once('unreachable', (why) => settle(() => fail(why))());
-      follower.once('refused', (_code, why) =>
+      client.once('unreachable', (why) => settle(() => fail(why))());
+      client.once('ended', (_code, why) =>
         settle(() =>
           fail(`${why}; set ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE to one of its DASHBOARD_TOKENS`),
         )(),
       );
-      follower.start();
+      client.start();
     });
   }
 
   stop(): void {
-    this.#follower.removeAllListeners();
-    this.#follower.stop();
+    this.#client.stop();
   }
 }

@@ -1,5 +1,9 @@
-import type { DashboardEvent, HubState } from '../../shared/index.ts';
-import type { Difference, Hole, ShownNode } from './projection.ts';
+import type { Difference as DifferenceOf, Hole } from '../../client/index.ts';
+import type { DashboardEvent, FleetNode, HubState, NodeSummary } from '../../shared/index.ts';
+
+/** A node as `watch` and lists show it. */
+export type ShownNode = FleetNode | NodeSummary;
+export type Difference = DifferenceOf<ShownNode>;
 
 /** What `watch` tells of, in words or as JSON. */
 export interface Report {

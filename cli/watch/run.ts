@@ -1,5 +1,5 @@
-import { HubClock } from '../../shared/index.ts';
-import { FleetFollower } from './fleet-follower.ts';
+import { differencesBetween, type EndCode, FleetClient, WHOLE_NODES } from '../../client/index.ts';
+import type { FleetNode } from '../../shared/index.ts';
 import { jsonReport } from './json-report.ts';
 import type { Output, Report } from './report.ts';
 import type { WatchSettings } from './settings.ts';
@@ -24,35 +24,24 @@ export async function runWatch(
   own?: Report,
 ): Promise<number> {
   const { hubUrl, token, filter, json, once, agent } = settings;
-  const follower = new FleetFollower({
-    hubUrl,
-    filter,
-    ...(agent && { agent }),
-    ...(token !== undefined && { token }),
-  });
-  const clock = new HubClock();
-  const report =
-    own ?? (json ? jsonReport(output) : new TextReport(output, () => new Date(clock.now()).toISOString()));
+  const client = new FleetClient({ hubUrl, token, agent, nodes: WHOLE_NODES, filter });
+  const now = () => new Date(client.clock.now()).toISOString();
+  const report = own ?? (json ? jsonReport(output) : new TextReport(output, now));
   let deadline: NodeJS.Timeout | undefined;
   try {
     return await new Promise<number>((resolve) => {
-      follower.on('hub', ({ now }) => now !== undefined && clock.heard(now));
-      tell(follower, report);
-      follower.on('refused', (code, message) => {
-        complain(refusal(hubUrl, code, message));
-        resolve(WATCH_EXIT.refused);
-      });
-      follower.on('broken', (why) => {
-        complain(`${hubUrl} ${why}`);
-        resolve(WATCH_EXIT.unreachable);
+      reportTo(report, client);
+      client.on('ended', (code, message) => {
+        complain(code === 'too_much' ? `${hubUrl} ${message}` : refusal(hubUrl, code, message));
+        resolve(code === 'too_much' ? WATCH_EXIT.unreachable : WATCH_EXIT.refused);
       });
       if (once) {
         deadline = setTimeout(() => {
           complain(`cannot connect to ${hubUrl}: no whole picture within ${ONCE_WITHIN_MS / 1_000} s`);
           resolve(WATCH_EXIT.unreachable);
         }, ONCE_WITHIN_MS);
-        follower.on('picture', () => resolve(WATCH_EXIT.done));
-        follower.on('unreachable', (why) => {
+        client.on('picture', () => resolve(WATCH_EXIT.done));
+        client.on('unreachable', (why) => {
           complain(`cannot connect to ${hubUrl}: ${why}`);
           resolve(WATCH_EXIT.unreachable);
         });
@@ -61,16 +50,15 @@ export async function runWatch(
         () => resolve(WATCH_EXIT.done),
         () => resolve(WATCH_EXIT.done),
       );
-      follower.start();
+      client.start();
     });
   } finally {
     clearTimeout(deadline);
-    follower.removeAllListeners();
-    follower.stop();
+    client.stop();
   }
 }
 
-function refusal(hubUrl: string, code: string, message: string): string {
+function refusal(hubUrl: string, code: EndCode, message: string): string {
   const hint =
     code === 'unauthenticated'
       ? '; set ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE to one of its DASHBOARD_TOKENS'
@@ -78,26 +66,25 @@ function refusal(hubUrl: string, code: string, message: string): string {
   return `${hubUrl} refuses this watch: ${message}${hint}`;
 }
 
-function tell(follower: FleetFollower, report: Report): void {
+function reportTo(report: Report, client: FleetClient<FleetNode>): void {
   let interrupted = false;
-  follower.on('picture', ({ first, differences }) => {
-    const nodes = [...follower.nodes.values()];
-    if (first) report.snapshot(nodes);
-    else report.differences(differences, nodes.length);
+  client.on('picture', (picture, before) => {
+    if (before) report.differences(differencesBetween(before, picture), picture.size);
+    else report.snapshot([...picture.nodes.values()]);
   });
-  follower.on('change', (event, before) => report.change(event, before));
-  follower.on('hub', (state) => report.hub(state));
-  follower.on('hole', (hole) => report.hole(hole));
-  follower.on('resync', (reason) => report.resync(reason));
-  follower.on('lost', (why) => {
+  client.on('change', ({ event, before }) => report.change(event, before));
+  client.on('hub', (state) => report.hub(state));
+  client.on('hole', (hole) => report.hole(hole));
+  client.on('resync', (reason) => report.resync(reason));
+  client.on('lost', (why) => {
     interrupted = true;
     report.connection('lost', why);
   });
-  follower.on('unreachable', (why) => {
+  client.on('unreachable', (why) => {
     interrupted = true;
     report.connection('unreachable', why);
   });
-  follower.on('subscribed', (how) => {
+  client.on('subscribed', (how) => {
     if (interrupted) report.back(how);
     interrupted = false;
   });

@@ -3,8 +3,14 @@ import Table from 'cli-table3';
 import stringWidth from 'string-width';
 import { type DashboardEvent, printable, STATUSES, type Status } from '../../shared/index.ts';
 import { describeReason, describeType } from './describe.ts';
-import type { Difference, ShownNode } from './projection.ts';
-import { byHostname, countByStatus, type Output, type Report } from './report.ts';
+import {
+  byHostname,
+  countByStatus,
+  type Difference,
+  type Output,
+  type Report,
+  type ShownNode,
+} from './report.ts';
 import { clockTime, sinceTime } from './times.ts';
 
 const looks = {

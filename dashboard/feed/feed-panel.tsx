@@ -42,7 +42,7 @@ export function FeedPanel({ filter, kind, change }: { filter: Filter; kind: Feed
   const { status: _, ...wherever } = filter;
   const matches = matcher(wherever);
   // What all nodes have in common says nothing of a few of them.
-  const { facets } = store.picture;
+  const { facets } = store.counts;
   const tells = (facet: Facet): boolean => facets.values(facet).size > 1;
   const lines = linesOf((paused ?? store.feed).groups(kind, matches, SHOWN_GROUPS, tells));
   const missed = paused ? store.feed.total - paused.total : 0;

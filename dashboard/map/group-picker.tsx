@@ -5,14 +5,14 @@ import type { ChangeUrl } from '../use-page-url.ts';
 import { useStore } from '../use-store.ts';
 
 /** What the map can be grouped by: what some node has, and what does not fall into too many parts. */
-export function facetsToGroupBy({ picture }: Pick<FleetStore, 'picture'>): Facet[] {
-  const usable = picture.facets.all.filter((facet) => picture.facets.values(facet).size <= MOST_GROUPS);
+export function facetsToGroupBy({ counts: { facets } }: Pick<FleetStore, 'counts'>): Facet[] {
+  const usable = facets.all.filter((facet) => facets.values(facet).size <= MOST_GROUPS);
   const rank = (facet: Facet): number => (labelOf(facet) === undefined ? 1 : 0);
   return usable.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }
 
 /** The best grouping that there is: by zone, else by kind, else by location. */
-export function bestFacet(store: Pick<FleetStore, 'picture'>): Facet | undefined {
+export function bestFacet(store: Pick<FleetStore, 'counts'>): Facet | undefined {
   const there = new Set(facetsToGroupBy(store));
   const wanted: readonly Facet[] = ['label:zone', 'kind', 'location'];
   return wanted.find((facet) => there.has(facet));

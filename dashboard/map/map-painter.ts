@@ -1,6 +1,6 @@
 import type { FleetStore, FrameNews } from '../store/fleet-store.ts';
 import type { Group } from '../store/grouping.ts';
-import type { Row } from '../store/wire-rows.ts';
+import type { Row } from '../store/rows.ts';
 import { type CellSprites, drawSprites } from './cell-sprites.ts';
 import { cornerOf, layoutMap, type MapLayout, placeAt } from './map-layout.ts';
 

@@ -93,8 +93,8 @@ export function MapPanel({
     if (to?.id !== pointed?.id) setPointed(to);
   };
 
-  const { picture } = store;
-  const troubled = picture.size - picture.counts.online;
+  const { picture, counts } = store;
+  const troubled = picture.size - counts.status.online;
   return (
     <section className="panel map-panel" aria-label="Map">
       <div className="panel-head">

@@ -1,6 +1,6 @@
 import type { EventType, Reason, Status } from '../../shared/index.ts';
 import { type Facet, facetsOf, facetValue } from './facets.ts';
-import type { Row, RowEvent } from './wire-rows.ts';
+import type { Row, RowEvent } from './rows.ts';
 
 /** A change as the feed remembers it. */
 export interface FeedItem {

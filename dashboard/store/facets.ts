@@ -1,4 +1,4 @@
-import type { Row } from './wire-rows.ts';
+import type { Row } from './rows.ts';
 
 /** Something that nodes can be grouped by: `kind`, `location`, `pool`, or `label:<key>`. */
 export type Facet = 'kind' | 'location' | 'pool' | `label:${string}`;

@@ -1,25 +1,32 @@
-import type { z } from 'zod';
+import {
+  type ClientState,
+  type EndCode,
+  FleetClient,
+  type FleetClientOptions,
+  type NodeChange,
+  type Picture,
+  SUMMARIES,
+} from '../../client/index.ts';
 import {
   type FleetEvent,
   type FleetNode,
   type HubState,
-  historyAnswerSchema,
-  hubStateSchema,
   type LiveStats,
-  nodeAnswerSchema,
-  refusalSchema,
   summarize,
 } from '../../shared/index.ts';
 import { pageClock } from '../page-clock.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { Following } from './following.ts';
+import { FleetCounts } from './fleet-counts.ts';
 import { FrameQueue, type ScheduleFrame } from './frames.ts';
 import { Grouping } from './grouping.ts';
-import { HubLink, type HubLinkOptions, type LinkState } from './hub-link.ts';
 import { LiveFigures } from './live-figures.ts';
-import type { Picture, RowChange } from './picture.ts';
 import { RowView } from './row-view.ts';
-import type { RowEvent } from './wire-rows.ts';
+import type { Row, RowChange, RowEvent } from './rows.ts';
+
+/** How the page stands to its hub. Times are milliseconds since the epoch, by the hub's clock. */
+export type LinkState =
+  | Exclude<ClientState, { kind: 'stopped' | 'ended' }>
+  | { kind: 'refused'; code: 'token_missing' | 'token_wrong' | 'forbidden' | 'not_understood' | 'too_much' };
 
 /** How the page stands: to its hub, and its hub to the store. */
 export interface Standing {
@@ -41,24 +48,26 @@ export interface FrameNews {
 export interface FleetStoreOptions {
   hubUrl: string;
   schedule: ScheduleFrame;
-  link?: Pick<HubLinkOptions, 'reconnectDelayMs' | 'echoEveryMs'>;
+  link?: Pick<FleetClientOptions<Row>, 'reconnectDelayMs' | 'echoEveryMs'>;
 }
 
 /** How long one frame may spend on applying changes. What is left comes in the next. */
 const APPLY_MS = 8;
 /** Changes from before the page came that the feed begins with. */
 const HISTORY_EVENTS = 200;
+/** How often the hub is asked for a sign of life: people look at this page. */
+const ECHO_EVERY_MS = 4_000;
 
 type Topic = 'fleet' | 'standing' | 'figures';
 
 /** What the page knows: the fleet, kept by the wire, and everything that follows from it. Drawing is not its part. */
 export class FleetStore {
+  readonly counts = new FleetCounts();
   readonly rows: RowView;
   readonly grouping: Grouping;
   readonly figures = new LiveFigures();
   readonly feed = new ChangeFeed();
-  readonly #options: FleetStoreOptions;
-  readonly #following: Following;
+  readonly #client: FleetClient<Row>;
   readonly #frames: FrameQueue;
   readonly #listeners: Record<Topic, Set<() => void>> = {
     fleet: new Set(),
@@ -68,7 +77,7 @@ export class FleetStore {
   readonly #newsListeners = new Set<(news: FrameNews) => void>();
   readonly #versions: Record<Topic, number> = { fleet: 0, standing: 0, figures: 0 };
   readonly #dirty = new Set<Topic>();
-  #link: HubLink | undefined;
+  #tokenGiven = false;
   #standing: Standing = {
     link: { kind: 'connecting', since: pageClock.now(), why: undefined },
     hub: undefined,
@@ -79,25 +88,20 @@ export class FleetStore {
   #events: RowEvent[] = [];
   #all = false;
 
-  constructor(options: FleetStoreOptions) {
-    this.#options = options;
-    this.#frames = new FrameQueue(options.schedule, () => this.#frame());
-    this.#following = new Following({
-      picture: (picture) => this.#pictured(picture),
-      changed: (change, event) => this.#changed(change, event),
+  constructor({ hubUrl, schedule, link }: FleetStoreOptions) {
+    this.#frames = new FrameQueue(schedule, () => this.#frame());
+    this.#client = new FleetClient({
+      ...{ hubUrl, nodes: SUMMARIES, gzip: true, clock: pageClock, echoEveryMs: ECHO_EVERY_MS },
+      ...link,
       waiting: () => this.#frames.request(),
-      progress: (received, total) => {
-        if (!this.#standing.pictured) this.#stand({ link: { kind: 'loading', received, total } });
-      },
-      hub: (hub) => this.#hub(hub),
-      startOver: (reason) => this.#link?.startOver(reason),
     });
-    this.rows = new RowView(this.#following.picture);
-    this.grouping = new Grouping(this.#following.picture);
+    this.rows = new RowView(this.#client.picture);
+    this.grouping = new Grouping(this.#client.picture);
+    this.#listen();
   }
 
-  get picture(): Picture {
-    return this.#following.picture;
+  get picture(): Picture<Row> {
+    return this.#client.picture;
   }
 
   get standing(): Standing {
@@ -123,59 +127,55 @@ export class FleetStore {
 
   /** Connects with this token, instead of whatever was there. What is known is resumed from. */
   connect(token: string | undefined): void {
-    this.#link?.close();
-    const { hubUrl, link } = this.#options;
-    this.#link = new HubLink({ hubUrl, token, ...link }, this.#following, {
-      state: (state) => this.#stand({ link: state }),
-      heard: (heardAt) => this.#stand({ heardAt }),
-      hub: (message) => {
-        const read = hubStateSchema.safeParse(message);
-        if (read.success) this.#hub(read.data);
-      },
-      subscribed: () => this.#subscribed(),
-      stats: (message) => {
-        if (this.figures.take(message)) this.#mark('figures');
-      },
-    });
+    this.#tokenGiven = token !== undefined;
+    this.#client.start({ token });
   }
 
   close(): void {
-    this.#link?.close();
-    this.#link = undefined;
+    this.#client.stop();
   }
 
   checkNow(): void {
-    this.#link?.checkNow();
+    this.#client.checkNow();
   }
 
   /** Says which nodes one part of the page looks at, for their live figures. */
   watch(part: string, ids: readonly string[]): void {
-    if (this.figures.want(part, ids)) this.#link?.watch(this.figures.ids);
+    if (this.figures.want(part, ids)) this.#client.watch(this.figures.ids);
   }
 
   /** The whole record of a node with its live figures; undefined where there is none. Rejects where the hub is away. */
-  async node(id: string): Promise<{ node: FleetNode; stats: LiveStats } | undefined> {
-    const answer = await this.#ask('node', { id }, nodeAnswerSchema);
-    return answer && { node: answer.node, stats: answer.stats };
+  node(id: string): Promise<{ node: FleetNode; stats: LiveStats } | undefined> {
+    return this.#client.node(id);
   }
 
   /** The newest changes, newest first. Rejects where the hub is away. */
-  async history(request: { nodeId?: string; limit: number }): Promise<FleetEvent[]> {
-    return (await this.#ask('history', request, historyAnswerSchema))?.events ?? [];
+  history(request: { nodeId?: string; limit: number }): Promise<FleetEvent[]> {
+    return this.#client.history(request);
   }
 
-  async #ask<T>(message: 'node' | 'history', payload: object, schema: z.ZodType<T>): Promise<T | undefined> {
-    if (!this.#link) throw new Error('not connected');
-    const answer = await this.#link.ask(message, payload);
-    const refusal = refusalSchema.safeParse(answer);
-    if (!refusal.success) return schema.parse(answer);
-    if (refusal.data.code === 'not_found') return undefined;
-    throw new Error(refusal.data.message);
+  #listen(): void {
+    const client = this.#client;
+    client.on('state', (state) => this.#linked(state));
+    client.on('picture', (picture) => this.#pictured(picture));
+    client.on('change', (change) => this.#changed(change));
+    client.on('subscribed', () => this.#subscribed());
+    client.on('hub', (hub) => this.#stand({ hub }));
+    client.on('heard', (heardAt) => this.#stand({ heardAt }));
+    client.on('stats', (stats) => {
+      this.figures.take(stats);
+      this.#mark('figures');
+    });
+  }
+
+  #linked(state: ClientState): void {
+    if (state.kind === 'stopped') return;
+    const link: LinkState =
+      state.kind === 'ended' ? { kind: 'refused', code: refusalOf(state.code, this.#tokenGiven) } : state;
+    this.#stand({ link });
   }
 
   #subscribed(): void {
-    const { ids } = this.figures;
-    if (ids.length > 0) this.#link?.watch(ids);
     if (this.feed.total > 0) return;
     this.history({ limit: HISTORY_EVENTS }).then(
       (events) => {
@@ -187,28 +187,24 @@ export class FleetStore {
     );
   }
 
-  #pictured(picture: Picture): void {
+  #pictured(picture: Picture<Row>): void {
+    this.counts.reset(picture);
     this.rows.reset(picture);
     this.grouping.reset(picture);
     this.#changes = [];
     this.#all = true;
     this.#standing = { ...this.#standing, pictured: true };
-    this.#link?.pictured();
     this.#mark('fleet');
   }
 
-  #changed(change: RowChange, event: RowEvent): void {
+  #changed(change: NodeChange<Row>): void {
+    this.counts.changed(change);
     this.rows.changed(change);
     this.grouping.changed(change);
-    this.feed.push(event);
+    this.feed.push(change.event);
     this.#changes.push(change);
-    this.#events.push(event);
+    this.#events.push(change.event);
     this.#mark('fleet');
-  }
-
-  #hub(hub: HubState): void {
-    if (hub.now !== undefined) pageClock.heard(hub.now);
-    this.#stand({ hub, heardAt: pageClock.now() });
   }
 
   #stand(part: Partial<Standing>): void {
@@ -222,7 +218,7 @@ export class FleetStore {
   }
 
   #frame(): void {
-    const more = this.#following.apply(APPLY_MS);
+    const more = this.#client.apply(APPLY_MS);
     const news: FrameNews = { changes: this.#changes, events: this.#events, all: this.#all };
     const topics = [...this.#dirty];
     this.#changes = [];
@@ -233,5 +229,18 @@ export class FleetStore {
     if (topics.includes('fleet')) for (const listener of this.#newsListeners) listener(news);
     for (const topic of topics) for (const listener of this.#listeners[topic]) listener();
     if (more) this.#frames.request();
+  }
+}
+
+function refusalOf(code: EndCode, tokenGiven: boolean): Extract<LinkState, { kind: 'refused' }>['code'] {
+  switch (code) {
+    case 'unauthenticated':
+      return tokenGiven ? 'token_wrong' : 'token_missing';
+    case 'forbidden':
+    case 'too_much':
+      return code;
+    case 'invalid':
+    case 'protocol':
+      return 'not_understood';
   }
 }

@@ -1,7 +1,7 @@
+import type { Picture } from '../../client/index.ts';
 import { STATUSES, type Status } from '../../shared/index.ts';
 import { type Facet, facetValue } from './facets.ts';
-import type { Picture, RowChange } from './picture.ts';
-import type { Row } from './wire-rows.ts';
+import type { Row, RowChange } from './rows.ts';
 
 /** The nodes that share a value of the facet, each at a place of its own that it keeps. */
 export interface Group {
@@ -27,7 +27,7 @@ const natural = new Intl.Collator('en', { numeric: true });
  * so that a change of status moves nothing. Made only once somebody looks.
  */
 export class Grouping {
-  #picture: Picture;
+  #picture: Picture<Row>;
   #facet: Facet | undefined;
   #made: { groups: Map<string | undefined, Group>; places: Map<string, Place>; free: Map<Group, number[]> } =
     this.#nothing();
@@ -35,7 +35,7 @@ export class Grouping {
   /** Grows when a group came, went or got more places: when everything has to be laid out again. */
   #shape = 0;
 
-  constructor(picture: Picture) {
+  constructor(picture: Picture<Row>) {
     this.#picture = picture;
   }
 
@@ -68,7 +68,7 @@ export class Grouping {
     this.#stale = true;
   }
 
-  reset(picture: Picture): void {
+  reset(picture: Picture<Row>): void {
     this.#picture = picture;
     this.#stale = true;
   }

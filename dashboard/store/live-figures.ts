@@ -1,7 +1,4 @@
-import { z } from 'zod';
-import { LIMITS, type LiveStats, liveStatsSchema } from '../../shared/index.ts';
-
-const statsMessageSchema = z.object({ stats: z.record(z.string(), liveStatsSchema) });
+import { LIMITS, type LiveStats } from '../../shared/index.ts';
 
 /** Live figures of the nodes that somebody looks at now, and of no others. */
 export class LiveFigures {
@@ -30,11 +27,8 @@ export class LiveFigures {
     return [...new Set([...this.#wanted.values()].flat())].sort().slice(0, LIMITS.watchedIds);
   }
 
-  /** Takes a message of figures; false where it cannot be read. */
-  take(message: unknown): boolean {
-    const read = statsMessageSchema.safeParse(message);
-    if (!read.success) return false;
-    for (const [id, stats] of Object.entries(read.data.stats)) this.#figures.set(id, stats);
-    return true;
+  /** Takes figures by id. */
+  take(figures: Readonly<Record<string, LiveStats>>): void {
+    for (const [id, stats] of Object.entries(figures)) this.#figures.set(id, stats);
   }
 }

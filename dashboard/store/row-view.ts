@@ -1,7 +1,7 @@
+import type { Picture } from '../../client/index.ts';
 import { type Filter, filterKey, matcher, type Status } from '../../shared/index.ts';
 import { OrderedRows } from './ordered-rows.ts';
-import type { Picture, RowChange } from './picture.ts';
-import type { Row } from './wire-rows.ts';
+import type { Row, RowChange } from './rows.ts';
 
 export const SORT_KEYS = ['status', 'since', 'hostname', 'kind', 'location', 'address', 'hub'] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
@@ -46,13 +46,13 @@ export function rowOrder({ key, descending }: Sort): (a: Row, b: Row) => number 
 
 /** The rows that match a filter, in order; both follow each change. Put in order only once somebody looks. */
 export class RowView {
-  #picture: Picture;
+  #picture: Picture<Row>;
   #key = '';
   #matches: (row: Row) => boolean = () => true;
   #order = rowOrder({ key: 'status', descending: false });
   #rows: OrderedRows<Row> | undefined;
 
-  constructor(picture: Picture) {
+  constructor(picture: Picture<Row>) {
     this.#picture = picture;
   }
 
@@ -82,7 +82,7 @@ export class RowView {
   }
 
   /** Another picture takes the place of the one before. */
-  reset(picture: Picture): void {
+  reset(picture: Picture<Row>): void {
     this.#picture = picture;
     this.#rows = undefined;
   }

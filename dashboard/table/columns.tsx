@@ -2,7 +2,7 @@ import type { ReactNode } from 'react';
 import type { LiveStats } from '../../shared/index.ts';
 import { StatusGlyph } from '../status-glyph.tsx';
 import type { SortKey } from '../store/row-view.ts';
-import type { Row } from '../store/wire-rows.ts';
+import type { Row } from '../store/rows.ts';
 import { shortTime, statusWord, wholeTime } from '../words.ts';
 
 export interface Column {

@@ -1,5 +1,5 @@
 import { printable, printableLines } from '../../shared/index.ts';
-import type { Row } from '../store/wire-rows.ts';
+import type { Row } from '../store/rows.ts';
 
 /** Rows as JSON, one below the other. */
 export const rowsAsJson = (rows: Iterable<Row>): string => printableLines(JSON.stringify([...rows], null, 2));

@@ -1,6 +1,6 @@
 import { memo } from 'react';
 import type { LiveStats } from '../../shared/index.ts';
-import type { Row } from '../store/wire-rows.ts';
+import type { Row } from '../store/rows.ts';
 import { COLUMNS } from './columns.tsx';
 
 /** The id of a row in the document, by which the table says which one is active. */

@@ -30,14 +30,14 @@ describe('the store of the page on a hub', () => {
     const agents = await Promise.all(['a', 'b', 'c'].map((nodeId) => hub.register({ nodeId })));
     const store = storeOn(hub.url);
     await live(store);
-    expect(store.picture.counts.online).toBe(3);
+    expect(store.counts.status.online).toBe(3);
     expect(store.standing.hub).toMatchObject({ state: 'live', hubs: 1 });
     let told = 0;
     store.listenToNews(() => {
       told += 1;
     });
     await Promise.all(agents.map((agent) => lose(hub, agent)));
-    await until('all are unreachable', () => store.picture.counts.unreachable === 3);
+    await until('all are unreachable', () => store.counts.status.unreachable === 3);
     expect(told).toBeLessThanOrEqual(3);
     expect(store.feed.groups('trouble', () => true, 10).reduce((sum, { count }) => sum + count, 0)).toBe(3);
   });

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Picture } from '../../client/index.ts';
+import { FleetCounts } from '../../dashboard/store/fleet-counts.ts';
 import { Grouping } from '../../dashboard/store/grouping.ts';
 import { OrderedRows } from '../../dashboard/store/ordered-rows.ts';
-import { Picture } from '../../dashboard/store/picture.ts';
 import { RowView, rowOrder } from '../../dashboard/store/row-view.ts';
-import type { Row } from '../../dashboard/store/wire-rows.ts';
+import type { Row } from '../../dashboard/store/rows.ts';
 import { matcher, STATUSES } from '../../shared/index.ts';
 import { eventOf, row } from './rows.ts';
 
@@ -48,7 +49,8 @@ describe('what follows from each change', () => {
   it('is what one would get by looking at the whole fleet', () => {
     fc.assert(
       fc.property(fc.array(changeOf, { maxLength: 300 }), (steps) => {
-        const picture = new Picture(false);
+        const picture = new Picture<Row>(false);
+        const counts = new FleetCounts();
         const view = new RowView(picture);
         const grouping = new Grouping(picture);
         const sort = { key: 'status', descending: true } as const;
@@ -61,18 +63,19 @@ describe('what follows from each change', () => {
           const after = row(id, { seq, status, labels: zone === undefined ? {} : { zone } });
           const applied = picture.apply(eventOf(after, { type: removed ? 'removed' : 'updated' }));
           if (applied.kind !== 'applied') throw new Error(applied.kind);
-          view.changed(applied.change);
-          grouping.changed(applied.change);
+          counts.changed(applied);
+          view.changed(applied);
+          grouping.changed(applied);
           expect([...view.rows].length).toBe(view.rows.size);
           grouping.groups;
         }
         const all = [...picture.nodes.values()];
         expect([...view.rows]).toEqual(all.filter(matcher(filter)).sort(rowOrder(sort)));
         for (const status of STATUSES)
-          expect(picture.counts[status]).toBe(all.filter((one) => one.status === status).length);
+          expect(counts.status[status]).toBe(all.filter((one) => one.status === status).length);
         for (const group of grouping.groups) expectGroup(group, all, grouping);
         expect(grouping.groups.length).toBe(new Set(all.map(({ labels }) => labels.zone)).size);
-        const zones = picture.facets.values('label:zone');
+        const zones = counts.facets.values('label:zone');
         for (const zone of ['a', 'b'])
           expect(zones.get(zone) ?? 0).toBe(all.filter(({ labels }) => labels.zone === zone).length);
       }),
@@ -81,14 +84,14 @@ describe('what follows from each change', () => {
   });
 
   it('leaves every node at its place when only its status changes', () => {
-    const picture = new Picture(true);
+    const picture = new Picture<Row>(true);
     for (const id of ['a', 'b', 'c']) picture.load(row(id, { kind: 'gpu' }));
     const grouping = new Grouping(picture);
     grouping.ask('kind');
     const { shape } = grouping;
     const place = grouping.placeOf('b');
     const applied = picture.apply(eventOf(row('b', { seq: 2, kind: 'gpu', status: 'offline' })));
-    if (applied.kind === 'applied') grouping.changed(applied.change);
+    if (applied.kind === 'applied') grouping.changed(applied);
     expect(grouping.shape).toBe(shape);
     expect(grouping.placeOf('b')).toEqual(place);
     expect(place?.group.counts).toMatchObject({ online: 2, offline: 1 });

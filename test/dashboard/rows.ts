@@ -1,4 +1,4 @@
-import type { Row, RowEvent } from '../../dashboard/store/wire-rows.ts';
+import type { Row, RowEvent } from '../../dashboard/store/rows.ts';
 import { type Reason, type Status, summarize } from '../../shared/index.ts';
 import { fleetNode, someInstant } from '../support/fixtures.ts';
 

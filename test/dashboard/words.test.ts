@@ -3,7 +3,7 @@ import { freshness } from '../../dashboard/freshness.ts';
 import { layoutMap, placeAt } from '../../dashboard/map/map-layout.ts';
 import { formatPageUrl, readPageUrl } from '../../dashboard/page-url.ts';
 import { ChangeFeed } from '../../dashboard/store/change-feed.ts';
-import type { LinkState } from '../../dashboard/store/hub-link.ts';
+import type { LinkState } from '../../dashboard/store/fleet-store.ts';
 import { rowsAsCsv, rowsAsJson } from '../../dashboard/table/export-rows.ts';
 import { clockTime, shortTime, statusSentence, wholeTime } from '../../dashboard/words.ts';
 import { fleetNode, someInstant } from '../support/fixtures.ts';

@@ -10,6 +10,7 @@ import { routeUpgrades } from '../../server/edge/upgrades.ts';
 import type { Fleet } from '../../server/fleet/fleet.ts';
 import { type Clock, systemClock } from '../../server/runtime/clock.ts';
 import { silentLog } from '../../server/runtime/log.ts';
+import type { FleetStore } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import {
   changesSchema,
@@ -42,10 +43,11 @@ const noRules: AccessRules = {
   trustProxy: false,
 };
 
-/** A hub for dashboards: a real server, gateway and fleet over a memory store. Agents are registered without sockets. */
+/** A hub for dashboards: a real server, gateway and fleet over a memory store, where no other is given. Agents are registered without sockets. */
 export async function startTestHub({
   clock = systemClock,
   memory = new MemoryFleet(clock, 4),
+  stored = new MemoryStore(memory),
   hubId = 'hub-a',
   rules = {},
   maxDashboards,
@@ -55,6 +57,8 @@ export async function startTestHub({
   away = false,
 }: {
   memory?: MemoryFleet;
+  /** Another store than one over `memory`, opened. */
+  stored?: FleetStore;
   hubId?: string;
   rules?: Partial<AccessRules>;
   maxDashboards?: number;
@@ -65,7 +69,7 @@ export async function startTestHub({
   /** The store is out of reach from the start. */
   away?: boolean;
 } = {}): Promise<TestHub> {
-  const store = new FaultyStore(new MemoryStore(memory));
+  const store = new FaultyStore(stored);
   if (away) store.fault = 'away';
   const fleet = testFleet(store, clock, hubId);
   const readers = new ReaderBudget({ clock, log: silentLog });

@@ -40,7 +40,7 @@ describe.concurrent('a hub that alone is cut off from Redis', () => {
       const dashboard = await fleet.dashboard(other);
       const holders = () =>
         new Set(
-          [...dashboard.follower.nodes.values()].map((node) =>
+          [...dashboard.client.nodes.values()].map((node) =>
             'connection' in node ? node.connection?.hubId : undefined,
           ),
         );

@@ -88,7 +88,7 @@ export async function losesTail({ redis, fleet, load, key }: FailoverFixtures<Re
     const { dashboard } = load;
     return dashboard.status(cameId) === 'online' && dashboard.status(leftId) === 'offline';
   });
-  const before = new Map(load.dashboard.follower.nodes);
+  const before = new Map(load.dashboard.client.nodes);
   await primary.kill();
   for (const replica of replicas) replica.resume();
   await load.seesOutage();
@@ -102,7 +102,7 @@ export async function losesTail({ redis, fleet, load, key }: FailoverFixtures<Re
     [cameId, 'online'],
     [leftId, 'offline'],
   ] as const) {
-    const [was, is] = [before.get(id), load.dashboard.follower.nodes.get(id)];
+    const [was, is] = [before.get(id), load.dashboard.client.nodes.get(id)];
     expect(is).toMatchObject({ status, ...(was && 'createdAt' in was && { createdAt: was.createdAt }) });
     expect(is?.seq).toBeGreaterThanOrEqual(was?.seq ?? 0);
   }

@@ -1,6 +1,7 @@
 import { setTimeout as passes } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { z } from 'zod';
+import { differencesBetween } from '../../client/index.ts';
 import { systemClock } from '../../server/runtime/clock.ts';
 import { RedisStore } from '../../server/store/redis/redis-store.ts';
 import { type FleetNode, nodeSchema } from '../../shared/index.ts';
@@ -65,8 +66,9 @@ export class FleetUnderLoad {
     const note = (id: string, status: string | null | undefined) => {
       if (id.startsWith('steady-') && status !== 'online') this.wrong.push(`${id} ${status}`);
     };
-    dashboard.follower.on('change', ({ nodeId, to }) => note(nodeId, to));
-    dashboard.follower.on('picture', ({ differences }) => {
+    dashboard.client.on('change', ({ event: { nodeId, to } }) => note(nodeId, to));
+    dashboard.client.on('picture', (picture, before) => {
+      const differences = before ? differencesBetween(before, picture) : [];
       for (const { id, after } of differences) note(id, after?.status);
     });
     let round = 0;
@@ -135,7 +137,7 @@ export class FleetUnderLoad {
     await this.#fleet.agent(`late-${this.dashboard.events.length}`, hubs[1].agentUrl);
     await until('the store, the hubs and the dashboard agree', async () => {
       const stored = await this.withStore(readAll);
-      const shown = [...dashboard.follower.nodes.values()].map(({ id, seq, status }) => ({
+      const shown = [...dashboard.client.nodes.values()].map(({ id, seq, status }) => ({
         id,
         seq,
         status,

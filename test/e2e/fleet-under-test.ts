@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { FleetAgent, type FleetAgentOptions } from '../../agent/index.ts';
-import { FleetFollower } from '../../cli/watch/fleet-follower.ts';
-import { type DashboardEvent, type HubState, nodeSchema } from '../../shared/index.ts';
+import { FleetClient, WHOLE_NODES } from '../../client/index.ts';
+import { type DashboardEvent, type FleetNode, type HubState, nodeSchema } from '../../shared/index.ts';
 import { budget } from '../support/budget.ts';
 import { type HubProcess, startHubProcess } from '../support/hub-process.ts';
 import { type RedisServer, type RedisServerOptions, startRedis } from '../support/redis-server.ts';
@@ -20,31 +20,32 @@ const pageSchema = z.object({ nodes: z.array(nodeSchema), total: z.number() });
 
 /** A dashboard by the book, that remembers all it was told. */
 export class Dashboard {
-  readonly follower: FleetFollower;
+  readonly client: FleetClient<FleetNode>;
   readonly events: DashboardEvent[] = [];
   readonly states: HubState['state'][] = [];
   readonly holes: unknown[] = [];
   resyncs = 0;
 
   constructor(hubUrl: string, token?: string) {
-    this.follower = new FleetFollower({
+    this.client = new FleetClient({
       hubUrl,
+      nodes: WHOLE_NODES,
       reconnectDelayMs: 100,
       resubscribeDelayMs: 100,
       ...(token && { token }),
     });
-    this.follower.on('change', (event) => void this.events.push(event));
-    this.follower.on('hub', ({ state }) => {
+    this.client.on('change', ({ event }) => void this.events.push(event));
+    this.client.on('hub', ({ state }) => {
       if (this.states.at(-1) !== state) this.states.push(state);
     });
-    this.follower.on('hole', (hole) => void this.holes.push(hole));
-    this.follower.on('resync', () => {
+    this.client.on('hole', (hole) => void this.holes.push(hole));
+    this.client.on('resync', () => {
       this.resyncs += 1;
     });
   }
 
   status(id: string): string | undefined {
-    return this.follower.nodes.get(id)?.status;
+    return this.client.nodes.get(id)?.status;
   }
 
   /** Every status that was shown of a node, in order. */
@@ -79,8 +80,8 @@ export class FleetUnderTest {
   async dashboard(hub: HubProcess, token?: string): Promise<Dashboard> {
     const dashboard = new Dashboard(hub.url, token);
     this.#dashboards.push(dashboard);
-    const pictured = new Promise((resolve) => dashboard.follower.once('picture', resolve));
-    dashboard.follower.start();
+    const pictured = new Promise((resolve) => dashboard.client.once('picture', resolve));
+    dashboard.client.start();
     await pictured;
     return dashboard;
   }
@@ -89,7 +90,7 @@ export class FleetUnderTest {
   async expectTrue(dashboard: Dashboard, hub: HubProcess): Promise<void> {
     await until('the dashboard shows what the hub has', async () => {
       const page = pageSchema.parse(await (await fetch(`${hub.url}/api/v1/nodes?limit=1000`)).json());
-      const shown = [...dashboard.follower.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const shown = [...dashboard.client.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
       const stored = page.nodes.sort((a, b) => (a.id < b.id ? -1 : 1));
       expect(shown).toEqual(stored);
       return true;
@@ -98,7 +99,7 @@ export class FleetUnderTest {
   }
 
   async end(): Promise<void> {
-    for (const { follower } of this.#dashboards) follower.stop();
+    for (const { client } of this.#dashboards) client.stop();
     for (const hub of this.#hubs) hub.resume();
     await Promise.all(this.#agents.map((agent) => agent.stop()));
     await Promise.all(this.#hubs.map((hub) => hub.kill()));

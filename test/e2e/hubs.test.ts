@@ -96,9 +96,9 @@ describe.concurrent('hubs that end, on one Redis', () => {
     await first.kill();
     await agent.stop();
     await fleet.agent('m', second.agentUrl);
-    const resumed = once(dashboard.follower, 'subscribed');
-    dashboard.follower.start(second.url);
-    expect((await resumed)[0]).toEqual({ resumed: true });
+    const resumed = new Promise((resolve) => dashboard.client.once('subscribed', resolve));
+    dashboard.client.start({ hubUrl: second.url });
+    expect(await resumed).toEqual({ resumed: true });
     await fleet.expectTrue(dashboard, second);
     expect(dashboard.events.map(({ nodeId, type }) => `${nodeId} ${type}`)).toEqual([
       'n status',

@@ -9,12 +9,11 @@ const LONGER_MS = FAST_TIMEOUT_MS + budget(1_000);
 const it = fleetTest({ appendonly: true, args: ['--appendfsync', 'always'] });
 
 /** What must not change over a fault: who is there, since when, and that no version goes back. */
-const identities = ({ follower }: Dashboard) =>
+const identities = ({ client }: Dashboard) =>
   new Map(
-    [...follower.nodes.values()].map((node) => [node.id, 'createdAt' in node ? node.createdAt : undefined]),
+    [...client.nodes.values()].map((node) => [node.id, 'createdAt' in node ? node.createdAt : undefined]),
   );
-const seqs = ({ follower }: Dashboard) =>
-  new Map([...follower.nodes.values()].map(({ id, seq }) => [id, seq]));
+const seqs = ({ client }: Dashboard) => new Map([...client.nodes.values()].map(({ id, seq }) => [id, seq]));
 
 const recovered = ({ states }: Dashboard) => states.at(-1) === 'live' && states.includes('stale');
 

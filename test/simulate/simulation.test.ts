@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../agent/session/clock.ts';
-import { FleetFollower } from '../../cli/watch/fleet-follower.ts';
+import { FleetClient, SUMMARIES } from '../../client/index.ts';
 import { DashboardJudge } from '../../simulate/dashboard-judge.ts';
 import { numbersOf, PROFILES } from '../../simulate/profiles/index.ts';
 import type { ProfileNumbers } from '../../simulate/profiles/profile.ts';
@@ -75,12 +75,13 @@ describe('a simulation on a real hub', () => {
       numbers: { everyMs: 500, awayMs: 100 },
     });
     const judge = new DashboardJudge(simulation);
-    const follower = new FleetFollower({ hubUrl: hub.url, filter: { labels: { simulation: 'sim' } } });
-    follower.on('change', (event) => judge.change(event));
-    follower.start();
-    await until('the dashboard has its picture', () => follower.state === 'following');
+    const filter = { labels: { simulation: 'sim' } };
+    const client = new FleetClient({ hubUrl: hub.url, nodes: SUMMARIES, filter });
+    client.on('change', ({ event }) => judge.change(event));
+    client.start();
+    await until('the dashboard has its picture', () => client.state.kind === 'live');
     await simulation.run(never);
-    follower.stop();
+    client.stop();
     const summary = summarize(simulation, judge.read());
     expect(summary.wrong).toEqual([]);
     expect(summary.disruptions).toEqual([

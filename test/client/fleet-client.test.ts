@@ -1,8 +1,13 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { FleetFollower, type FollowerOptions } from '../../cli/watch/fleet-follower.ts';
-import type { Hole } from '../../cli/watch/projection.ts';
+import {
+  differencesBetween,
+  FleetClient,
+  type FleetClientOptions,
+  type Hole,
+  WHOLE_NODES,
+} from '../../client/index.ts';
 import { systemClock } from '../../server/runtime/clock.ts';
 import { MemoryFleet } from '../../server/store/memory/memory-store.ts';
 import type { Filter, FleetNode } from '../../shared/index.ts';
@@ -12,39 +17,41 @@ import { soon } from '../support/soon.ts';
 const opened = new Opened();
 afterEach(() => opened.close());
 
-/** A follower, and everything it told, in order. */
+/** A client, and everything it told, in order. */
 class Witness {
-  readonly follower: FleetFollower;
+  readonly client: FleetClient<FleetNode>;
   readonly told: string[] = [];
   readonly holes: Hole[] = [];
   readonly seqs = new Map<string, number[]>();
 
-  constructor(hub: TestHub, options: Partial<FollowerOptions> = {}) {
-    this.follower = new FleetFollower({
+  constructor(hub: TestHub, options: Partial<FleetClientOptions<FleetNode>> = {}) {
+    this.client = new FleetClient({
       hubUrl: hub.url,
+      nodes: WHOLE_NODES,
       reconnectDelayMs: 10,
       resubscribeDelayMs: 10,
       ...options,
     });
-    this.follower.on('picture', ({ first, differences }) => {
-      this.told.push(first ? 'picture' : `differences ${differences.map(({ id }) => id).join(' ')}`.trim());
+    this.client.on('picture', (picture, before) => {
+      const ids = before && differencesBetween(before, picture).map(({ id }) => id);
+      this.told.push(ids ? `differences ${ids.join(' ')}`.trim() : 'picture');
       // A new picture says that something is not told: from here on every version counts again.
       this.seqs.clear();
     });
-    this.follower.on('change', ({ nodeId, seq }) => {
+    this.client.on('change', ({ event: { nodeId, seq } }) => {
       this.told.push(`change ${nodeId} ${seq}`);
       this.seqs.set(nodeId, [...(this.seqs.get(nodeId) ?? []), seq]);
     });
-    this.follower.on('subscribed', ({ resumed }) => this.told.push(resumed ? 'resumed' : 'subscribed'));
-    this.follower.on('lost', () => this.told.push('lost'));
-    this.follower.on('resync', () => this.told.push('resync'));
-    this.follower.on('refused', (code) => this.told.push(`refused ${code}`));
-    this.follower.on('hole', (hole) => this.holes.push(hole));
-    opened.onClose(() => this.follower.stop());
+    this.client.on('subscribed', ({ resumed }) => this.told.push(resumed ? 'resumed' : 'subscribed'));
+    this.client.on('lost', () => this.told.push('lost'));
+    this.client.on('resync', () => this.told.push('resync'));
+    this.client.on('ended', (code) => this.told.push(`ended ${code}`));
+    this.client.on('hole', (hole) => this.holes.push(hole));
+    opened.onClose(() => this.client.stop());
   }
 
   async follow(): Promise<this> {
-    this.follower.start();
+    this.client.start();
     await this.tells('picture');
     return this;
   }
@@ -56,7 +63,7 @@ class Witness {
   /** Waits until it knows exactly what the hub's view shows. */
   async agrees(hub: TestHub, filter: Filter = {}): Promise<void> {
     const known = () =>
-      JSON.stringify([...this.follower.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
+      JSON.stringify([...this.client.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)));
     await soon(async () => {
       const nodes = await hub.fleet.view.find(filter);
       const wanted = JSON.stringify(nodes.sort((a, b) => (a.id < b.id ? -1 : 1)));
@@ -102,7 +109,7 @@ async function network(hub: TestHub): Promise<{ hubUrl: string; loseWhatIsSent()
   };
 }
 
-describe('the follower of a fleet', () => {
+describe('the client of a fleet', () => {
   test('knows the fleet and tells every change once', async () => {
     const hub = await opened.hub();
     const agent = await hub.register({ nodeId: 'a', labels: { constructor: 'x' } });
@@ -118,11 +125,11 @@ describe('the follower of a fleet', () => {
     const hub = await opened.hub();
     const agent = await hub.register({ nodeId: 'a' });
     const witness = await new Witness(hub).follow();
-    witness.follower.stop();
+    witness.client.stop();
     await lose(hub, agent);
     await hub.register({ nodeId: 'a' });
     await soon(() => hub.gateway.size === 0);
-    witness.follower.start();
+    witness.client.start();
     await witness.tells('change a 3');
     expect(witness.told).toEqual(['subscribed', 'picture', 'resumed', 'change a 2', 'change a 3']);
     await witness.agrees(hub);
@@ -152,7 +159,7 @@ describe('the follower of a fleet', () => {
     await first.close();
     await witness.tells('lost');
     await second.register({ nodeId: 'a' });
-    witness.follower.start(second.url);
+    witness.client.start({ hubUrl: second.url });
     await witness.tells('change a 3');
     expect(witness.told).toEqual(['subscribed', 'picture', 'change a 2', 'lost', 'resumed', 'change a 3']);
     await witness.agrees(second);
@@ -169,7 +176,7 @@ describe('the follower of a fleet', () => {
     await again.register({ nodeId: 'c' });
     await soon(() => witness.told.some((told) => told.startsWith('differences')));
     await witness.agrees(again);
-    expect([...witness.follower.nodes.keys()]).toEqual(['c']);
+    expect([...witness.client.nodes.keys()]).toEqual(['c']);
     expect(witness.told.slice(0, 4)).toEqual(['subscribed', 'picture', 'lost', 'subscribed']);
   });
 
@@ -191,9 +198,9 @@ describe('the follower of a fleet', () => {
   ])('[DAUTH-1] it gives up where it is refused: %j', async (options, code) => {
     const hub = await opened.hub({ rules: { agentTokens: ['agent'], dashboardTokens: ['dashboard'] } });
     const witness = new Witness(hub, options);
-    witness.follower.start();
-    await witness.tells(`refused ${code}`);
-    expect(witness.follower.state).toBe('stopped');
+    witness.client.start();
+    await witness.tells(`ended ${code}`);
+    expect(witness.client.state.kind).toBe('ended');
   });
 
   test.each([1, 2, 3, 4, 5, 6])(
@@ -221,8 +228,8 @@ describe('the follower of a fleet', () => {
         await last.register({ nodeId: 'last', kind: 'gpu' }).catch(() => nextLook());
       }
       for (const [index, witness] of witnesses.entries()) {
-        if (witness.follower.state === 'stopped') witness.follower.start();
-        await soon(() => witness.follower.nodes.has('last'));
+        if (witness.client.state.kind === 'stopped') witness.client.start();
+        await soon(() => witness.client.nodes.has('last'));
         await witness.agrees(await hubAt(0), index === 2 ? filter : {});
         expect(witness.holes).toEqual([]);
         for (const seqs of witness.seqs.values()) {
@@ -273,9 +280,9 @@ async function chaos(
   } else if (roll < 0.75) {
     if (session) await hub.fleet.deregister(session);
   } else if (roll < 0.85) {
-    const { follower } = pick(witnesses);
-    if (follower.state === 'stopped') follower.start(pick(hubs).url);
-    else follower.stop();
+    const { client } = pick(witnesses);
+    if (client.state.kind === 'stopped') client.start({ hubUrl: pick(hubs).url });
+    else client.stop();
   } else if (roll < 0.88) {
     hub.store.fault = random() < 0.5 ? 'away' : 'after';
   } else if (roll < 0.89) {

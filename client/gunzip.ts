@@ -1,9 +1,7 @@
-import { CLIENT_LIMITS } from '../../shared/index.ts';
-
-/** Unpacks a gzip stream to text. Rejects where it is broken, or larger than a message may be. */
-export async function gunzipText(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+/** Unpacks a gzip stream to text, in the browser and in Node. Rejects where it is broken, or larger than `mostBytes`. */
+export async function gunzipText(bytes: Uint8Array<ArrayBuffer>, mostBytes: number): Promise<string> {
   const unpacked = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
-  let left: number = CLIENT_LIMITS.messageBytes;
+  let left = mostBytes;
   const bounded = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
       left -= chunk.byteLength;

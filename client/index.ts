@@ -1,0 +1,17 @@
+/**
+ * The client of a Rollcall hub for dashboards and programs: `FleetClient` keeps the picture of a fleet and tells every
+ * change of it. It runs in the browser and in Node.
+ */
+
+export { HubClock } from '../shared/index.ts';
+export type { ConnectionOptions } from './connection.ts';
+export {
+  type ClientState,
+  type EndCode,
+  FleetClient,
+  type FleetClientEvents,
+  type FleetClientOptions,
+} from './fleet-client.ts';
+export { type ChangeEvent, type NodeForm, SUMMARIES, WHOLE_NODES } from './messages.ts';
+export { type Applied, type Difference, differencesBetween, type Hole, Picture } from './picture.ts';
+export type { NodeChange, SubscriptionOptions } from './subscription.ts';
