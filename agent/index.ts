@@ -4,25 +4,16 @@
  */
 
 export type { HeartbeatTiming, NodeFacts, NodeStats } from '../shared/index.ts';
-export {
-  type AgentSettings,
-  readAgentSettings,
-  SettingsError,
-  type SettingsSources,
-} from './config/settings.ts';
 export { type MachineFactsOptions, machineFacts } from './machine/facts.ts';
-export { type Machine, thisMachine } from './machine/machine.ts';
+export type { Machine } from './machine/machine.ts';
 export { MachineStats } from './machine/stats.ts';
-export { createMachineAgent, type MachineAgentOptions, machineNode } from './machine-agent.ts';
+export { createMachineAgent, type MachineAgentOptions } from './machine-agent.ts';
 export type { AgentState, FleetAgentEvents, SessionEnd, StateChange } from './session/agent-events.ts';
 export type { AgentNode, FleetAgentOptions } from './session/agent-options.ts';
-export { type AgentClock, systemClock } from './session/clock.ts';
+export type { AgentClock } from './session/clock.ts';
 export { FleetAgentError, type FleetAgentErrorCode } from './session/errors.ts';
 export { FleetAgent } from './session/fleet-agent.ts';
 export type { HubError, Registered } from './session/hub-messages.ts';
-export { toAgentUrl } from './session/hub-urls.ts';
-export { type AgentLogger, silentLogger } from './session/log.ts';
+export type { AgentLogger } from './session/log.ts';
 export type { NextStep } from './session/next-step.ts';
 export type { StatsProvider } from './session/stats-reporter.ts';
-export { createSimulatedAgent, type SimulatedAgentOptions } from './simulated-agent.ts';
-export { driftingStats, simulatedNode } from './simulated-node.ts';

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type AgentNode, type AgentSettings, type FleetAgent, FleetAgentError } from '../agent/index.ts';
+import type { AgentSettings } from '../agent/config/settings.ts';
+import { type AgentNode, type FleetAgent, FleetAgentError } from '../agent/index.ts';
 import type { Log } from '../server/runtime/log.ts';
 import { UsageError } from './usage-error.ts';
 

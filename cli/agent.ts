@@ -2,18 +2,15 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
 import { fromListenAddress, NODE_DAEMON_CONFIG } from '../agent/config/node-daemon.ts';
-import { AGENT_SETTING_TEXTS } from '../agent/config/settings.ts';
 import {
-  type AgentNode,
+  AGENT_SETTING_TEXTS,
   type AgentSettings,
-  createMachineAgent,
-  type FleetAgent,
-  FleetAgentError,
-  machineNode,
   readAgentSettings,
   SettingsError,
   type SettingsSources,
-} from '../agent/index.ts';
+} from '../agent/config/settings.ts';
+import { type AgentNode, createMachineAgent, type FleetAgent, FleetAgentError } from '../agent/index.ts';
+import { machineNode } from '../agent/machine-agent.ts';
 import { splitLists } from '../shared/index.ts';
 import { helpOf, plainOf } from '../shared/setting-text.ts';
 import { createLogger, setLogLevel } from './agent-log.ts';

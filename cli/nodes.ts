@@ -12,7 +12,7 @@ import {
 } from '../shared/index.ts';
 import { ApiClient, type Io, processIo } from './api/api-client.ts';
 import { CommandFailure, EXIT } from './api/failure.ts';
-import { followEvents, readSince, waitFor } from './api/follow.ts';
+import { type EventFlags, followEvents, readSince } from './api/follow.ts';
 import { nodeNames } from './api/node-names.ts';
 import { getNode, nodePath, readReference } from './api/node-reference.ts';
 import { changeReport, fieldsOf, nodeTable } from './api/node-table.ts';
@@ -110,21 +110,24 @@ export function nodesCommand(io: Io = processIo): Command {
       io.exit(total > 0 ? EXIT.ok : EXIT.none);
     });
 
-  sub('events', 'what happened since a cursor; without one, what happens from now on')
-    .option('--since <cursor>', 'where an earlier run ended', readSince)
+  sub('events', 'what happened since a time or a cursor, and what happens from now on')
+    .option(
+      '--since <when>',
+      'a duration back from now such as 1h, an instant, or the cursor of an earlier run',
+      readSince,
+    )
     .option('--node <node>', `only of this node: ${NODE}`, readReference)
     .option('--limit <count>', 'end after so many events')
-    .option('--json', 'one JSON object a line')
-    .action(
-      async (flags: { hub?: string; since?: string; node?: string; limit?: string; json?: boolean }) => {
-        await followEvents(client(flags), flags, io);
-      },
-    );
+    .option('--once', 'end with the newest event that there is now')
+    .option('--json', 'one JSON object a line, each with its cursor')
+    .action(async (flags: EventFlags & { hub?: string }) => {
+      await followEvents(client(flags), flags, io, Promise.race([untilSignal(), io.readerGone()]));
+    });
 
   sub('wait', 'wait until a node has a status')
     .argument('<node>', NODE, readReference)
     .requiredOption('--for <status>', `${STATUSES.join(', ')} or removed`)
-    .option('--timeout <duration>', 'give up after so long', '60s')
+    .option('--timeout <duration>', 'give up after so long; the hub may be away meanwhile', '60s')
     .action(async (node: string, flags: { hub?: string; for: string; timeout: string }) => {
       const timeout = durationSchema.safeParse(flags.timeout);
       if (!timeout.success)
@@ -132,7 +135,11 @@ export function nodesCommand(io: Io = processIo): Command {
       const wanted = [...STATUSES, 'removed'];
       const asked = flags.for.toLowerCase();
       if (!wanted.includes(asked)) throw new UsageError(`--for: ${noneOf(flags.for, wanted)}`);
-      const came = await waitFor(client(flags), node, asked, timeout.data);
+      const access = readHubAccess(flags.hub, io.env);
+      const agent = (await loadProxies(io.env)).agentFor(access.hubUrl);
+      // Loaded only here: it brings a client of sockets along.
+      const { waitFor } = await import('./api/wait.ts');
+      const came = await waitFor({ ...access, agent, node, wanted: asked, timeoutMs: timeout.data });
       const is = printable(`${node} is ${came}`);
       io.out(came === asked ? `${is}\n` : `${is}, not ${asked}\n`);
       io.exit(came === asked ? EXIT.ok : EXIT.none);
@@ -157,6 +164,7 @@ Examples:
   $ rollcall nodes wait node-1 --for online --timeout 60s && deploy node-1
   $ rollcall nodes rm --status offline --yes
   $ rollcall nodes summary --by zone
+  $ rollcall nodes events --since 1h --node node-1 --once
   $ rollcall nodes events --json`,
   );
 }

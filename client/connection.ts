@@ -83,10 +83,13 @@ export class HubConnection {
     return this.#socket.connected;
   }
 
-  /** Sends a request and waits for its answer. Rejects where the hub is away, or silent for 15 s. */
-  ask(message: string, payload: object): Promise<unknown> {
-    if (!this.#socket.connected) return Promise.reject(new Error('the hub is away'));
-    return this.#socket.timeout(ANSWER_WITHIN_MS).emitWithAck(message, payload);
+  /**
+   * Sends a request. `answered` is called before anything that comes after the answer: a promise would come too late. An
+   * error is that the hub is away, or silent for 15 s.
+   */
+  ask(message: string, payload: object, answered: (error: Error | null, answer: unknown) => void): void {
+    if (this.#socket.connected) this.#socket.timeout(ANSWER_WITHIN_MS).emit(message, payload, answered);
+    else answered(new Error('the hub is away'), undefined);
   }
 
   /** Sends what needs no answer; nothing while the hub is away. */

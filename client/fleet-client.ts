@@ -151,7 +151,7 @@ export class FleetClient<N extends NodeSummary> extends Emitter<FleetClientEvent
       {
         connected: () => {
           if (!this.#announced) this.#to({ kind: 'loading', received: 0, total: 0 });
-          this.#subscription.connected((request) => connection.ask('subscribe', request));
+          this.#subscription.connected((request, answered) => connection.ask('subscribe', request, answered));
         },
         lost: (why) => {
           this.#subscription.lost();
@@ -207,8 +207,12 @@ export class FleetClient<N extends NodeSummary> extends Emitter<FleetClientEvent
   }
 
   async #ask<T>(message: string, payload: object, schema: z.ZodType<T>): Promise<T | undefined> {
-    if (!this.#connection) throw new Error('the hub is away');
-    const answer = await this.#connection.ask(message, payload);
+    const answer = await new Promise<unknown>((resolve, reject) => {
+      if (!this.#connection) reject(new Error('the hub is away'));
+      this.#connection?.ask(message, payload, (error, answered) =>
+        error ? reject(error) : resolve(answered),
+      );
+    });
     const refusal = refusalSchema.safeParse(answer);
     if (!refusal.success) return schema.parse(answer);
     if (refusal.data.code === 'not_found') return undefined;

@@ -3,8 +3,17 @@
  * change of it. It runs in the browser and in Node.
  */
 
-export { HubClock } from '../shared/index.ts';
+export {
+  type Filter,
+  type FleetEvent,
+  type FleetNode,
+  HubClock,
+  type HubState,
+  type LiveStats,
+  type NodeSummary,
+} from '../shared/index.ts';
 export type { ConnectionOptions } from './connection.ts';
+export type { Emitter } from './emitter.ts';
 export {
   type ClientState,
   type EndCode,

@@ -1,4 +1,4 @@
-import type { NodeSummary } from '../shared/index.ts';
+import { isHole, type NodeSummary } from '../shared/index.ts';
 import type { ChangeEvent } from './messages.ts';
 
 /** A version that never came: something of this node was missed. */
@@ -17,13 +17,16 @@ export type Applied<N extends NodeSummary> =
   /** A version is missing: the picture stays as it is, and only a new one helps. */
   | { kind: 'hole'; hole: Hole };
 
+/** The last change of a node that is gone. */
+type Gone = Pick<ChangeEvent<NodeSummary>, 'seq' | 'at'>;
+
 /** Nodes that went, whose version is remembered so that a change that comes twice is known. */
 const GONE_NODES = 10_000;
 
 /** The fleet by the rules of the protocol: a snapshot, then every change of a node by its `seq`. */
 export class Picture<N extends NodeSummary> {
   readonly #nodes = new Map<string, N>();
-  readonly #gone = new Map<string, number>();
+  readonly #gone = new Map<string, Gone>();
   readonly #unfiltered: boolean;
 
   /** `unfiltered`: everything is shown. Only then does a hole in the versions mean that something was missed. */
@@ -48,12 +51,13 @@ export class Picture<N extends NodeSummary> {
   apply(event: ChangeEvent<N>): Applied<N> {
     const { nodeId, seq, node } = event;
     const before = this.#nodes.get(nodeId);
-    const known = before?.seq ?? this.#gone.get(nodeId);
+    const gone = this.#gone.get(nodeId);
+    const known = before?.seq ?? (gone && !beginsAnew(event, gone) ? gone.seq : undefined);
     if (known !== undefined && seq <= known) return { kind: 'known' };
     if (this.#unfiltered && isHole(event, known)) return { kind: 'hole', hole: { nodeId, known, got: seq } };
     if (event.type === 'removed' || event.left) {
       this.#nodes.delete(nodeId);
-      this.#remember(nodeId, seq);
+      this.#remember(nodeId, event);
       return { kind: 'applied', before, after: undefined };
     }
     this.#nodes.set(nodeId, node);
@@ -61,20 +65,17 @@ export class Picture<N extends NodeSummary> {
     return { kind: 'applied', before, after: node };
   }
 
-  #remember(id: string, seq: number): void {
+  #remember(id: string, { seq, at }: Gone): void {
     this.#gone.delete(id);
-    this.#gone.set(id, seq);
+    this.#gone.set(id, { seq, at });
     const [oldest] = this.#gone.keys();
     if (this.#gone.size > GONE_NODES && oldest !== undefined) this.#gone.delete(oldest);
   }
 }
 
-/** What the store lost and got back may begin anywhere; so may a node that was removed long ago. */
-function isHole({ type, reason, seq }: ChangeEvent<NodeSummary>, known: number | undefined): boolean {
-  if (reason === 'store_restored') return false;
-  if (known === undefined) return type !== 'registered';
-  return seq !== known + 1;
-}
+/** A node was removed so long ago that the store has forgotten it: its versions begin at 1 again. */
+const beginsAnew = ({ type, seq, at }: ChangeEvent<NodeSummary>, gone: Gone): boolean =>
+  type === 'registered' && seq <= gone.seq && at > gone.at;
 
 /** What a picture shows otherwise than the one before it. */
 export interface Difference<N extends NodeSummary> {

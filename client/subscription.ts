@@ -56,6 +56,9 @@ export interface SubscriptionListener<N extends NodeSummary> {
   ended(code: 'invalid' | 'protocol' | 'too_much', message: string): void;
 }
 
+/** Sends a `subscribe`. The answer must be heard before the page that follows it at once. */
+export type Ask = (request: SubscribeInput, answered: (error: Error | null, answer: unknown) => void) => void;
+
 type State<N extends NodeSummary> =
   | { kind: 'away' }
   /** Asked for, and not answered: what comes meanwhile belongs to the subscription before. */
@@ -87,7 +90,7 @@ export class Subscription<N extends NodeSummary> {
   readonly #failed: Backoff;
   readonly #postponed: Backoff;
   readonly #kept = new KeptBytes();
-  #ask: ((request: SubscribeInput) => Promise<unknown>) | undefined;
+  #ask: Ask | undefined;
   #state: State<N> = { kind: 'away' };
   #picture: Picture<N>;
   #cursor: string | undefined;
@@ -124,8 +127,8 @@ export class Subscription<N extends NodeSummary> {
     return this.#cursor;
   }
 
-  /** A connection is there; `ask` sends a `subscribe` on it. */
-  connected(ask: (request: SubscribeInput) => Promise<unknown>): void {
+  /** A connection is there. */
+  connected(ask: Ask): void {
     this.#ask = ask;
     this.#subscribe();
   }
@@ -193,16 +196,15 @@ export class Subscription<N extends NodeSummary> {
     const { nodes, filter = {}, gzip = false } = this.#options;
     const since = this.#cursor;
     const request = { filter, fields: nodes.fields, gzip, ...(since !== undefined && { since }) };
-    this.#ask?.(request).then(
-      (answer) => {
-        if (attempt === this.#attempt) this.#answered(answer);
-      },
-      () => {
-        if (attempt !== this.#attempt) return;
-        this.#again(this.#failed);
-        this.#listener.unanswered('the hub does not answer a subscription');
-      },
-    );
+    this.#ask?.(request, (error, answer) => {
+      if (attempt !== this.#attempt) return;
+      if (!error) {
+        this.#answered(answer);
+        return;
+      }
+      this.#again(this.#failed);
+      this.#listener.unanswered('the hub does not answer a subscription');
+    });
   }
 
   #answered(answer: unknown): void {

@@ -36,3 +36,16 @@ export const dashboardEventSchema = z.object({
   left: z.literal(true).exactOptional(),
 });
 export type DashboardEvent = z.output<typeof dashboardEventSchema>;
+
+/**
+ * Whether a version is missing before this event of a node whose version `known` was the last. A record that was put back
+ * after a loss may begin anywhere, and so may a registration: its node may have been removed long ago.
+ */
+export function isHole(
+  { type, reason, seq }: Pick<FleetEvent, 'type' | 'reason' | 'seq'>,
+  known: number | undefined,
+): boolean {
+  if (reason === 'store_restored') return false;
+  if (known === undefined) return type !== 'registered';
+  return seq !== known + 1;
+}

@@ -141,7 +141,10 @@ const dialects: Record<DashboardDialectName, DashboardDialect> = {
 const CONNECT_WITHIN_MS = 30_000;
 const MOST_SEEN = 200_000;
 
-/** The dashboards of one load process: raw sockets that read frames and look only at what is measured. */
+/**
+ * The dashboards of one load process: raw sockets that read frames and look only at what is measured. `rollcall/client`
+ * would keep a picture for each of thousands, and its processor time would be measured instead of the server's.
+ */
 export class Dashboards {
   /** What they were told, as `[node, status, when]`; the newest are dropped beyond a bound. */
   seen: Array<[id: string, status: string, at: number]> = [];

@@ -123,7 +123,7 @@ const openings = {
   'plain-ws': { reader: plainWs, path: '/dashboard' },
 } as const;
 
-/** From the connection to the last node, unpacked and parsed. */
+/** From the connection to the last node, unpacked and parsed; by bare frames, so that every server is read alike. */
 export function takePicture(
   { dialect, port, nodes }: { dialect: DashboardDialectName; port: number; nodes: number },
   octet: number,

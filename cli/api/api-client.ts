@@ -127,8 +127,11 @@ function failureOf(status: number, body: unknown): CommandFailure {
   if (status === 401 || status === 403) {
     return new CommandFailure(EXIT.refused, `${detail} (set ROLLCALL_TOKEN or ROLLCALL_TOKEN_FILE)`);
   }
-  if (status === 421) return new CommandFailure(EXIT.unreachable, `${detail} (set ROLLCALL_URL to another)`);
-  if (status === 404 || status === 410 || status === 412) return new CommandFailure(EXIT.none, detail);
-  if (status < 500) return new CommandFailure(EXIT.usage, detail, problem.data?.path);
-  return new CommandFailure(EXIT.unreachable, detail);
+  const path = problem.data?.path;
+  const said = { status, ...(path !== undefined && { path }) };
+  if (status === 421)
+    return new CommandFailure(EXIT.unreachable, `${detail} (set ROLLCALL_URL to another)`, said);
+  if (status === 404 || status === 410 || status === 412) return new CommandFailure(EXIT.none, detail, said);
+  if (status < 500) return new CommandFailure(EXIT.usage, detail, said);
+  return new CommandFailure(EXIT.unreachable, detail, said);
 }

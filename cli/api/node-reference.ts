@@ -3,7 +3,7 @@ import { foldText, idSchema, LIMITS, normalHostname } from '../../shared/index.t
 import { UsageError } from '../usage-error.ts';
 import type { ApiClient } from './api-client.ts';
 import { CommandFailure, EXIT } from './failure.ts';
-import { type Row, selectNodes } from './select.ts';
+import { selectNodes } from './select.ts';
 
 /** A node, as far as these commands look into it. */
 const nodeSchema = z.looseObject({ id: z.string(), status: z.string() });
@@ -43,20 +43,29 @@ async function idOf(api: ApiClient, reference: string): Promise<string> {
   const choice = chooseNode(q, found);
   if (choice.kind === 'one') return choice.id;
   if (choice.kind === 'none') throw new CommandFailure(EXIT.none, `there is no node ${q}`);
-  const names = choice.rows
+  throw severalNodes(q, choice.rows);
+}
+
+/** What is said where a reference may mean several nodes. */
+export function severalNodes(reference: string, rows: readonly NamedNode[]): CommandFailure {
+  const names = rows
     .slice(0, NAMED)
     .map(({ id, hostname }) => (hostname === id ? id : `${hostname} (${id})`));
-  const more = choice.rows.length > NAMED ? ` and ${choice.rows.length - NAMED} more` : '';
-  throw new CommandFailure(
+  const more = rows.length > NAMED ? ` and ${rows.length - NAMED} more` : '';
+  return new CommandFailure(
     EXIT.usage,
-    `${q} may be ${choice.rows.length} nodes: ${names.join(', ')}${more}; write more of it`,
+    `${reference} may be ${rows.length} nodes: ${names.join(', ')}${more}; write more of it`,
   );
 }
 
-type Choice = { kind: 'one'; id: string } | { kind: 'none' } | { kind: 'several'; rows: readonly Row[] };
+type NamedNode = { id: string; hostname?: string | undefined };
+type Choice =
+  | { kind: 'one'; id: string }
+  | { kind: 'none' }
+  | { kind: 'several'; rows: readonly NamedNode[] };
 
 /** A whole host name comes before the beginning of one. */
-export function chooseNode(reference: string, rows: readonly Row[]): Choice {
+export function chooseNode(reference: string, rows: readonly NamedNode[]): Choice {
   const name = foldText(reference);
   const spelling = normalHostname(reference);
   const texts = rows.map((row) => ({ row, hostname: foldText(row.hostname ?? ''), id: row.id }));

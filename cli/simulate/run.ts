@@ -1,4 +1,4 @@
-import { systemClock } from '../../agent/index.ts';
+import { systemClock } from '../../agent/session/clock.ts';
 import { FleetClient, SUMMARIES } from '../../client/index.ts';
 import { type NodeSummary, printable, printableLines } from '../../shared/index.ts';
 import { DashboardJudge } from '../../simulate/dashboard-judge.ts';

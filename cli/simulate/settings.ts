@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { FleetAgentError, toAgentUrl } from '../../agent/index.ts';
+import { FleetAgentError } from '../../agent/index.ts';
+import { toAgentUrl } from '../../agent/session/hub-urls.ts';
 import { durationSchema, IN_WORDS, idSchema, LIMITS } from '../../shared/index.ts';
 import { numbersOf, PROFILES } from '../../simulate/profiles/index.ts';
 import type { ProfileKind, ProfileNumbers } from '../../simulate/profiles/profile.ts';

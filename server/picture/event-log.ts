@@ -59,6 +59,18 @@ export class EventLog {
     return positions;
   }
 
+  /**
+   * The positions of the first events of this time or later, milliseconds by the store's clock. `keptSince`: the log does
+   * not reach back that far; what was before this time is not kept. Throws `StoreAwayError`.
+   */
+  async since(atMs: number): Promise<{ positions: Position[]; keptSince: number | undefined }> {
+    const now = this.#view.positions();
+    const places = await Promise.all(now.map((_, shard) => this.#store.locate(shard, atMs)));
+    const positions = now.map(({ epoch, at }, shard) => ({ epoch, at: places[shard]?.at ?? at }));
+    const kept = places.map(({ keptSince }) => keptSince).filter((since) => since !== undefined);
+    return { positions, keptSince: kept.length > 0 ? Math.max(...kept) : undefined };
+  }
+
   /** At most `limit` events after these positions. Throws `StoreAwayError`. */
   page(from: readonly Position[], limit: number): Promise<EventPage> {
     return this.#places.use(() => this.#page(from, limit));

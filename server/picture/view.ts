@@ -3,6 +3,7 @@ import {
   type FleetEvent,
   type FleetNode,
   type HeartbeatTiming,
+  isHole,
   matcher,
   type Status,
 } from '../../shared/index.ts';
@@ -259,11 +260,4 @@ export class View implements FleetView {
 /** The store's tombstone had ended when the node was registered again, so that its versions begin at 1 again. */
 function beginsAnew({ type, seq, node }: FleetEvent, { version, removal }: Tombstone): boolean {
   return type === 'registered' && seq <= version && removal !== undefined && node.registeredAt > removal.at;
-}
-
-/** A version is missing before this event. Restored records and first registrations may begin anywhere. */
-function isHole(event: FleetEvent, known: number | undefined): boolean {
-  if (event.reason === 'store_restored') return false;
-  if (known === undefined) return event.type !== 'registered';
-  return event.seq !== known + 1;
 }

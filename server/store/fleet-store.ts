@@ -1,5 +1,11 @@
 import type { FleetEvent, FleetNode, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
 
+/** Where a time is in the log of a shard. */
+export interface LogPlace {
+  at: Position['at'];
+  keptSince: number | undefined;
+}
+
 /**
  * The store of the fleet: records, heartbeats, and one event log, cut into shards by node id. It compares,
  * writes and appends; what is to be written is decided elsewhere, so that its implementations cannot drift.
@@ -74,6 +80,12 @@ export interface FleetStore {
 
   /** The log of one shard after `after` up to and with `upTo`, oldest first, at most `limit` entries; or a gap. */
   replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'>;
+
+  /**
+   * The place in a shard's log before the first entry of this time or later, milliseconds since the epoch by the store's
+   * clock. `keptSince`: the log does not reach back that far, and what was before this time is not kept.
+   */
+  locate(shard: number, atMs: number): Promise<LogPlace>;
 
   /** The newest events of one node or of the fleet, newest first, as far as the log reaches. */
   history(request: { id?: string; limit: number }): Promise<FleetEvent[]>;

@@ -11,6 +11,7 @@ export type StoreVerb =
   | 'tick'
   | 'replay'
   | 'history'
+  | 'locate'
   | 'restore'
   | 'lease'
   | 'settle-clock';
@@ -90,6 +91,7 @@ export function meteredStore(
     onBell: (listener) => store.onBell(listener),
     replay: (shard: number, after: Position, upTo: Position, limit: number) =>
       timed('replay', () => store.replay(shard, after, upTo, limit)),
+    locate: (shard, atMs) => timed('locate', () => store.locate(shard, atMs)),
     history: (request) => timed('history', () => store.history(request)),
     restore: (shard, lost) => timed('restore', () => store.restore(shard, lost)),
     settleClock: (shard, step) => timed('settle-clock', () => store.settleClock(shard, step)),

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createMachineAgent, createSimulatedAgent, driftingStats, simulatedNode } from '../../agent/index.ts';
+import { createMachineAgent } from '../../agent/index.ts';
+import { createSimulatedAgent } from '../../agent/simulated-agent.ts';
+import { driftingStats, simulatedNode } from '../../agent/simulated-node.ts';
 import { nodeFactsSchema, statsSchema } from '../../shared/index.ts';
 import { soon } from '../support/soon.ts';
 import { fakeClock } from './fake-clock.ts';

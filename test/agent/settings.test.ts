@@ -4,7 +4,7 @@ import {
   readAgentSettings,
   SettingsError,
   type SettingsSources,
-} from '../../agent/index.ts';
+} from '../../agent/config/settings.ts';
 
 /** The problems of these sources, one line each. */
 function problemsOf(sources: SettingsSources): readonly string[] {

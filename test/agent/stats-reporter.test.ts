@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { silentLogger } from '../../agent/index.ts';
+import { silentLogger } from '../../agent/session/log.ts';
 import { type StatsProvider, StatsReporter, StatsWriter } from '../../agent/session/stats-reporter.ts';
 import type { NodeStats } from '../../shared/index.ts';
 import { fakeClock } from './fake-clock.ts';

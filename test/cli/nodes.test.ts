@@ -14,6 +14,7 @@ describe('rollcall nodes and hubs', () => {
   let api: TestApi;
   beforeAll(async () => {
     api = await startApi({
+      dashboards: true,
       rules: {
         agentTokens: ['agent-token'],
         dashboardTokens: ['reader-token'],
@@ -211,7 +212,7 @@ describe('rollcall nodes and hubs', () => {
       [['nodes', 'wait', '', '--for', 'online'], /^a node is named by its id/],
       [['nodes', 'wait', 'n-1', '--for', 'online', '--timeout', '5'], /"5" is not a duration/],
       [['nodes', 'events', '--node', ''], /^a node is named by its id/],
-      [['nodes', 'events', '--since', 'nope'], /^--since: is not a cursor/],
+      [['nodes', 'events', '--since', 'nope'], /^--since: is no duration such as 1h, .*no cursor/],
       [['nodes', 'summary', '--by', ''], /^--by: must be letters, digits/],
       [['nodes', 'summary', '--by', 'a=b'], /^--by: must be letters, digits/],
       [['hubs', '--json', '--yaml'], /cannot be used with/],

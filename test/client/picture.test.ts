@@ -30,6 +30,16 @@ describe('the picture of a fleet', () => {
     });
   });
 
+  test('a node whose removal the store has forgotten begins at version 1 again', () => {
+    const picture = new Picture<FleetNode>(true);
+    picture.apply(event({ id: 'a', seq: 1 }, { type: 'registered', at: '2026-03-01T12:00:00.000Z' }));
+    picture.apply(event({ id: 'a', seq: 2 }, { type: 'removed', to: null, at: '2026-03-01T13:00:00.000Z' }));
+    const later = { type: 'registered', at: '2026-03-03T12:00:00.000Z' } as const;
+    expect(picture.apply(event({ id: 'a', seq: 1 }, later)).kind).toBe('applied');
+    expect(picture.apply(event({ id: 'a', seq: 2, status: 'offline' })).kind).toBe('applied');
+    expect(picture.nodes.get('a')?.status).toBe('offline');
+  });
+
   test('a node that left is gone', () => {
     const picture = new Picture<FleetNode>(false);
     picture.apply(event({ id: 'a', seq: 4 }));

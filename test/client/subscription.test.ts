@@ -39,9 +39,9 @@ describe('a subscription by the wire', () => {
   /** A connection on which every subscription is answered with the same. */
   const connect = async (answer: unknown): Promise<void> => {
     const before = asked.length;
-    subscription.connected(async (request) => {
+    subscription.connected((request, answered) => {
       asked.push(request);
-      return answer;
+      setImmediate(answered, null, answer);
     });
     await until('it was answered', () => asked.length > before && subscription.state !== 'asking');
   };
@@ -75,6 +75,16 @@ describe('a subscription by the wire', () => {
       return subscription.cursor === 'c1';
     });
     expect(subscription.picture.nodes.get('a')?.status).toBe('offline');
+  });
+
+  it('takes a page that comes at once after the answer', () => {
+    subscription.connected((_request, answered) => {
+      answered(null, snapshotAnswer);
+      subscription.page({ nodes: [row('a')], remaining: 0 }, 0);
+      subscription.changes({ cursor: 'c1', events: [next(row('a'), 'offline')] }, 0);
+    });
+    subscription.apply(Number.POSITIVE_INFINITY);
+    expect(heard).toEqual(['new live', '1 of 3', 'picture of 1', 'a offline']);
   });
 
   it('starts over where changes come before the picture is whole, or a page is broken', async () => {

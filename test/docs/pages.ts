@@ -11,6 +11,7 @@ export const PAGES = [
   'docs/SETTINGS.md',
   'docs/OPERATIONS.md',
   'docs/SCALING.md',
+  'docs/CLIENT.md',
   'docs/HTTP.md',
   'docs/MIGRATING.md',
   'docs/TROUBLESHOOTING.md',

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CursorCodec, subscriptionKey } from '../../server/picture/cursor.ts';
 import { systemClock } from '../../server/runtime/clock.ts';
@@ -99,6 +100,40 @@ describe('the log for programs', () => {
       'the cursor is a gap',
       async () => (await api.call('GET', `/api/v1/events?since=${body.cursor}`)).status === 410,
     );
+  });
+
+  it('[API-48] since a time: what happened from then on, and what is no longer kept is said', async () => {
+    const api = await start();
+    await add(api, 'early');
+    await pause(30);
+    const between = new Date().toISOString();
+    await pause(30);
+    await add(api, 'late');
+    const idsSince = async (since: string) => {
+      const { body } = await api.call('GET', `/api/v1/events?since=${encodeURIComponent(since)}`);
+      expect(body.keptSince).toBeUndefined();
+      return body.events.map(({ nodeId }: { nodeId: string }) => nodeId);
+    };
+    expect(await idsSince(between)).toEqual(['late']);
+    expect(await idsSince('1h')).toEqual(expect.arrayContaining(['early', 'late']));
+    expect(await idsSince('0ms')).toEqual([]);
+    const short = await start({ memory: new MemoryFleet(systemClock, 1, 10) });
+    for (let n = 0; n < 40; n += 1) await add(short, `n-${n}`);
+    for (let n = 0; n < 40; n += 1) await short.call('DELETE', `/api/v1/nodes/n-${n}`);
+    for (let n = 0; n < 40; n += 1) await add(short, `n-${n}`);
+    await until('its log was trimmed', async () => {
+      await add(short, 'more');
+      await short.call('DELETE', '/api/v1/nodes/more');
+      return (await short.call('GET', '/api/v1/events?since=1h')).body.keptSince !== undefined;
+    });
+    const { body } = await short.call('GET', '/api/v1/events?since=1h&limit=1');
+    expect(body.keptSince <= body.events[0].at).toBe(true);
+    const client = stream(short, {}, '?since=1h');
+    await until('it is said first', () => client.events.length > 1);
+    expect(client.events[0]).toMatchObject({
+      event: 'resync',
+      data: { reason: `events before ${body.keptSince} are not kept` },
+    });
   });
 
   it('[SSE-1] a stream brings each event by its type, with a cursor to resume from', async () => {

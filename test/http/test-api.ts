@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { z } from 'zod';
+import { DashboardGateway } from '../../server/dashboards/dashboard-gateway.ts';
 import { Access, type AccessRules } from '../../server/edge/access.ts';
 import { DIALECT_TIMING, DIALECTS, type DialectName, parseOpenDialects } from '../../server/edge/dialects.ts';
 import { Listener } from '../../server/edge/listener.ts';
@@ -15,7 +16,7 @@ import { silentLog } from '../../server/runtime/log.ts';
 import type { FleetStore } from '../../server/store/fleet-store.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { meteredStore } from '../../server/store/metered-store.ts';
-import type { HeartbeatTiming } from '../../shared/index.ts';
+import { DASHBOARD_PATH, type HeartbeatTiming } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { testFleet } from '../support/test-fleet.ts';
 
@@ -52,6 +53,10 @@ export interface TestApiOptions {
   timing?: { intervalMs: number; timeoutMs: number };
   clock?: Clock;
   role?: Role;
+  /** Else any free one. */
+  port?: number;
+  /** Whether it serves dashboards too. */
+  dashboards?: boolean;
   readers?: ReaderBudget;
 }
 
@@ -69,6 +74,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
   const refusals = new Refusals(clock, silentLog);
   const known = (socket: Duplex) => listener.connections.known(socket);
   const access = new Access({ ...noRules, ...rules }, { clock, refusals, known });
+  const gateway = new DashboardGateway({ fleet, clock, log: silentLog, readers, access });
   const face = createHttpApp({
     listener,
     fleet,
@@ -89,8 +95,13 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
     readers,
   });
   await fleet.start();
+  if (options.dashboards) {
+    listener.route({
+      [DASHBOARD_PATH]: (request, socket, head) => gateway.upgrade(request, socket, head),
+    });
+  }
   await face.app.ready();
-  const { port } = await listener.listen({ host: '127.0.0.1', port: 0 });
+  const { port } = await listener.listen({ host: '127.0.0.1', port: options.port ?? 0 });
   const url = `http://127.0.0.1:${port}`;
   const check = responseChecker(face.app.swagger());
   return {
@@ -116,6 +127,7 @@ export async function startApi(options: TestApiOptions = {}): Promise<TestApi> {
       store.fault = 'none';
       await face.drain(1_000);
       await fleet.stop();
+      await gateway.close();
       await listener.close();
       await face.app.close();
       readers.close();

@@ -48,6 +48,7 @@ export class FaultyStore implements FleetStore {
   onBell: FleetStore['onBell'] = (listener) =>
     this.#inner.onBell((shard) => this.fault === 'none' && listener(shard));
   replay: FleetStore['replay'] = (...asked) => this.#pass('replay', () => this.#inner.replay(...asked));
+  locate: FleetStore['locate'] = (...asked) => this.#pass('locate', () => this.#inner.locate(...asked));
   history: FleetStore['history'] = (request) => this.#pass('history', () => this.#inner.history(request));
   restore: FleetStore['restore'] = (shard, lost) =>
     this.#pass('restore', () => this.#inner.restore(shard, lost));

@@ -97,10 +97,14 @@ export class EventStreams {
   }
 
   /**
-   * Serves a stream from a cursor on, or from now on. The headers must have been written. Resolves once it has
-   * caught up.
+   * Serves a stream from a cursor on, or from now on. The headers must have been written. `notKept`: what is missing
+   * before that, in words. Resolves once it has caught up.
    */
-  async serve(response: ServerResponse, from: Position[] | 'gap' | undefined): Promise<void> {
+  async serve(
+    response: ServerResponse,
+    from: Position[] | 'gap' | undefined,
+    notKept?: string,
+  ): Promise<void> {
     const stream: Stream = { response, watch: new SlowReaderWatch(), held: [], heldBytes: 0, ended: false };
     this.#flush();
     this.#streams.add(stream);
@@ -108,7 +112,10 @@ export class EventStreams {
     response.on('error', () => this.#forget(stream));
     const upTo = this.#fleet.view.positions();
     if (from === 'gap') this.#resync(stream, 'the log does not reach back to this cursor');
-    else if (from) await this.#replay(stream, from, upTo);
+    else if (from) {
+      if (notKept !== undefined) response.write(sseEvent('resync', { reason: notKept }));
+      await this.#replay(stream, from, upTo);
+    }
     // At once an id, so that a client that loses the connection before the first event knows where it was.
     else response.write(`id: ${this.log.now()}\n:\n\n`);
     if (stream.ended) return;

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { FleetEvent } from '../../../shared/index.ts';
+import { durationSchema, type FleetEvent } from '../../../shared/index.ts';
 import { SAFE_HEADERS } from '../../edge/safe-headers.ts';
 import type { FleetReader } from '../../fleet/ports.ts';
+import type { EventLog } from '../../picture/event-log.ts';
 import type { Position } from '../../store/fleet-store.ts';
 import { exampleCursor, exampleEvent } from '../docs/examples.ts';
 import { listText, sendLong } from '../long-answer.ts';
@@ -29,7 +30,7 @@ export function eventRoutes(app: FastifyInstance, { fleet, streams }: EventRoute
       id: 'readEvents',
       summary: 'What happened: pages of the log, or a live stream',
       description:
-        'Without `since` from now on. With `Accept: text/event-stream` a live stream: events are named by their `type`, `Last-Event-ID` resumes, `resync` says that events may have been missed, and a comment comes every 15 s. The cursor is that of Socket.IO subscriptions without a filter.',
+        'Without `since` from now on; `since` is a cursor, an instant, or a duration back from now such as `1h`. With `Accept: text/event-stream` a live stream: events are named by their `type`, `Last-Event-ID` resumes, `resync` says that events may have been missed, and a comment comes every 15 s. The cursor is that of Socket.IO subscriptions without a filter.',
       tag: 'Events',
       access: 'reader',
       query: eventsQuerySchema,
@@ -56,22 +57,24 @@ export function eventRoutes(app: FastifyInstance, { fleet, streams }: EventRoute
       const query = read(querySchema, Object.fromEntries(queryOf(request.url)));
       const { log } = streams;
       const since = (wantsStream(request) && lastEventId(request)) || query.since;
-      if (since !== undefined && !log.codec.isOurs(since)) {
-        throw new Problem('invalid', 'since: is not a cursor of the whole log', 'since');
-      }
-      const from = since === undefined ? undefined : await log.locate(since);
+      const start = await startOf(since, log, fleet.now());
       if (wantsStream(request)) {
         if (streams.full) throw new Problem('busy', 'this hub takes no more streams now');
         reply.hijack();
-        return begin(streams, reply.raw, from);
+        return begin(streams, reply.raw, start);
       }
-      if (from === undefined) return reply.send({ events: [], cursor: log.now(), more: false });
-      const page = from === 'gap' ? { kind: 'gap' as const } : await log.page(from, query.limit);
+      if (start.from === undefined) return reply.send({ events: [], cursor: log.now(), more: false });
+      const page = start.from === 'gap' ? { kind: 'gap' as const } : await log.page(start.from, query.limit);
       if (page.kind === 'gap') {
         throw new Problem('gap', 'the log does not reach back to this cursor: read the nodes afresh');
       }
       const { events, positions, more } = page;
-      const rest = () => ({ cursor: log.codec.encode(positions), more });
+      const { keptSince } = start;
+      const rest = () => ({
+        cursor: log.codec.encode(positions),
+        more,
+        ...(keptSince !== undefined && { keptSince }),
+      });
       return sendLong(reply, fleet.slices, listText('events', textsOf(events), rest));
     },
   );
@@ -79,6 +82,28 @@ export function eventRoutes(app: FastifyInstance, { fleet, streams }: EventRoute
 
 function* textsOf(events: readonly FleetEvent[]): Generator<string, void> {
   for (const event of events) yield JSON.stringify(event);
+}
+
+/** Where a reader begins: undefined from now on. */
+interface Start {
+  from: Position[] | 'gap' | undefined;
+  keptSince?: string;
+}
+
+/** Reads `since`: a cursor, an instant, or a duration back from now. */
+async function startOf(since: string | undefined, log: EventLog, nowMs: number): Promise<Start> {
+  if (since === undefined) return { from: undefined };
+  if (log.codec.isOurs(since)) return { from: await log.locate(since) };
+  const duration = durationSchema.safeParse(since);
+  const instant = Date.parse(z.iso.datetime({ offset: true }).safeParse(since).data ?? '');
+  const atMs = duration.success ? nowMs - duration.data : instant;
+  if (Number.isNaN(atMs))
+    throw new Problem('invalid', 'since: is no cursor of the whole log, no instant and no duration', 'since');
+  const { positions, keptSince } = await log.since(Math.max(0, atMs));
+  return {
+    from: positions,
+    ...(keptSince !== undefined && { keptSince: new Date(keptSince).toISOString() }),
+  };
 }
 
 const wantsStream = ({ headers }: FastifyRequest): boolean =>
@@ -92,7 +117,7 @@ function lastEventId({ headers }: FastifyRequest): string | undefined {
 async function begin(
   streams: EventStreams,
   response: ServerResponse,
-  from: Position[] | 'gap' | undefined,
+  { from, keptSince }: Start,
 ): Promise<void> {
   // A stream has no end: only its unread bytes say that nobody is there any more.
   response.socket?.setTimeout(0);
@@ -102,5 +127,6 @@ async function begin(
     'X-Accel-Buffering': 'no',
   });
   response.write('retry: 2000\n\n');
-  await streams.serve(response, from);
+  const notKept = keptSince === undefined ? undefined : `events before ${keptSince} are not kept`;
+  await streams.serve(response, from, notKept);
 }

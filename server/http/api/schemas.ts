@@ -112,13 +112,24 @@ export const summaryAnswerSchema = z.object({
 });
 
 export const eventsQuerySchema = z.object({
-  since: z.string().max(LIMITS.cursorLength).exactOptional().describe('`cursor` of the answer before'),
+  since: z
+    .string()
+    .max(LIMITS.cursorLength)
+    .exactOptional()
+    .describe(
+      '`cursor` of the answer before; or a time: an instant, or a duration back from now such as `1h`',
+    ),
   limit: z.number().int().min(1).max(PAGE_LIMIT.most).default(PAGE_LIMIT.default),
 });
 export const eventsAnswerSchema = z.object({
   events: z.array(fleetEventSchema),
   cursor: z.string().describe('Where to go on: `since` of the next request, or of a Socket.IO subscription'),
   more: z.boolean().describe('There is more already'),
+  keptSince: instantSchema
+    .exactOptional()
+    .describe(
+      'The log does not reach back to the time that was asked for: events before this one are not kept',
+    ),
 });
 
 /** `POST /nodes`: the `register` message of the socket, without what only a socket needs. */

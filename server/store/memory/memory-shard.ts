@@ -8,6 +8,7 @@ import {
   type LastBeat,
   LOG_ENTRIES_PER_SHARD,
   type LogEntry,
+  type LogPlace,
   type LostNode,
   type NodeRecord,
   type NotRestored,
@@ -208,6 +209,14 @@ export class MemoryShard {
     return this.#log
       .slice(from, from + limit)
       .map(({ event, record }, index) => ({ at: placeOf(n + 1 + index), event, record }));
+  }
+
+  locate(atMs: number): LogPlace {
+    const found = this.#log.findIndex(({ event }) => Date.parse(event.at) >= atMs);
+    const index = found < 0 ? this.#log.length : found;
+    const [first] = this.#log;
+    const keptSince = index === 0 && this.#firstN > 1 && first ? Date.parse(first.event.at) : undefined;
+    return { at: placeOf(this.#firstN + index - 1), keptSince };
   }
 
   newestFirst(): Array<LogEntry['event']> {

@@ -14,6 +14,7 @@ import {
   type LastBeat,
   LOG_ENTRIES_PER_SHARD,
   type LogEntry,
+  type LogPlace,
   LostDataError,
   type LostNode,
   type NodeRecord,
@@ -165,6 +166,10 @@ export class MemoryStore implements FleetStore {
     if (data.epoch !== after.epoch || data.epoch !== upTo.epoch) return 'gap';
     const entries = data.entriesAfter(after, limit);
     return Array.isArray(entries) ? entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0) : 'gap';
+  }
+
+  async locate(shard: number, atMs: number): Promise<LogPlace> {
+    return this.#shard(shard).locate(atMs);
   }
 
   async history({ id, limit }: { id?: string; limit: number }): Promise<FleetEvent[]> {

@@ -1,4 +1,6 @@
 import type { FleetEvent } from '../../../shared/index.ts';
+import type { LogPlace } from '../fleet-store.ts';
+import type { RedisClient } from './redis-client.ts';
 import { type RedisLink, WrongTypeError } from './redis-link.ts';
 import { asList, type Context, type RawEntry, toEvent, toRawEntry } from './replies.ts';
 
@@ -43,6 +45,32 @@ export async function historyOfNode(
     if (events.length >= limit || event.seq === 1) break;
   }
   return events;
+}
+
+/** The last entry before a time, by which a reader goes on from there; ids of entries begin with Redis' time. */
+export async function placeOfTime(
+  link: RedisLink,
+  shard: number,
+  eventsKey: string,
+  atMs: number,
+): Promise<LogPlace> {
+  const one = async (read: (client: RedisClient) => Promise<unknown>): Promise<RawEntry | undefined> => {
+    const [entry] = asList(await link.run(shard, read));
+    return entry === undefined ? undefined : toRawEntry(entry);
+  };
+  const before = atMs > 0 && (await one((client) => client.xrevrange(eventsKey, atMs - 1, '-', 'COUNT', 1)));
+  if (before) return { at: before.at, keptSince: undefined };
+  const first = await one((client) => client.xrange(eventsKey, '-', '+', 'COUNT', 1));
+  if (!first || !(await wasTrimmed(link, shard, eventsKey))) return { at: '0-0', keptSince: undefined };
+  // What a reader goes on from must still be there: the first entry is the price.
+  return { at: first.at, keptSince: Number.parseInt(first.at, 10) + 1 };
+}
+
+/** Whether entries were ever taken off a log's beginning. */
+async function wasTrimmed(link: RedisLink, shard: number, eventsKey: string): Promise<boolean> {
+  const info = asList(await link.run(shard, (client) => client.xinfo('STREAM', eventsKey)));
+  const fieldOf = (name: string): unknown => info[info.indexOf(name) + 1];
+  return fieldOf('entries-added') !== fieldOf('length');
 }
 
 /** The newest events of the fleet: every shard's log read backwards, always on where the newest head is. */

@@ -13,6 +13,7 @@ import {
   type LastBeat,
   LOG_ENTRIES_PER_SHARD,
   type LogEntry,
+  type LogPlace,
   LostDataError,
   type LostNode,
   type NodeRecord,
@@ -31,7 +32,7 @@ import { BadData, type BadKind } from './bad-data.ts';
 import { type Batch, CommitQueue, toOutcomes } from './commit-queue.ts';
 import { GatheredCalls } from './gathered-calls.ts';
 import { writeBeats } from './heartbeat-writes.ts';
-import { historyOfFleet, historyOfNode } from './history.ts';
+import { historyOfFleet, historyOfNode, placeOfTime } from './history.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from './keys.ts';
 import { lastBeats, type TimedNode } from './last-beats.ts';
 import { Leases } from './leases.ts';
@@ -329,6 +330,10 @@ export class RedisStore implements FleetStore {
     const answer = await tickShard(this.#ticks, this.#tickPlace(shard), request, (most) => most);
     if (answer.kind !== 'news' || answer.unreadable) return 'gap';
     return answer.entries.filter(({ at }) => comparePositions(at, upTo.at) <= 0);
+  }
+
+  async locate(shard: number, atMs: number): Promise<LogPlace> {
+    return placeOfTime(this.#link, shard, this.#shard(shard).events, atMs);
   }
 
   async history({ id, limit }: { id?: string; limit: number }): Promise<FleetEvent[]> {

@@ -1,9 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { machineFacts, thisMachine } from '../../../agent/index.ts';
+import { machineFacts } from '../../../agent/index.ts';
 import { managementAddress } from '../../../agent/machine/address.ts';
 import { cpuFacts, parseCpuInfo } from '../../../agent/machine/cpu.ts';
 import { gpuCapabilities, gpusOf, parseCudaVersion } from '../../../agent/machine/gpu.ts';
+import { thisMachine } from '../../../agent/machine/machine.ts';
 import { hashedMachineId } from '../../../agent/machine/machine-id.ts';
 import { memoryFacts } from '../../../agent/machine/memory.ts';
 import { nodeFactsSchema } from '../../../shared/index.ts';

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { comparePositions, type FleetStore, type Position } from '../../../server/store/fleet-store.ts';
 import { registration, removal, statusChange } from '../../support/fixtures.ts';
@@ -129,6 +130,10 @@ export function logContract(create: CreateFleet): void {
       expect(history.length).toBeGreaterThanOrEqual(20);
       expect(history.length).toBeLessThan(150);
       expect(history[0]?.seq).toBe(151);
+      const { at, keptSince } = await store.locate(shard, 0);
+      expect(keptSince).toBeGreaterThan(0);
+      expect(await store.replay(shard, { ...late, at }, late, 10)).not.toBe('gap');
+      expect(await store.locate(shard, Date.now() + 60_000)).toEqual({ at: late.at, keptSince: undefined });
     });
   });
 
@@ -190,6 +195,29 @@ export function logContract(create: CreateFleet): void {
       expect(await replay(start, { ...place(5), epoch: 'other' })).toBe('gap');
       expect(await replay({ ...start, at: 'rubbish' }, place(5))).toBe('gap');
       expect(await replay({ ...start, at: '7777777777777-7' }, place(5))).toBe('gap');
+    });
+
+    it('finds a time in the log', async () => {
+      const { store } = setting();
+      const [a = '', b = ''] = idsOfOneShard(store, 2);
+      const shard = store.shardOf(a);
+      expect(await store.locate(shard, 0)).toMatchObject({ keptSince: undefined });
+      // By the real clock: one of the stores takes it from its server.
+      const register = (id: string) => done(store, registration({ id, at: new Date().toISOString() }));
+      await register(a);
+      await pause(20);
+      const between = Date.now();
+      await pause(20);
+      await register(b);
+      const end = await positionOf(store, shard);
+      const since = async (ms: number) => {
+        const { at, keptSince } = await store.locate(shard, ms);
+        const entries = await store.replay(shard, { ...end, at }, end, 10);
+        return { ids: entries === 'gap' ? entries : entries.map(({ event }) => event.nodeId), keptSince };
+      };
+      expect(await since(0)).toEqual({ ids: [a, b], keptSince: undefined });
+      expect(await since(between)).toEqual({ ids: [b], keptSince: undefined });
+      expect(await since(Date.now() + 60_000)).toEqual({ ids: [], keptSince: undefined });
     });
 
     it('tells the newest events of one node', async () => {
