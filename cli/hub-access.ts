@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { DASHBOARD_PATH, withScheme } from '../shared/index.ts';
+import { DASHBOARD_PATH, withoutSecret, withScheme } from '../shared/index.ts';
 import type { Environment } from './secrets.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -51,7 +51,9 @@ export function readHubUrl(text: string): string {
   const url = URL.canParse(complete) ? new URL(complete) : undefined;
   const scheme = url && schemes.get(url.protocol);
   if (!url || !scheme || url.hostname === '') {
-    throw new UsageError(`${JSON.stringify(text)} is not the address of a hub: write it as ${DEFAULT_HUB}`);
+    throw new UsageError(
+      `${JSON.stringify(withoutSecret(text))} is not the address of a hub: write it as ${DEFAULT_HUB}`,
+    );
   }
   if (url.username || url.password) {
     throw new UsageError('a token does not belong in the address of a hub: set ROLLCALL_TOKEN');

@@ -6,3 +6,7 @@ export function withScheme(text: string): string {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text;
   return `${/^[^/?#]*:443(?![0-9])/.test(text) ? 'https' : 'http'}://${text}`;
 }
+
+/** An address as an error or a log may show it: without the name and password that it may hold before an `@`. */
+export const withoutSecret = (address: string): string =>
+  address.replace(/^([a-z][a-z0-9+.-]*:\/\/)?[^/?#]*@/i, '$1…@');

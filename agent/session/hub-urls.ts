@@ -1,4 +1,4 @@
-import { AGENT_PATH, withScheme } from '../../shared/index.ts';
+import { AGENT_PATH, withoutSecret, withScheme } from '../../shared/index.ts';
 import { FleetAgentError } from './errors.ts';
 
 const schemes: Readonly<Record<string, string>> = {
@@ -21,7 +21,7 @@ export function toAgentUrl(text: string): string {
   if (url === undefined || scheme === undefined || url.hostname === '') {
     throw new FleetAgentError(
       'invalid_options',
-      `"${text}" is not a hub's address: write it as ws://host:8080${AGENT_PATH} or https://host`,
+      `"${withoutSecret(text)}" is not a hub's address: write it as ws://host:8080${AGENT_PATH} or https://host`,
     );
   }
   if (url.username !== '' || url.password !== '') {

@@ -1,5 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { FleetAgentError } from '../../agent/session/errors.ts';
 import { HubUrls, toAgentUrl } from '../../agent/session/hub-urls.ts';
+import { readHubUrl } from '../../cli/hub-access.ts';
+import { UsageError } from '../../cli/usage-error.ts';
 
 describe('toAgentUrl', () => {
   it.each([
@@ -34,6 +37,18 @@ describe('toAgentUrl', () => {
     expect(() => toAgentUrl('http://me:hunter2@hub')).toThrow(/name or password/);
     expect(() => toAgentUrl('http://me:hunter2@hub')).not.toThrow(/hunter2/);
   });
+});
+
+describe('an address with a secret in it', () => {
+  it.each(['me:s3cret@', 'http://me:s3cret@', 'ftp://me:s3cret@hub', 'me:s3cret@hub:port'])(
+    '%s is refused without showing it',
+    (text) => {
+      expect(() => toAgentUrl(text)).toThrow(FleetAgentError);
+      expect(() => toAgentUrl(text)).not.toThrow(/s3cret/);
+      expect(() => readHubUrl(text)).toThrow(UsageError);
+      expect(() => readHubUrl(text)).not.toThrow(/s3cret/);
+    },
+  );
 });
 
 describe('HubUrls', () => {
