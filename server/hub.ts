@@ -28,45 +28,50 @@ import { meteredStore } from './store/metered-store.ts';
 import { RedisStore } from './store/redis/redis-store.ts';
 
 /**
- * How long requests in flight have to end after a stop was asked for. A hub is gone within 8 s of SIGTERM, and
- * heartbeats are still to be flushed and sockets closed in that time.
+ * How long requests in flight may take after a stop. A hub is gone within 8 s of SIGTERM, and heartbeats are still to
+ * be flushed and sockets closed in that time.
  */
 const REQUESTS_WITHIN_MS = 5_000;
 
-/** A hub that listens. */
+/** A running hub. */
 export interface Hub {
   readonly hubId: string;
-  /** `http://host:port`, as it can be reached from this machine. */
+  /** `http://host:port`, as reachable from this machine. */
   readonly url: string;
   readonly port: number;
   readonly fleet: Fleet;
   readonly agents: AgentGateway;
   readonly dashboards: DashboardGateway;
   readonly metrics: HubMetrics;
-  /** Resolves where the store must not be used any more by this hub: another fleet's keys stand there. It is to be stopped. */
+  /**
+   * Resolves when this hub must not use the store any more: it holds another fleet's keys. The hub is to be stopped.
+   */
   readonly refused: Promise<StoreRefusedError>;
-  /** Takes up the tokens of these settings; sockets that are open stay. */
+  /** Applies the tokens of these settings; open sockets stay. */
   reload(settings: HubSettings): void;
-  /** The account of what readers leave unread. */
+  /** The account of unread bytes. */
   readonly readers: ReaderBudget;
-  /** Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is harmless. */
+  /**
+   * Closes agents with 1012, writes what waits, closes dashboards. The nodes keep their status. Calling it twice is
+   * harmless.
+   */
   stop(): Promise<void>;
 }
 
 export interface HubParts {
   log: Log;
   clock?: Clock;
-  /** Another store than the settings name, for tests. */
+  /** A store instead of the one in the settings, for tests. */
   store?: FleetStore;
-  /** How many files this process may open, for tests; what the system says where it is not given. */
+  /** How many files this process may open, for tests; default: the system's limit. */
   openFiles?: number;
-  /** The group of hubs on one port that this one is a worker of. */
+  /** The group of hubs on one port that this hub is a worker of. */
   group?: HubGroup;
 }
 
 /**
- * Starts a hub: opens the store, loads the view, then listens. Throws `StoreAwayError` and
- * `StoreRefusedError` of the store, and `SettingsError` where the port is taken.
+ * Starts a hub: opens the store, loads the view, then listens. Throws `StoreAwayError` and `StoreRefusedError` of the
+ * store, and `SettingsError` if the port is taken.
  */
 export async function startHub(settings: HubSettings, parts: HubParts): Promise<Hub> {
   const { clock = systemClock, group } = parts;
@@ -181,7 +186,7 @@ export async function startHub(settings: HubSettings, parts: HubParts): Promise<
   const reload = (changed: HubSettings): void => access.replaceTokens(tokensOf(changed));
   let stopping: Promise<void> | undefined;
   const stopAll = async (): Promise<void> => {
-    // Fastify and Socket.IO wait for upgraded sockets, so these go first; new ones are refused meanwhile.
+    // Fastify and Socket.IO wait for upgraded sockets, so these are closed first; new ones are refused meanwhile.
     await Promise.all([agents.drain(), http.drain(REQUESTS_WITHIN_MS)]);
     await fleet.stop();
     await dashboards.close();
@@ -215,7 +220,7 @@ const tokensOf = (settings: HubSettings): TokenRules => ({
   adminTokens: settings.ADMIN_TOKENS,
 });
 
-/** The limit that lengthens the interval, where one is set. */
+/** The limit that lengthens the interval, if one is set. */
 function paceOf({ MAX_HEARTBEATS_PER_SECOND: perSecond, HEARTBEAT_INTERVAL_MAX: longestMs }: HubSettings) {
   return perSecond === undefined ? {} : { pace: { perSecond, longestMs } };
 }
@@ -224,14 +229,14 @@ function createStore(
   settings: HubSettings,
   clock: Clock,
   log: Log,
-  told: { badData: (kind: string) => void; refused: (error: StoreRefusedError) => void },
+  callbacks: { badData: (kind: string) => void; refused: (error: StoreRefusedError) => void },
 ): FleetStore {
   if (settings.REDIS_URL === undefined) return new MemoryStore(new MemoryFleet(clock));
   const { REDIS_URL: url, KEY_PREFIX: keyPrefix, SHARDS: shards } = settings;
-  return new RedisStore({ url, keyPrefix, shards, clock, logger: log, ...told });
+  return new RedisStore({ url, keyPrefix, shards, clock, logger: log, ...callbacks });
 }
 
-/** The other protocols that this hub speaks, with a warning for each that needs no token. */
+/** The other protocols that this hub accepts, with a warning for each that needs no token. */
 function dialectsOf(settings: HubSettings, log: Log) {
   const { DIALECTS: enabled, OPEN_DIALECTS: open, DIALECT_TIMING: timing } = settings;
   for (const [dialect, networks] of open) {
@@ -244,7 +249,7 @@ function dialectsOf(settings: HubSettings, log: Log) {
   return { enabled, open, timing };
 }
 
-/** One token for several lists lets its holder do what all of them allow. */
+/** A token in several lists gives its holder the rights of every list. */
 function warnOfSharedTokens(settings: HubSettings, log: Log): void {
   const { AGENT_TOKENS, DASHBOARD_TOKENS, ADMIN_TOKENS } = settings;
   for (const lists of sharedTokens({ AGENT_TOKENS, DASHBOARD_TOKENS, ADMIN_TOKENS }))
@@ -260,7 +265,7 @@ async function openStore(store: FleetStore): Promise<void> {
   }
 }
 
-/** Says a taken port, the commonest trouble of a start, in words. */
+/** A clear error for a taken port, the commonest trouble of a start. */
 function portError(error: unknown, { HOST, PORT }: HubSettings): unknown {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE')

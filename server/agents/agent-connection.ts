@@ -20,7 +20,7 @@ import type { Unwritten } from '../fleet/registrar.ts';
 import type { Link, LiveSession } from '../fleet/sessions.ts';
 import { NOT_YOUR_NODE } from '../rules/claim.ts';
 import { namesSameNode } from '../rules/identity.ts';
-import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { ANONYMOUS, type Caller, type Principal } from '../rules/principal.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Dated } from '../runtime/deadlines.ts';
 import { sharedFeatures } from '../runtime/interning.ts';
@@ -45,10 +45,10 @@ type State =
   | { kind: 'awaiting registration'; since: number }
   | { kind: 'registering' }
   | { kind: 'live'; session: LiveSession }
-  /** `ending` is absent where the hub began the close, which says nothing of the node. */
+  /** `ending` is absent if the hub began the close, which means nothing for the node. */
   | { kind: 'closed'; ending?: Ending };
 
-/** How a connection closed, where its agent began it. */
+/** How a connection closed, if its agent began the close. */
 interface Ending {
   goodbye: boolean;
   code: number;
@@ -58,26 +58,26 @@ interface Ending {
 /** Messages of one session that may wait for the store at a time. */
 const PENDING_MESSAGES = 8;
 
-/** What an agent may leave unread before it is cut off: a few answers of the largest size. */
+/** The most unread bytes of an agent before it is cut off: a few answers of the largest size. */
 const MOST_UNREAD_BYTES = 4 * LIMITS.frameBytes;
 
-/** Timeouts of its node for which a connection may be silent. */
+/** A connection may be silent for this many timeouts of its node. */
 const SILENT_TIMEOUTS = 2;
 
-/** However long the hub stood still, frames of at most this time are allowed. */
+/** After a stall of any length, frames of at most this time are allowed. */
 const LONGEST_STALL_MS = 60_000;
 
-/** What lies in the sockets after a stall has been read by then. */
+/** By this time after a stall the sockets have been read. */
 const READ_WITHIN_MS = 100;
 
 const NO_FEATURES: readonly string[] = [];
 
-/** How many frames an agent may send. */
+/** The rate limit of an agent's frames. */
 const FRAMES: Rate = { perMs: LIMITS.framesPerSecond / 1_000, burst: LIMITS.framesBurst };
 
 /**
- * The connection of one agent, from the upgrade to the close. Its state says which messages the agent may send. A hub
- * holds tens of thousands of connections, nearly all idle: what only some need at times is made at that time.
+ * The connection of one agent, from the upgrade to the close. Its state determines the messages that the agent may
+ * send. A hub holds tens of thousands of connections, nearly all idle: rarely used parts are created on demand.
  */
 export class AgentConnection implements ChannelOwner, Link, Dated {
   readonly remoteAddress: string;
@@ -92,7 +92,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   #lastReceivedAt: number;
   /** Frames that the agent may send at once, as of `#lastReceivedAt`. */
   #frames = FRAMES.burst;
-  /** The hub's stalls of which the frames that came meanwhile were allowed. */
+  /** Stalls of the hub whose gathered frames have been allowed. */
   #stalls = 0;
   #errors: TokenBucket | undefined;
   #pending = 0;
@@ -107,7 +107,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   ) {
     const now = context.clock.now();
     this.#context = context;
-    this.principal = principal ?? NOBODY;
+    this.principal = principal ?? ANONYMOUS;
     this.known = known ?? false;
     this.remoteAddress = remoteAddress;
     this.#lastReceivedAt = now;
@@ -119,17 +119,20 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     return this.#state.kind === 'live';
   }
 
-  /** After this it is ended: it did not register in time, or nothing came for longer than its node may be silent. */
+  /**
+   * The connection is ended after this time: the agent did not register, or sent nothing for longer than its node may
+   * be silent.
+   */
   get deadline(): number {
     const state = this.#state;
     if (state.kind === 'awaiting registration') return state.since + LIMITS.registerWithinMs;
     if (state.kind !== 'live') return Number.POSITIVE_INFINITY;
-    // Longer than its heartbeat lasts: on a link that lost packets, the next one may come after several retransmissions,
-    // and brings the node back at once where the connection still stands.
+    // Longer than a heartbeat lasts: on a link with packet loss the next one may come after several retransmissions,
+    // and brings the node back at once if the connection is still open.
     return this.#lastReceivedAt + SILENT_TIMEOUTS * state.session.timing.timeoutMs;
   }
 
-  /** Its deadline passed. */
+  /** The deadline passed. */
   expire(): void {
     const state = this.#state;
     if (state.kind === 'awaiting registration') this.end(CLOSE.unregistered);
@@ -141,13 +144,13 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     this.terminate();
   }
 
-  /** The hub closes. The node's status is left to its heartbeat. */
+  /** The hub closes. The node's status depends on its heartbeat alone. */
   end(code: CloseCode, reason: string = code.reason): void {
     this.#closeState();
     this.#channel.close(code.code, reason);
   }
 
-  /** The hub ends the connection at once. The node's status is left to its heartbeat. */
+  /** The hub ends the connection at once. The node's status depends on its heartbeat alone. */
   terminate(): void {
     this.#closeState();
     this.#channel.terminate();
@@ -158,13 +161,13 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     return this.#channel.unreadBytes;
   }
 
-  /** The hub shuts down. The session is left in the fleet, so that its waiting heartbeat is written all the same. */
+  /** The hub shuts down. The session stays in the fleet, so that its waiting heartbeat is still written. */
   drain(): void {
     this.#enter({ kind: 'closed' });
     this.#channel.close(CLOSE.restarting.code, CLOSE.restarting.reason);
   }
 
-  /** Out of the registration, or from there on. */
+  /** Leaves the state of registering or live. */
   #enter(state: Extract<State, { kind: 'live' | 'closed' }>): void {
     const { kind } = this.#state;
     this.#state = state;
@@ -212,7 +215,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     if (this.#admits(now)) this.#lives(now);
   }
 
-  /** Any frame of a live session shows that its machine lives, also where the hub can make nothing of it. */
+  /** Any frame of a live session is proof of life, even one that the hub cannot parse. */
   #lives(now: number): void {
     if (this.#state.kind === 'live') this.#context.fleet.heartbeat(this.#state.session, now);
   }
@@ -231,7 +234,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     return false;
   }
 
-  /** While the hub stood still frames gathered: as many as may come in that time are no flood, once. */
+  /** Frames gathered during a stall of the hub: as many as fit into that time are allowed, once. */
   #allowsForStall(now: number): boolean {
     const { stalls } = this.#context.fleet;
     if (this.#stalls === stalls.count(now)) return false;
@@ -287,11 +290,11 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     }
     if (this.#state.kind === 'awaiting registration') {
       this.#state = { kind: 'registering' };
-      this.#inTurn(now, () => this.#firstRegister(message));
+      this.#inOrder(now, () => this.#firstRegister(message));
     } else if (!this.#updates?.joins(message)) {
       this.#updates ??= new FactUpdates(this.#context.clock);
       const update = this.#updates.begin(message);
-      this.#inTurn(now, () => this.#update(update));
+      this.#inOrder(now, () => this.#update(update));
     }
   }
 
@@ -315,8 +318,9 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     }
     const { session, reply } = outcome;
     if (this.#state.kind === 'closed') {
-      // Closed while the store was asked: the node was registered all the same, and a goodbye counts now. Any other end
-      // says nothing of an agent that never heard of this session, and may have one elsewhere: its heartbeat decides.
+      // Closed during the call to the store: the node was registered all the same, and a goodbye counts now. Any other
+      // end means nothing: the agent never got this session's answer, and may have another session elsewhere. Its
+      // heartbeat decides.
       const { ending } = this.#state;
       this.#sessionOver(session, ending?.goodbye ? ending : undefined);
       return;
@@ -328,8 +332,8 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   }
 
   /**
-   * The agent sent this registration while the hub stood still, and gave it up since: taking it would end the session
-   * that it has elsewhere by now. Its close may lie in the socket behind it.
+   * The agent sent this registration during a stall of the hub, and gave it up since: accepting it would end the
+   * session that it has elsewhere by now. Its close may lie in the socket behind it.
    */
   async #gaveUp(): Promise<boolean> {
     const { fleet, clock } = this.#context;
@@ -342,10 +346,10 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     const { fleet } = this.#context;
     if (this.#state.kind !== 'live') return;
     const { nodeId, record } = this.#state.session;
-    // One of another node is refused at once.
+    // An update of another node is refused at once.
     const ours = namesSameNode(update.message.node, record.node);
-    const turn = ours ? this.#updates?.turn(fleet.heldMs(nodeId)) : undefined;
-    if (turn) await turn;
+    const slot = ours ? this.#updates?.slot(fleet.heldMs(nodeId)) : undefined;
+    if (slot) await slot;
     this.#updates?.take(update);
     if (this.#state.kind !== 'live') return;
     const outcome = await fleet.update(this.#state.session, update.message);
@@ -367,20 +371,20 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   }
 
   #whenLive(now: number, run: (session: LiveSession) => Promise<void>): void {
-    this.#inTurn(now, async () => {
+    this.#inOrder(now, async () => {
       if (this.#state.kind === 'live') await run(this.#state.session);
     });
   }
 
-  /** Messages that wait for the store are taken one after the other, the first registration among them. */
-  #inTurn(now: number, run: () => Promise<void>): void {
+  /** Messages that wait for the store are processed in order, the first registration among them. */
+  #inOrder(now: number, run: () => Promise<void>): void {
     if (this.#pending >= PENDING_MESSAGES) {
       this.#refuse({ code: 'too_many_pending', message: 'too many messages wait for an answer' }, now);
       return;
     }
     this.#pending += 1;
-    const turn = this.#work ? this.#work.then(run) : run();
-    this.#work = turn.then(
+    const work = this.#work ? this.#work.then(run) : run();
+    this.#work = work.then(
       () => this.#over(),
       (error: unknown) => {
         this.#over();
@@ -394,7 +398,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     if (this.#pending === 0) this.#work = undefined;
   }
 
-  /** Answers a bad message. A flood of them ends the session. */
+  /** Answers a bad message. A flood of bad messages ends the session. */
   #refuse({ code, message, path }: Omit<BadMessage, 'type'>, now: number): void {
     if (this.#mayComplain(now)) this.#sendError(code, message, path);
     else this.end(CLOSE.protocol, 'too many bad messages');
@@ -405,7 +409,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     return this.#errors.take(now);
   }
 
-  /** Names what was dropped of a message that was taken. After its answer: an older agent takes an error for one. */
+  /** Reports dropped fields of an accepted message. After its answer: an older agent takes an error for the answer. */
   #sendDropped(dropped: readonly Dropped[]): void {
     const left = dropped.length - LIMITS.namedFaults;
     for (const [index, { code, message, path }] of dropped.slice(0, LIMITS.namedFaults).entries()) {
@@ -440,7 +444,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     if (this.#mayWrite()) this.#channel.sendText(JSON.stringify(message));
   }
 
-  /** Replies are few, but a peer that never reads must not make the hub grow: it is cut off. */
+  /** Replies are rare, but a peer that never reads must not make the hub's memory grow: it is cut off. */
   #mayWrite(): boolean {
     if (!this.#channel.isOpen) return false;
     if (this.unreadBytes <= MOST_UNREAD_BYTES) return true;
@@ -452,7 +456,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
     work.catch((error: unknown) => this.#failed(error));
   }
 
-  /** The registration cannot be taken now. */
+  /** The registration is refused for the moment. */
   #sendAway(why?: string): void {
     this.end(CLOSE.busy, busyReason(this.#context.admission.retryAfterMs(this.#now()), why));
   }
@@ -473,15 +477,15 @@ const notRegistered = { code: 'not_registered', message: 'register first' } as c
 /** A node's facts are written at most this often. */
 const EVERY_MS = 1_000;
 
-/** An update that is to be written, and for each message that it answers what was dropped of that one. */
+/** An update to be written, with the dropped fields of each message that it answers. */
 interface Update {
   message: Lenient<Register>;
   answers: Array<Lenient<Register>['dropped']>;
 }
 
 /**
- * The further `register`s of one session. Those that come while one waits to be written take its place, and are
- * answered with it: the newest facts are written, at most once a second.
+ * Further `register` messages of one session. While one waits to be written, later ones replace it and are answered
+ * with it: the newest facts are written, at most once a second.
  */
 class FactUpdates {
   readonly #clock: Clock;
@@ -493,7 +497,7 @@ class FactUpdates {
     this.#clock = clock;
   }
 
-  /** Takes the place of one that waits; false where none does, or it names another node. */
+  /** Replaces the waiting update; false if there is none, or it names another node. */
   joins(message: Lenient<Register>): boolean {
     const waiting = this.#waiting;
     if (!waiting || nameOf(waiting.message) !== nameOf(message)) return false;
@@ -502,14 +506,14 @@ class FactUpdates {
     return true;
   }
 
-  /** Begins one that others may join until its turn. */
+  /** Begins an update that later ones may replace until it is written. */
   begin(message: Lenient<Register>): Update {
     this.#waiting = { message, answers: [message.dropped] };
     return this.#waiting;
   }
 
-  /** Resolves when an update may be written, after `heldMs` at the soonest; nothing where that is now. */
-  turn(heldMs: number): Promise<void> | undefined {
+  /** Resolves when an update may be written, after `heldMs` at the soonest; undefined if at once. */
+  slot(heldMs: number): Promise<void> | undefined {
     const waitMs = Math.max(heldMs, this.#writtenAt + EVERY_MS - this.#clock.now());
     if (waitMs <= 0) return undefined;
     return new Promise((resolve) => {
@@ -521,21 +525,21 @@ class FactUpdates {
     });
   }
 
-  /** Its turn has come: none joins it any more. */
+  /** The update is written now: no later one replaces it. */
   take(update: Update): void {
     if (this.#waiting === update) this.#waiting = undefined;
   }
 
-  /** One was written. */
+  /** An update was written. */
   written(): void {
     this.#writtenAt = this.#clock.now();
   }
 
-  /** Nothing waits any more: the session ends. */
+  /** The session ends: nothing waits any longer. */
   hurry(): void {
     this.#hurry();
   }
 }
 
-/** What a message calls its node. */
+/** The name of a node in a message. */
 const nameOf = ({ node }: Register): string => node.nodeId ?? node.hostname;

@@ -4,7 +4,7 @@ import { CLOSE } from '../../shared/index.ts';
 import { type Access, saysKnown } from '../edge/access.ts';
 import { type Admission, OVERLOADS, type Refusal, TURN_MS } from '../edge/admission.ts';
 import { refuseForNow, refuseUpgrade } from '../edge/upgrades.ts';
-import { NOBODY, type Principal } from '../rules/principal.ts';
+import { ANONYMOUS, type Principal } from '../rules/principal.ts';
 import type { Cancel } from '../runtime/clock.ts';
 import { Deadlines } from '../runtime/deadlines.ts';
 import { AgentConnection, type AgentContext } from './agent-connection.ts';
@@ -12,13 +12,13 @@ import { type ChannelOwner, Handshakes } from './channel.ts';
 import { Evacuation, type EvacuationParts } from './evacuation.ts';
 import { LeanChannel } from './lean-channel.ts';
 
-/** How often passed deadlines are swept, instead of a timer for each socket. */
+/** The interval of sweeps over passed deadlines, instead of a timer for each socket. */
 const SWEEP_MS = 1_000;
 /** The longest time between two checks of one socket: its deadline may have come nearer. */
 const CHECK_WITHIN_MS = 10_000;
 /** Sockets that are checked before the clock is read again. */
 const SOCKETS_PER_SLICE = 50;
-/** Agents are closed over this long at most when the hub shuts down, so that they do not come back at once. */
+/** The hub's shutdown closes agents over this long at most, so that they do not all reconnect at once. */
 const DRAIN_SPREAD_MS = 3_000;
 const DRAIN_STEP_MS = 50;
 /** How long a closed agent has to answer before its socket is ended. */
@@ -26,7 +26,7 @@ const DRAIN_ANSWER_MS = 1_000;
 
 const STATUS = { unauthenticated: 401, forbidden: 403, rate_limited: 429 } as const;
 
-/** How an upgrade is refused before the handshake. */
+/** The refusal of an upgrade before the handshake. */
 interface Refused {
   status: 401 | 403 | 429 | 503;
   reason: Refusal;
@@ -65,7 +65,7 @@ export class AgentGateway {
     ];
   }
 
-  /** Sockets that are open, registered or not. */
+  /** Open sockets, registered or not. */
   get size(): number {
     return this.#deadlines.size;
   }
@@ -91,7 +91,7 @@ export class AgentGateway {
       else refuseUpgrade(socket, status, why, status === 401 ? { 'WWW-Authenticate': 'Bearer' } : {});
       return;
     }
-    const principal = 'status' in admitted ? NOBODY : admitted;
+    const principal = 'status' in admitted ? ANONYMOUS : admitted;
     const caller = this.#access.caller(request, principal);
     this.#handshakes.accept(request, socket, head, ({ stream, head, frameOptions }) => {
       this.admission.began(known);
@@ -105,7 +105,7 @@ export class AgentGateway {
     return this.#draining && { status: 503, reason: 'stopping', why: 'the hub is shutting down' };
   }
 
-  /** Why this agent is not let in now. Only callers with a token use up what is admitted. */
+  /** Why this agent is refused for the moment. Only callers with a token use up admission. */
   #notNow(known: boolean, now: number): Refused | undefined {
     if (!this.#context.fleet.admits || this.#evacuation.isOn)
       return { status: 503, reason: 'away', why: 'the hub cannot reach its store' };
@@ -125,7 +125,7 @@ export class AgentGateway {
     };
   }
 
-  /** Closes this many registered agents, which register again where a hub takes them. Their nodes keep their status. */
+  /** Closes this many registered agents, which register again at another hub. Their nodes keep their status. */
   moveAway(count: number): void {
     let moved = 0;
     for (const agent of this.#deadlines.all()) {
@@ -136,11 +136,11 @@ export class AgentGateway {
     }
   }
 
-  /** In slices: a network that lost ten thousand agents ends as many sockets here. */
+  /** In slices: the loss of a network ends thousands of sockets in one sweep. */
   async #sweep(): Promise<void> {
     const { clock, fleet } = this.#context;
     let now = clock.now();
-    // After a stall sockets are read first: what they hold may have come long before their deadline.
+    // After a stall sockets are read first: their data may have come long before their deadline.
     if (this.#sweeping || fleet.stalls.graceLeftMs(SWEEP_MS, now) > 0) return;
     this.#sweeping = true;
     let checked = 0;

@@ -5,7 +5,7 @@ import { LIMITS } from '../../shared/index.ts';
 
 /** The WebSocket of one agent, as its connection uses it. */
 export interface Channel {
-  /** Whether messages may come and go. */
+  /** Whether messages can be sent and received. */
   readonly isOpen: boolean;
   /** Bytes that the agent has not taken yet. */
   readonly unreadBytes: number;
@@ -17,7 +17,7 @@ export interface Channel {
   terminate(): void;
 }
 
-/** Receives what comes through a channel. */
+/** Receives the events of a channel. */
 export interface ChannelOwner {
   /** A ping came. The result is whether it is answered with a pong. */
   pinged(): boolean;
@@ -29,18 +29,21 @@ export interface ChannelOwner {
   broken(error: Error): void;
 }
 
-/** How ws takes over a network socket after a handshake. An inside of ws: docs/ARCHITECTURE.md names its guard. */
+/**
+ * The method by which ws takes over a network socket after a handshake. An inside of ws: docs/ARCHITECTURE.md names its
+ * guard.
+ */
 const takeOver: unknown = Reflect.get(WebSocket.prototype, 'setSocket');
 
-/** The options that ws constructs the WebSockets of a server with. */
+/** The options with which ws constructs the WebSockets of a server. */
 const SOCKET_OPTIONS = { autoPong: false, closeTimeout: 5_000 };
 
-/** A channel that is ws's own. */
+/** A channel over a WebSocket of ws. */
 export class WsChannel implements Channel {
   readonly #socket: WebSocket;
   readonly #stream: Duplex;
 
-  /** `frameOptions` are those that ws hands to `setSocket`. */
+  /** `frameOptions` are the ones that ws passes to `setSocket`. */
   constructor(owner: ChannelOwner, stream: Duplex, frameOptions: object) {
     if (typeof takeOver !== 'function') throw new TypeError('this version of ws takes no socket over');
     const socket: WebSocket = Reflect.construct(WebSocket, [null, undefined, SOCKET_OPTIONS]);
@@ -49,8 +52,8 @@ export class WsChannel implements Channel {
     socket.on('message', (data, isBinary) => {
       if (Buffer.isBuffer(data)) owner.received(data, isBinary);
     });
-    // Not ws's `autoPong`: too many waiting pongs end the socket without a close code, which an agent can reach
-    // whose pings of a minute came at once.
+    // Not ws's `autoPong`: too many waiting pongs end the socket without a close code, and an agent reaches that limit
+    // when its pings of a minute come at once.
     socket.on('ping', (data) => {
       if (owner.pinged()) socket.pong(data);
     });
@@ -81,18 +84,18 @@ export class WsChannel implements Channel {
   }
 }
 
-/** A network socket after its handshake: what came beyond it, and what ws would take it over with. */
+/** A network socket after its handshake: the bytes beyond the handshake, and the options for ws to take it over. */
 interface Upgraded {
   stream: Duplex;
   head: Buffer;
   frameOptions: object;
 }
 
-/** Stands in for the WebSocket that ws makes at a handshake, and lives no longer. */
+/** Stands in for the WebSocket that ws makes at a handshake; short-lived. */
 class Handshake extends WebSocket {
   upgraded: Upgraded | undefined;
 
-  /** ws calls this in the place of its own method. */
+  /** ws calls this instead of its own method. */
   setSocket(stream: Duplex, head: Buffer, frameOptions: object): void {
     this.upgraded = { stream, head, frameOptions };
   }
@@ -109,10 +112,10 @@ export class Handshakes {
     perMessageDeflate: false,
     ...SOCKET_OPTIONS,
   });
-  /** The same for all. */
+  /** The same for all sockets. */
   #frameOptions: object | undefined;
 
-  /** Calls `done` in this turn, unless the handshake was refused. */
+  /** Calls `done` synchronously, unless the handshake was refused. */
   accept(request: IncomingMessage, socket: Duplex, head: Buffer, done: (upgraded: Upgraded) => void): void {
     this.#server.handleUpgrade(request, socket, head, ({ upgraded }) => {
       if (!upgraded) throw new TypeError('this version of ws hands no socket over');

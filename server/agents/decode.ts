@@ -27,7 +27,7 @@ export interface BadMessage {
   path?: string;
 }
 
-/** A message, and what was dropped of it because it was wrong. */
+/** A message, and its fields that were dropped as invalid. */
 export type Lenient<T> = T & { dropped?: Dropped[] };
 
 export type Decoded = Lenient<Register> | Lenient<StatsMessage> | Deregister | HeartbeatSet | BadMessage;
@@ -39,7 +39,7 @@ const STATS_ENVELOPE_BYTES = 64;
 const stats = z.compile(statsMessageSchema, { strict: true });
 const register = z.compile(registerSchema, { strict: true });
 
-/** Reads one text frame of an agent. It never throws. */
+/** Parses one text frame of an agent. It never throws. */
 export function decodeAgentMessage(frame: Buffer): Decoded {
   let value: unknown;
   try {
@@ -94,7 +94,7 @@ function decodeRegister(value: unknown): Decoded {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** The `type` of a message; nothing where it is not an object, or has none. */
+/** The `type` of a message; undefined if it is not an object, or has none. */
 function typeOf(value: unknown): string | undefined {
   if (!isObject(value)) return undefined;
   return typeof value.type === 'string' ? value.type : undefined;
@@ -107,11 +107,11 @@ interface Reader<T> {
   ): { success: true; data: T } | { success: false; error: z.ZodError };
 }
 
-/** What cannot be done without: a machine without its name, or by a wrong id, would be another one. */
+/** Required fields: a machine without its name, or with a wrong id, would be another machine. */
 const REGISTER_REQUIRED = new Set(['type', 'protocol', 'instanceId', 'node', 'node.hostname', 'node.nodeId']);
 const STATS_REQUIRED = new Set(['type', 'stats']);
 
-/** Reads a message of which one wrong field must not cost the rest. */
+/** Parses a message in which one invalid field must not cost the rest. */
 function lenient<T extends object>(
   schema: Reader<T>,
   value: unknown,

@@ -4,11 +4,11 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { AgentConnection } from './agent-connection.ts';
 
-/** A hub that has not heard of its store for this part of its lease has its agents register elsewhere. */
+/** A hub without an answer from its store for this part of its lease has its agents register elsewhere. */
 const BLIND_PART = 1 / 2;
-/** Agents are asked over this part of the timeout, and each goes within as much again. */
+/** Agents are asked over this part of the timeout, and each leaves within the same time again. */
 const SPREAD_PART = 1 / 12;
-/** How often the other hubs are asked whether they are ready, and how long an answer counts. */
+/** How often the other hubs are asked for their readiness, and how long an answer counts. */
 const ASK_EVERY_MS = 500;
 const ANSWER_COUNTS_MS = 2_000;
 /** Other hubs that are asked at a time. */
@@ -20,33 +20,37 @@ export interface EvacuationParts {
   log: Log;
   agents: () => Iterable<AgentConnection>;
   /**
-   * How long ago the hub at this address, `host:port`, heard of the store; nothing where it is not ready. It never
-   * throws, and takes a second at most.
+   * The age of the last answer from the store at the hub of this address, `host:port`; undefined if it is not ready. It
+   * never throws, and takes a second at most.
    */
   unheardOf: (address: string) => Promise<number | undefined>;
 }
 
-/** A hub reads its store twice a second at least: of two that are cut off at once, one heard at most this much later. */
+/**
+ * A hub reads its store at least twice a second: of two hubs that are cut off at once, one had its last answer at most
+ * this much later.
+ */
 const HEARD_APART_MS = 750;
 
 /**
- * Whether another hub, which heard of the store so long ago, still sees it although this one has been blind for so
- * long. A hub that was cut off at the same moment goes on saying that it is ready until a read of its own has failed.
+ * Whether another hub, with a last answer from the store `unheardMs` ago, still reaches it although this one has been
+ * cut off for `blindMs`. A hub that was cut off at the same moment still reports ready until a read of its own has
+ * failed.
  */
 export function seesTheStore(unheardMs: number, blindMs: number): boolean {
   return unheardMs <= Math.min(blindMs / 2, blindMs - HEARD_APART_MS);
 }
 
 /**
- * What a hub does that is cut off from the store while its agents are well: their heartbeats are not written, so the
- * other hubs would call them gone. It asks them to register elsewhere. An agent finds out by itself whether another hub
- * takes it, and stays until one does. One that does not know the message is closed with 1012, but only while another hub
- * says that it is ready: where all hubs are cut off, all agents stay.
+ * The measures of a hub that is cut off from the store while its agents are well: their heartbeats are not written, so
+ * the other hubs would expire them. It asks its agents to register elsewhere. Each agent checks by itself whether another
+ * hub accepts it, and stays until one does. An agent that does not know the message is closed with 1012, but only while
+ * another hub reports ready: if all hubs are cut off, all agents stay.
  *
- * With a timeout of T the lease is T/2: after T/4 agents are asked, over T/12, and go within T/12. So all are on their
- * way after 5/12 of T, where the first heartbeat ends after 2/3 (an agent that beat an interval before).
+ * With a timeout of T the lease is T/2: after T/4 agents are asked, over T/12, and leave within T/12. So all have left
+ * after 5/12 of T; the first heartbeat times out after 2/3 (an agent that beat an interval before).
  *
- *     timeout    asked from     on their way     first heartbeat ends
+ *     timeout    asked from     all have left    first heartbeat ends
  *        3 s        0.75 s         1.25 s              2 s
  *       30 s        7.5  s        12.5  s             20 s
  *      180 s       45    s        75    s            120 s
@@ -57,7 +61,7 @@ export class Evacuation {
   #toAsk: AgentConnection[] = [];
   #perTurn = 0;
   #asked: AgentConnection[] = [];
-  /** Those that do not know the message. */
+  /** Agents that do not know the message. */
   #older: AgentConnection[] = [];
   #askedAt = Number.NEGATIVE_INFINITY;
   #readyAt = Number.NEGATIVE_INFINITY;

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { endOnError } from '../edge/upgrades.ts';
 import { type Channel, type ChannelOwner, WsChannel } from './channel.ts';
 
-/** A network socket refers to its channel, so that one listener of each kind serves all of them. */
+/** A network socket refers to its channel, so that one listener of each kind serves all sockets. */
 const CHANNEL = Symbol('channel');
 type LeanStream = Duplex & { [CHANNEL]?: LeanChannel };
 
@@ -12,10 +12,9 @@ const NO_CLOSE_FRAME = 1006;
 const NOTHING = Buffer.alloc(0);
 
 /**
- * A channel that reads and writes by itself what agents send and are sent nearly always: pings, and texts of one frame.
- * At any other frame, and for a close, it hands the network socket to ws, from that frame on: so ws alone decides
- * whether a peer keeps to the protocol, and what ws needs for a socket exists only where it is used. Nothing is
- * compressed.
+ * A channel that itself reads and writes the frames that agents use nearly always: pings, and texts of one frame. At
+ * any other frame, and for a close, it hands the network socket to ws, from that frame on: so ws alone enforces the
+ * protocol, and the objects that ws needs for a socket exist only where necessary. Nothing is compressed.
  */
 export class LeanChannel implements Channel {
   readonly #owner: ChannelOwner;
@@ -23,12 +22,12 @@ export class LeanChannel implements Channel {
   readonly #frameOptions: object;
   /** Absent while frames are read here. */
   #next: WsChannel | 'gone' | undefined;
-  /** The peer may still send. Asking the stream takes longer, and it is asked for each heartbeat. */
+  /** Whether the peer may still send. The stream's own property is slower, and this is read for each heartbeat. */
   #mayCome = true;
-  /** A frame that has come only in part. */
+  /** An incomplete frame. */
   #cut: CutFrame | undefined;
 
-  /** To be called in the turn of the upgrade, with what came beyond the handshake. */
+  /** To be called synchronously at the upgrade, with the bytes beyond the handshake. */
   constructor(owner: ChannelOwner, stream: LeanStream, head: Buffer, frameOptions: object) {
     this.#owner = owner;
     this.#stream = stream;
@@ -40,7 +39,7 @@ export class LeanChannel implements Channel {
     stream.on('close', onClose);
     stream.on('data', onData);
     stream.on('end', onEnd);
-    // One of each upgrade is there already, where it came through the hub's port.
+    // A socket that came through the hub's port has this listener from the upgrade.
     stream.off('error', endOnError);
     stream.on('error', endOnError);
   }
@@ -70,7 +69,7 @@ export class LeanChannel implements Channel {
 
   /** For the stream's listener. */
   came(chunk: Buffer): void {
-    // Nearly always: a heartbeat, and nothing else.
+    // The hot path: a chunk that is one heartbeat.
     if (isEmptyPing(chunk) && !this.#cut) {
       if (this.#owner.pinged()) this.#stream.write(PONG);
       return;
@@ -79,7 +78,7 @@ export class LeanChannel implements Channel {
     if (bytes) this.#read(bytes);
   }
 
-  /** Reads frames from where one begins. A message may end the reading here: the rest is for ws. */
+  /** Reads frames from the beginning of one. A message may end this loop: the rest is for ws. */
   #read(bytes: Buffer): void {
     this.#cut = undefined;
     let at = 0;
@@ -99,7 +98,7 @@ export class LeanChannel implements Channel {
     this.#stream.emit('data', bytes.subarray(at));
   }
 
-  /** For the stream's listener: the peer sends no more, and is sent no more. */
+  /** For the stream's listener: both directions have ended. */
   ended(): void {
     this.#mayCome = false;
     this.#stream.end();
@@ -111,7 +110,7 @@ export class LeanChannel implements Channel {
     this.#owner.closed(NO_CLOSE_FRAME, NOTHING);
   }
 
-  /** From here on ws has the stream, if there still is one. */
+  /** From here on ws has the stream, if it still exists. */
   #handOver(): WsChannel | undefined {
     if (this.#next !== undefined) return this.#next === 'gone' ? undefined : this.#next;
     const stream = this.#stream;
@@ -158,12 +157,12 @@ const MOST_IN_TWO_BYTES = 0xffff;
 /** An empty pong. */
 export const PONG = Buffer.from([PONG_FIRST, 0]);
 
-/** A chunk is one empty ping of a client, whole and alone. */
+/** Whether a chunk is exactly one empty ping of a client. */
 export function isEmptyPing(chunk: Buffer): boolean {
   return chunk.length === 2 + MASK_BYTES && chunk[0] === PING && chunk[1] === MASKED;
 }
 
-/** A frame that was read, and where the next one begins. */
+/** A frame, and where the next one begins. */
 export interface Frame {
   kind: 'text' | 'ping';
   /** Unmasked, and a copy. */
@@ -172,8 +171,8 @@ export interface Frame {
 }
 
 /**
- * The frame of a client that begins here. `other`: it is no ping and no whole text, or breaks the protocol. `need`: it
- * has come only in part, and it takes so many bytes at least to say more.
+ * The frame of a client that begins here. `other`: neither a ping nor a whole text, or a breach of the protocol.
+ * `need`: it is incomplete, and takes this many bytes at least to continue.
  */
 export function readFrame(bytes: Buffer, from: number): Frame | { need: number } | 'other' {
   const first = bytes[from];
@@ -192,7 +191,7 @@ export function readFrame(bytes: Buffer, from: number): Frame | { need: number }
   return { kind: first === TEXT ? 'text' : 'ping', payload, end };
 }
 
-/** Four bytes in a step, as many as the mask has: byte by byte it takes twice as long. */
+/** Four bytes per step, the length of the mask: much faster than byte by byte. */
 function unmasked(bytes: Buffer, mask: number, end: number): Buffer {
   const from = mask + MASK_BYTES;
   const payload = Buffer.allocUnsafe(end - from);
@@ -209,10 +208,12 @@ function unmasked(bytes: Buffer, mask: number, end: number): Buffer {
   return payload;
 }
 
-/** Chunks of a cut frame that are kept apart: each takes some hundred bytes besides, however small it is. */
+/**
+ * Chunks of an incomplete frame that are kept apart: each has an overhead of some hundred bytes, however small it is.
+ */
 const MOST_PARTS = 32;
 
-/** The beginning of a frame, kept until the rest of it comes: 64 KiB at most, as its length is in two bytes. */
+/** The beginning of a frame, kept until the rest comes: 64 KiB at most, as its length is in two bytes. */
 export class CutFrame {
   #parts: Buffer[];
   readonly #need: number;
@@ -224,7 +225,7 @@ export class CutFrame {
     this.#need = need;
   }
 
-  /** All that came, once it is enough; with it, what came after the frame. */
+  /** All bytes once the frame is complete, together with those after the frame. */
   with(chunk: Buffer): Buffer | undefined {
     this.#parts.push(chunk);
     this.#have += chunk.length;

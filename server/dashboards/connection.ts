@@ -6,21 +6,21 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
 
-/** The next page of a snapshot or a replay goes once less than this is unread. */
+/** The next page of a snapshot or a replay is sent once less than this is unread. */
 const DRAINED_BYTES = 1_000_000;
 const DRAIN_CHECK_MS = 10;
-/** What Engine.IO keeps of a packet beside its data, about. */
+/** Memory that Engine.IO needs for a packet beside its data, roughly. */
 const PACKET_BYTES = 256;
-/** What a dashboard may send: packets a second, over a burst. */
+/** Packets a second that a dashboard may send, and a burst. */
 const PACKETS_PER_SECOND = 20;
 const PACKETS_BURST = 100;
-/** Packets that gathered while this hub stood still are no flood, up to those of so long. */
+/** Packets that gathered during a stall of this hub are no flood, up to those of this time. */
 const GATHERED_MS = 60_000;
 
-/** What is needed of the connection that Engine.IO makes over the network socket. */
+/** The part of Engine.IO's connection that is used here. */
 export interface EngineConnection {
   readonly readyState: string;
-  /** `packet`: one was received. `packetCreate`: one is to be sent. `flush`: all that waited were handed on. */
+  /** `packet`: received. `packetCreate`: about to be sent. `flush`: all waiting packets went to the network socket. */
   on(event: 'packet' | 'packetCreate' | 'flush', listener: (packet: OutgoingPacket) => void): unknown;
   close(discard: boolean): unknown;
 }
@@ -33,13 +33,13 @@ export interface ConnectionParts {
   remoteAddress: string;
   clock: Clock;
   log: Log;
-  /** Is told of each packet that goes to the dashboard, in bytes. */
+  /** Called with the bytes of each packet to the dashboard. */
   sent: (bytes: number) => void;
 }
 
 /**
- * The connection of one dashboard: what it has not read yet, and its end. The network socket's own buffer is
- * the honest measure of a slow reader, and resetting that socket is the only end that frees all of it at once.
+ * The connection of one dashboard: its unread bytes, and its end. The network socket's own buffer is the only reliable
+ * measure of a slow reader, and a reset of that socket is the only end that frees all of it at once.
  */
 export class DashboardConnection {
   readonly remoteAddress: string;
@@ -49,7 +49,7 @@ export class DashboardConnection {
   readonly #log: Log;
   readonly #received: TokenBucket;
   readonly #slowness = new SlowReaderWatch();
-  /** What Engine.IO holds back until the network socket took the packets before. */
+  /** Bytes that Engine.IO holds back until the network socket took the packets before. */
   #heldBytes = 0;
 
   constructor(raw: EngineConnection, socket: Duplex, parts: ConnectionParts) {
@@ -71,7 +71,7 @@ export class DashboardConnection {
     });
   }
 
-  /** This hub stood still for so long. */
+  /** This hub stalled for this time. */
   stoodStill(ms: number): void {
     const packets = (Math.min(ms, GATHERED_MS) / 1_000) * PACKETS_PER_SECOND;
     this.#received.give(packets, this.#clock.now());
@@ -81,7 +81,7 @@ export class DashboardConnection {
     return this.#socket.destroyed || this.#raw.readyState !== 'open';
   }
 
-  /** Whether its network socket is gone. */
+  /** Whether the network socket is closed. */
   get ended(): boolean {
     return this.#socket.destroyed;
   }
@@ -91,12 +91,12 @@ export class DashboardConnection {
     return this.#socket.writableLength + this.#heldBytes;
   }
 
-  /** Whether so much is unread that what can wait should. */
+  /** Whether messages that can wait should wait. */
   get behind(): boolean {
     return isBehind(this.unreadBytes);
   }
 
-  /** Ends a dashboard for which no more can be kept, and returns whether it may be sent something. */
+  /** Ends a dashboard whose unread bytes are at the limit, and returns whether more may be sent. */
   takesMore(): boolean {
     if (this.closed) return false;
     if (!isFull(this.unreadBytes)) return true;
@@ -104,31 +104,31 @@ export class DashboardConnection {
     return false;
   }
 
-  /** Ends a dashboard that does not read, or not fast enough. To be called every `CHECK_EVERY_MS`. */
+  /** Ends a dashboard that reads nothing, or too slowly. To be called every `CHECK_EVERY_MS`. */
   check(): void {
     const why = this.#slowness.check(this.unreadBytes);
     if (why !== undefined) this.cutOff(why);
   }
 
-  /** Ends the connection at once and frees what it had not read. The dashboard may reconnect and resume. */
+  /** Ends the connection at once and frees its unread bytes. The dashboard may reconnect and resume. */
   cutOff(why: string): void {
     if (this.ended) return;
     const { remoteAddress, unreadBytes } = this;
     this.#log.warn({ remoteAddress, unreadBytes, why }, 'Cutting off a dashboard');
     this.#raw.close(true);
-    // An end in good order would keep what the kernel took until it is read, and come to the reader after it.
+    // An orderly end would keep the bytes in the kernel until they are read, and reach the reader after these.
     if (this.#socket instanceof Socket) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 
-  /** Ends the connection without a word of why. */
+  /** Ends the connection without a reason. */
   destroy(): void {
     this.#socket.destroy();
   }
 
   /**
-   * Waits until most of what was sent has been taken, and at least for the next turn of the event loop, so
-   * that heartbeats are served between pages. False: the connection is over.
+   * Waits until most of the sent bytes are taken, and at least for the next round of the event loop, so that heartbeats
+   * are served between pages. False: the connection is over.
    */
   async drained(): Promise<boolean> {
     await nextTurn();

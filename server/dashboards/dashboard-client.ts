@@ -25,25 +25,25 @@ export interface ClientContext extends SubscriptionContext {
   statsWatch: StatsWatch;
 }
 
-/** Subscriptions that one dashboard may begin: each is a whole picture, or a replay. */
+/** Subscriptions that one dashboard may begin per second: each is a whole snapshot, or a replay. */
 const SUBSCRIBES_PER_SECOND = 1;
 const SUBSCRIBES_BURST = 5;
-/** Requests of one dashboard that wait for the answers to those before them. */
+/** Requests of one dashboard that may wait for the answers to earlier ones. */
 const WAITING_REQUESTS = 16;
 
-/** About how large one answer to `history` may be, as JSON. */
+/** The size of one answer to `history` as JSON, roughly. */
 const HISTORY_BYTES = 1024 * 1024;
 
 type Answer = (answer: unknown) => void;
 
-/** One connected dashboard: what it asks is read by schema and answered; nothing it sends can fail the hub. */
+/** One connected dashboard: requests are checked by schema and answered; no message can fail the hub. */
 export class DashboardClient implements StatsWatcher {
   readonly connection: DashboardConnection;
   readonly #context: ClientContext;
   readonly #socket: DashboardSocket;
   readonly #subscribes: TokenBucket;
   #subscription: Subscription | undefined;
-  /** The request that is answered last; one after the other, so that a dashboard has one answer made at a time. */
+  /** The last request; one after the other, so that only one answer is in progress for a dashboard. */
   #lastAnswer: Promise<void> = Promise.resolve();
   #waitingRequests = 0;
 
@@ -72,12 +72,12 @@ export class DashboardClient implements StatsWatcher {
     socket.on('disconnect', () => this.end());
   }
 
-  /** The state of its subscription; undefined where it has none. */
+  /** The state of its subscription, if it has one. */
   get subscribed(): Subscription['state'] | undefined {
     return this.#subscription?.state;
   }
 
-  /** The hub cannot bridge a gap: its subscription ends, and the dashboard is told to subscribe afresh. */
+  /** The hub cannot bridge a gap: the subscription ends, and the dashboard has to subscribe afresh. */
   resync(reason: string): void {
     this.#subscription?.resync(reason);
   }
@@ -93,7 +93,7 @@ export class DashboardClient implements StatsWatcher {
     return true;
   }
 
-  /** Takes a message apart: its payload first, its ack last, where it has one. */
+  /** Splits a message: its payload first, its ack last, if present. */
   #handler(handle: (payload: unknown, ack: Answer | undefined) => void): (...message: unknown[]) => void {
     return (...message) => {
       if (!this.connection.takesMore()) return;
@@ -103,7 +103,7 @@ export class DashboardClient implements StatsWatcher {
     };
   }
 
-  /** A message that asks for something: without an ack nobody hears the answer, and it is passed over. */
+  /** A request: without an ack there is no way to answer, and it is ignored. */
   #asking<T>(schema: z.ZodType<T>, find: (request: T) => Promise<unknown>): (...message: unknown[]) => void {
     return this.#handler((payload, ack) => {
       if (!ack) return;
@@ -122,7 +122,7 @@ export class DashboardClient implements StatsWatcher {
         await slices.forReader();
         const found = await find();
         await slices.forReader();
-        // Whoever is gone, or does not read, gets none.
+        // A dashboard that is gone, or does not read, gets no answer.
         if (this.connection.takesMore()) ack(found);
       } catch (error) {
         ack(this.#failed(error));

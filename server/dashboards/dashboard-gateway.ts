@@ -21,11 +21,11 @@ import {
 } from './socket-server.ts';
 import { StatsWatch } from './stats-watch.ts';
 
-/** Dashboards that one hub holds at most. */
+/** The most dashboards of one hub. */
 const MAX_DASHBOARDS = 10_000;
-/** Connections that have not shown a right token, and as many upgrades that wait for their handshake. */
+/** Connections without a right token so far; the same limit holds for upgrades that wait for their handshake. */
 const MAX_UNAUTHENTICATED = 2_000;
-/** How long a client that was refused may take to close, as Socket.IO's own does at once. */
+/** How long a refused client may take to close; Socket.IO's own client closes at once. */
 const REFUSED_CLOSES_WITHIN_MS = 1_000;
 /** How long dashboards have to answer the close before their sockets are ended. */
 const CLOSE_ANSWER_MS = 1_000;
@@ -35,7 +35,7 @@ const CLOSE_CHECK_MS = 20;
 const AUTHENTICATE_WITHIN_CHECKS = 10;
 
 interface Unauthenticated {
-  /** Wrong tokens are counted by it. */
+  /** Wrong tokens are counted by address. */
   readonly address: string;
   checks: number;
 }
@@ -45,18 +45,21 @@ export interface DashboardGatewayParts {
   clock: Clock;
   log: Log;
   access: Access;
-  /** This connection is looked after here from now on, though it has yet to show its token. */
+  /** Called when this room bounds the connection from now on, before it authenticates. */
   known?: (socket: Duplex) => void;
-  /** Dashboards that this hub holds at most; more are refused with 503. Default 10,000. */
+  /** The most dashboards of this hub; more are refused with 503. Default 10,000. */
   maxDashboards?: number;
-  /** Connections that have not authenticated yet, beyond which the oldest of them is ended, and upgrades that wait. Default 2,000. */
+  /**
+   * The most connections that have not authenticated yet, beyond which the oldest is ended, and the most upgrades that
+   * wait. Default 2,000.
+   */
   maxUnauthenticated?: number;
   pings?: Pings;
-  /** The account of what readers leave unread. */
+  /** The account of unread bytes. */
   readers: ReaderBudget;
 }
 
-/** An error whose `data` Socket.IO hands to the refused client. */
+/** An error whose `data` Socket.IO sends to the refused client. */
 class RefusedConnection extends Error {
   readonly data: ConnectError;
 
@@ -66,7 +69,7 @@ class RefusedConnection extends Error {
   }
 }
 
-/** The dashboards' connections: admits them, and hands what happens in the fleet to those who asked for it. */
+/** The dashboards' connections: admits them, and passes the fleet's changes to their subscriptions. */
 export class DashboardGateway {
   readonly #context: ClientContext;
   readonly #access: Access;
@@ -79,11 +82,11 @@ export class DashboardGateway {
   /** The network socket of each upgrade until its connection is made. */
   readonly #upgrading = new WeakMap<IncomingMessage, Duplex>();
   readonly #connections = new Map<RawConnection, DashboardConnection>();
-  /** Those of them that have not authenticated yet, the oldest first. */
+  /** Connections that have not authenticated yet, the oldest first. */
   readonly #unauthenticated = new Map<RawConnection, Unauthenticated>();
   readonly #clients = new Map<DashboardConnection, DashboardClient>();
   readonly #ends: Array<() => void>;
-  /** Upgrades that wait for their turn. */
+  /** Upgrades that wait for their handshake. */
   #arriving = 0;
   /** Stalls of this hub that are accounted for. */
   #stalls = 0;
@@ -119,7 +122,7 @@ export class DashboardGateway {
     ];
   }
 
-  /** Connections that are open, authenticated or not. */
+  /** Open connections, authenticated or not. */
   get size(): number {
     return this.#connections.size;
   }
@@ -147,7 +150,7 @@ export class DashboardGateway {
 
   /** Admits an upgrade to Socket.IO, or refuses it before the handshake. The token is checked after it. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // The token is shown after the handshake.
+    // The token comes after the handshake.
     const allowed = this.#access.admit(request, { right: 'none', entrance: 'dashboards' });
     const query = new URLSearchParams((request.url ?? '').split('?')[1]);
     if (this.#closing) {
@@ -170,7 +173,7 @@ export class DashboardGateway {
     }
   }
 
-  /** A handshake costs a millisecond: where hundreds come at once, agents are served between. */
+  /** A handshake is expensive: when hundreds come at once, agents are served in between. */
   async #admitInTurn(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     this.#arriving += 1;
     await this.#context.fleet.slices.forReader();
@@ -184,7 +187,7 @@ export class DashboardGateway {
     this.#intake.emit('upgrade', request, socket, head);
   }
 
-  /** Ends all dashboards and Socket.IO; the HTTP server is left alone. Calling it twice is harmless. */
+  /** Ends all dashboards and Socket.IO, not the HTTP server. Calling it twice is harmless. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -193,7 +196,7 @@ export class DashboardGateway {
   async #close(): Promise<void> {
     for (const end of this.#ends) end();
     for (const client of this.#clients.values()) client.end();
-    // Without a word of Socket.IO's own: a client that is told "disconnect" would not come back by itself.
+    // Without Socket.IO's own message: a client that gets "disconnect" does not reconnect by itself.
     const connections = [...this.#connections.values()];
     await this.#io.close();
     for (let waited = 0; waited < CLOSE_ANSWER_MS; waited += CLOSE_CHECK_MS) {
@@ -203,7 +206,10 @@ export class DashboardGateway {
     for (const connection of connections) connection.destroy();
   }
 
-  /** Ends connections that do not read or do not authenticate. Counted in checks, which a stalled hub does not make. */
+  /**
+   * Ends connections that do not read or do not authenticate. The measure is checks, which stop while the hub is
+   * stalled.
+   */
   #check(): void {
     this.#noticeStall();
     for (const connection of this.#connections.values()) connection.check();
@@ -245,19 +251,22 @@ export class DashboardGateway {
       this.#connections.delete(raw);
       this.#unauthenticated.delete(raw);
       this.#clients.delete(connection);
-      // Engine.IO only asks it to close, which waits behind all that is unread.
+      // Engine.IO only closes in an orderly way, which waits behind all unread bytes.
       if (why === 'ping timeout') connection.cutOff('it answers no ping');
     });
     // The request with its headers and buffers would live as long as the connection.
     Reflect.deleteProperty(raw, 'request');
   }
 
-  /** One that never authenticates takes the place of others like it, not of dashboards: these do it at once. */
+  /**
+   * A connection that never authenticates takes the place of similar ones, not of dashboards, which authenticate at
+   * once.
+   */
   #mayAuthenticate(raw: RawConnection, address: string): void {
     this.#unauthenticated.set(raw, { address, checks: 0 });
     for (const oldest of this.#unauthenticated.keys()) {
       if (this.#unauthenticated.size <= this.#maxUnauthenticated) return;
-      // Its close is heard later: until then the next of this turn would take the same one for the oldest.
+      // Its close event comes later: until then it must not count as the oldest again.
       this.#unauthenticated.delete(oldest);
       this.#connections.get(oldest)?.destroy();
     }
@@ -279,7 +288,7 @@ export class DashboardGateway {
 
   #admitted(socket: DashboardSocket): void {
     const connection = this.#connections.get(socket.conn);
-    // One connection is one dashboard: a second CONNECT that raced the first would be served unbounded.
+    // One dashboard per connection: a second CONNECT that raced the first would be served unbounded.
     if (!connection || this.#clients.has(connection) || this.#clients.size >= this.#maxDashboards) {
       socket.conn.close(true);
       return;

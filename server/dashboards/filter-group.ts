@@ -11,27 +11,27 @@ import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Position } from '../store/fleet-store.ts';
 import { eventFor, pagedEvents } from './pages.ts';
 
-/** After changes went out, later ones wait for this long, so that a burst goes as one batch. */
+/** After changes were sent, later ones wait for this long, so that a burst goes as one batch. */
 export const BATCH_MS = 50;
 
 /** One subscription in a group. */
 export interface GroupMember {
   /** Changes that come while the member still catches up: it keeps them for later. */
   hold(changes: Changes): void;
-  /** Asked before each broadcast: a member for which no more can be kept ends itself. */
+  /** Called before each broadcast: a member at its limit of unread bytes ends itself. */
   takesMore(): boolean;
 }
 
 export interface GroupParts {
   view: FleetView;
   clock: Clock;
-  /** Sends one packet to all that are in the room; encoded once. */
+  /** Sends one packet to all members of the room; encoded once. */
   broadcast: (room: string, changes: Changes) => void;
 }
 
 /**
- * All subscriptions with the same filter and fields: each event is judged, cut into batches and encoded once
- * for all of them. The first change after quiet goes at once, later ones every 50 ms.
+ * All subscriptions with the same filter and fields: each event is filtered, batched and encoded once for the group.
+ * The first change after a quiet time is sent at once, later ones every 50 ms.
  */
 export class FilterGroup {
   readonly room: string;
@@ -43,7 +43,7 @@ export class FilterGroup {
   readonly #live = new Set<GroupMember>();
   readonly #endListening: () => void;
   #pending: DashboardEvent[] = [];
-  /** What a live member has got: everything up to here. */
+  /** The position of live members: everything up to here was sent. */
   #cursor: string;
   #flushWaits = false;
   #pause: Cancel | undefined;
@@ -57,7 +57,7 @@ export class FilterGroup {
     this.#cursor = this.#codec.encode(parts.view.positions());
     this.#endListening = parts.view.listen({
       changed: (applied) => this.#changed(applied),
-      // Every subscription is told to resync.
+      // Every subscription has to resync.
       reloaded: () => this.#forget(),
     });
   }
@@ -67,8 +67,8 @@ export class FilterGroup {
   }
 
   /**
-   * Begins to hold changes for a member, and returns where they begin: everything up to these positions it
-   * has to get elsewhere, everything after them it is handed. A member that joins again begins anew.
+   * Begins to hold changes for a member, and returns the positions where they begin: the member has to get everything
+   * up to there elsewhere, and gets everything after it here. A member that joins again begins anew.
    */
   join(member: GroupMember): Position[] {
     this.#holding.delete(member);
@@ -79,7 +79,7 @@ export class FilterGroup {
     return positions;
   }
 
-  /** The member has everything that was held for it: from now on it hears the room. */
+  /** The member has everything that was held for it: from now on it is in the room. */
   goLive(member: GroupMember): void {
     this.#holding.delete(member);
     this.#live.add(member);
@@ -108,7 +108,7 @@ export class FilterGroup {
     this.#schedule();
   }
 
-  /** Events of one turn go together: the positions are right only once the view has applied them all. */
+  /** Events of one round of the event loop go together: the positions are right only once the view has applied all. */
   #schedule(): void {
     if (this.#pause || this.#flushWaits) return;
     this.#flushWaits = true;
@@ -127,7 +127,7 @@ export class FilterGroup {
     let sent = 0;
     for (const page of pagedEvents(events)) {
       sent += page.length;
-      // Only the last packet has brought everything up to the new positions.
+      // The last packet alone completes everything up to the new positions.
       this.#send({ cursor: sent === events.length ? reached : this.#cursor, events: page });
     }
     this.#cursor = reached;
@@ -162,7 +162,7 @@ export class FilterGroups {
     return this.#groups.size;
   }
 
-  /** The group of a filter, made where it is the first. To be joined in the same turn. */
+  /** The group of a filter, created if necessary. To be joined synchronously. */
   of(filter: Filter, fields: Subscribe['fields']): FilterGroup {
     const key = subscriptionKey(filter, fields);
     const known = this.#groups.get(key);
@@ -173,7 +173,7 @@ export class FilterGroups {
     return group;
   }
 
-  /** Takes a member out; a group without members is over. */
+  /** Removes a member; a group without members ends. */
   leave(filter: Filter, fields: Subscribe['fields'], member: GroupMember): void {
     const key = subscriptionKey(filter, fields);
     const group = this.#groups.get(key);

@@ -7,16 +7,16 @@ import {
   summarize,
 } from '../../shared/index.ts';
 
-/** About how large one packet to a dashboard may be, as JSON. */
+/** The size of one packet to a dashboard as JSON, roughly. */
 export const PACKET_BYTES = 256 * 1024;
-/** Events that one packet of changes carries at most. */
+/** The most events in one packet of changes. */
 export const PACKET_EVENTS = 500;
-/** What an event takes beside its node. */
+/** Bytes of an event beside its node. */
 const EVENT_ENVELOPE_BYTES = 512;
 
 const sizes = new WeakMap<object, number>();
 
-/** Bytes of a value as JSON. Records never change, so each is measured once however many dashboards get it. */
+/** Bytes of a value as JSON. Records never change, so each is measured once for all dashboards. */
 export function jsonSize(value: object): number {
   const known = sizes.get(value);
   if (known !== undefined) return known;
@@ -25,17 +25,17 @@ export function jsonSize(value: object): number {
   return size;
 }
 
-/** A node as a subscription wants it. */
+/** A node with the fields of a subscription. */
 export function nodeFor(fields: Subscribe['fields'], node: FleetNode): FleetNode | NodeSummary {
   return fields === 'summary' ? summarize(node) : node;
 }
 
-/** An event as a subscription wants it; `left` where its node does not match the filter any more. */
+/** An event with the fields of a subscription; `left` if its node no longer matches the filter. */
 export function eventFor(fields: Subscribe['fields'], event: FleetEvent, left: boolean): DashboardEvent {
   return { ...event, node: nodeFor(fields, event.node), ...(left && { left: true }) };
 }
 
-/** Cuts items into pages that stay below both limits; an item that is too large alone gets a page of its own. */
+/** Splits items into pages below both limits; an item that alone is too large gets a page of its own. */
 export function* paged<T>(
   items: Iterable<T>,
   sizeOf: (item: T) => number,
@@ -56,12 +56,12 @@ export function* paged<T>(
   if (page.length > 0) yield page;
 }
 
-/** Cuts events into what one packet of changes may carry. */
+/** Splits events into packets of changes. */
 export function pagedEvents(events: readonly DashboardEvent[]): Generator<DashboardEvent[], void> {
   return paged(events, ({ node }) => jsonSize(node) + EVENT_ENVELOPE_BYTES, PACKET_EVENTS);
 }
 
-/** The pages of a snapshot: at least one, and each knows how many nodes come after it. */
+/** The pages of a snapshot: at least one, each with the number of nodes that follow it. */
 export function* snapshotPages(
   nodes: readonly FleetNode[],
   fields: Subscribe['fields'],

@@ -5,13 +5,13 @@ export type Read<T> = { ok: true; request: T } | Refusal;
 
 const MESSAGE_LENGTH = 256;
 
-/** Says what is wrong with a request, field first. */
+/** A refusal with the fault of a request, field first. */
 export function invalid(path: readonly PropertyKey[], why: string): Refusal {
   const field = path.length > 0 ? printable(path.map(String).join('.')) : 'the request';
   return { ok: false, code: 'invalid', message: `${field}: ${why}`.slice(0, MESSAGE_LENGTH) };
 }
 
-/** Reads a payload by its schema. It never throws. */
+/** Parses a payload by its schema. It never throws. */
 export function readRequest<T>(schema: z.ZodType<T>, payload: unknown): Read<T> {
   const result = schema.safeParse(payload, IN_WORDS);
   if (result.success) return { ok: true, request: result.data };

@@ -5,26 +5,26 @@ import { DASHBOARD_PATH, type DashboardToHub, type HubToDashboard } from '../../
 
 export type DashboardServer = Server<DashboardToHub, HubToDashboard>;
 export type DashboardSocket = Socket<DashboardToHub, HubToDashboard>;
-/** The connection under a socket, as Engine.IO has it. */
+/** Engine.IO's connection under a socket. */
 export type RawConnection = DashboardSocket['conn'];
 
-/** What a dashboard sends in one message, in bytes. */
+/** The most bytes in one message of a dashboard. */
 const MESSAGE_BYTES = 64_000;
-/** Who does not authenticate is ended by the gateway, which knows when this hub stood still. */
+/** The gateway itself ends clients that do not authenticate, because it takes stalls of this hub into account. */
 const NO_CONNECT_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** Each dashboard is pinged so often, and cut off where it does not answer within so long. */
+/** The interval of pings to each dashboard, and the time for the answer before it is cut off. */
 export interface Pings {
   everyMs: number;
   answerWithinMs: number;
 }
 
-/** The kernel takes megabytes of what is sent to a dashboard that stopped reading: only its silence tells. */
+/** The kernel takes megabytes for a dashboard that stopped reading: only a missing pong reveals it. */
 const PINGS: Pings = { everyMs: 10_000, answerWithinMs: 20_000 };
 
 /**
- * The hub stood still: a dashboard that was pinged before has its time for the answer anew, which may lie unread in its
- * network socket. Engine.IO hands out neither the timer nor another way to keep it from firing first.
+ * After a stall of the hub: a dashboard that was pinged before it gets the whole time for its answer again, which may
+ * lie unread in its network socket. Engine.IO offers neither the timer nor another way to keep it from firing first.
  */
 export function waitAnewForPong(raw: RawConnection): void {
   const timer: unknown = Reflect.get(raw, 'pingTimeoutTimer');
@@ -32,7 +32,7 @@ export function waitAnewForPong(raw: RawConnection): void {
   if (typeof timer.refresh === 'function') timer.refresh();
 }
 
-/** Socket.IO brings an older ws of its own, which a flood of pings can fill the memory of. */
+/** Socket.IO brings an older ws of its own, whose memory a flood of pings can fill. */
 class BoundedWebSocketServer extends WebSocketServer {
   constructor(options: ServerOptions) {
     super({ ...options, maxPendingAutoPongs: 8, maxFragments: 16, closeTimeout: 5_000 });
@@ -40,8 +40,8 @@ class BoundedWebSocketServer extends WebSocketServer {
 }
 
 /**
- * Socket.IO over WebSocket alone. It hears upgrades from `intake`, a server that never listens: the hub's own
- * dispatcher hands them over, so that Socket.IO neither sees nor ends anybody else's sockets.
+ * Socket.IO over WebSocket alone. It gets upgrades from `intake`, a server that never listens: the hub's own dispatcher
+ * passes them on, so that Socket.IO neither sees nor ends other sockets of the port.
  */
 export function createSocketServer(pings: Pings = PINGS): { io: DashboardServer; intake: HttpServer } {
   const intake = createServer();

@@ -4,18 +4,18 @@ import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { LostDataError, StoreAwayError } from '../store/fleet-store.ts';
 
-/** How often live figures are read at most. */
+/** The shortest time between two reads of live figures. */
 const READ_EVERY_MS = 1_000;
 
 /** A dashboard that watches the live figures of some nodes. */
 export interface StatsWatcher {
-  /** Hands over what changed. False where it cannot take more now: it gets the newest later. */
+  /** Sends the changed figures. False if the dashboard cannot take more now: it gets the newest later. */
   sendStats(stats: Record<string, LiveStats>): boolean;
 }
 
 interface Watched {
   ids: readonly string[];
-  /** What was last sent of each node, as JSON. */
+  /** The last figures sent of each node, as JSON. */
   sent: Map<string, string>;
 }
 
@@ -34,7 +34,7 @@ export class StatsWatch {
     this.#log = log;
   }
 
-  /** Watches these nodes from now on, instead of those before. None: watches no more. */
+  /** Watches these nodes from now on, instead of the ones before. An empty list ends watching. */
   watch(watcher: StatsWatcher, ids: readonly string[]): void {
     if (ids.length === 0) {
       this.#watchers.delete(watcher);
@@ -68,13 +68,13 @@ export class StatsWatch {
         if (this.#watchers.get(watcher) === watched) sendChanged(watcher, watched, figures);
       }
     } catch (error) {
-      // Without the store there is no news; the next look may bring some.
+      // Without the store there are no new figures; the next read may bring some.
       if (!(error instanceof StoreAwayError) && !(error instanceof LostDataError)) {
         this.#log.error({ err: error }, 'Could not read live figures');
       }
     } finally {
       this.#reading = false;
-      // A read that took longer than a second: go on with the next.
+      // The read took longer than the interval: go on with the next.
       if (!this.#resting) void this.#read();
     }
   }

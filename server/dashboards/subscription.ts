@@ -22,10 +22,10 @@ import type { DashboardSocket } from './socket-server.ts';
 
 const gzip = promisify(gzipCallback);
 
-/** How long a hub waits for its own view, where a cursor from another hub is ahead of it. */
+/** How long a hub waits for its own view if a cursor from another hub is ahead of it. */
 const VIEW_WAIT_MS = 1_000;
 const VIEW_CHECK_MS = 20;
-/** Events that are held for a member that catches up; beyond it they are read from the log after all. */
+/** The most events held for a member that catches up; beyond it they are read from the log instead. */
 const HELD_EVENTS = 2_000;
 
 /** What all subscriptions of a hub share. */
@@ -37,7 +37,7 @@ export interface SubscriptionContext {
 }
 
 type State =
-  /** Not acknowledged yet: it is looked up whether the cursor can be used. */
+  /** Not acknowledged yet: the log is asked whether it still reaches back to the cursor. */
   | { kind: 'deciding' }
   | { kind: 'snapshotting' }
   | { kind: 'replaying'; held: Changes[]; heldEvents: number }
@@ -45,8 +45,8 @@ type State =
   | { kind: 'ended' };
 
 /**
- * One dashboard's subscription, from its request to its end: first the whole picture or what was missed
- * since a cursor, then what the log says happened meanwhile, then what the group holds, then the room.
+ * One dashboard's subscription, from its request to its end: first the snapshot or the changes since a cursor, then the
+ * changes that the log got meanwhile, then those that the group holds, then the room.
  */
 export class Subscription implements GroupMember {
   readonly #context: SubscriptionContext;
@@ -74,7 +74,7 @@ export class Subscription implements GroupMember {
     return this.#state.kind;
   }
 
-  /** Acknowledges the request and brings the dashboard up to the present. Resolves when it is live, or over. */
+  /** Acknowledges the request and brings the dashboard up to the present. Resolves once it is live, or over. */
   async begin(ack: (answer: Subscribed | Refusal) => void): Promise<void> {
     const { fleet } = this.#context;
     if (!fleet.view.loaded) {
@@ -84,7 +84,7 @@ export class Subscription implements GroupMember {
     }
     const since = await this.#resumePoint();
     await fleet.slices.forReader();
-    // In one turn: the picture and its positions belong together.
+    // Without an await in between: the snapshot and its positions belong together.
     const from = since ?? fleet.view.positions();
     const nodes = this.#over ? [] : await fleet.view.find(this.#request.filter);
     if (this.#over) {
@@ -103,7 +103,7 @@ export class Subscription implements GroupMember {
     await this.#catchUp(from);
   }
 
-  /** No more packets from now on. Calling it again does nothing. */
+  /** Ends sending. Calling it again does nothing. */
   end(): void {
     if (this.#state.kind === 'ended') return;
     const { filter, fields } = this.#request;
@@ -112,7 +112,7 @@ export class Subscription implements GroupMember {
     if (this.#room !== undefined) void this.#socket.leave(this.#room);
   }
 
-  /** The dashboard has to subscribe afresh: it may have missed something. Before the ack nothing is missed yet. */
+  /** The dashboard has to subscribe afresh: it may have missed something. Before the ack it has missed nothing. */
   resync(reason: string): void {
     if (this.#state.kind === 'ended' || this.#state.kind === 'deciding') return;
     this.end();
@@ -131,7 +131,7 @@ export class Subscription implements GroupMember {
     return this.#connection.takesMore();
   }
 
-  /** Where to resume from, or undefined where a snapshot is needed. */
+  /** The positions to resume from, or undefined if a snapshot is needed. */
   async #resumePoint(): Promise<Position[] | undefined> {
     const { fleet, log } = this.#context;
     if (this.#request.since === undefined) return undefined;
@@ -152,7 +152,7 @@ export class Subscription implements GroupMember {
     }
   }
 
-  /** Another hub may have been further than this one. */
+  /** The hub that issued the cursor may be ahead of this one. */
   async #viewReaches(since: readonly Position[]): Promise<boolean> {
     const { fleet, clock } = this.#context;
     for (let waited = 0; isAhead(since, fleet.view.positions()); waited += VIEW_CHECK_MS) {
@@ -162,7 +162,7 @@ export class Subscription implements GroupMember {
     return true;
   }
 
-  /** False where it ended before the last page. */
+  /** False if the subscription ended before the last page. */
   async #sendSnapshot(nodes: readonly FleetNode[]): Promise<boolean> {
     for (const page of snapshotPages(nodes, this.#request.fields)) {
       if (!(await this.#ready())) return false;
@@ -192,12 +192,12 @@ export class Subscription implements GroupMember {
         this.#goLive(group, state.held);
         return;
       }
-      // Too much came meanwhile to be held: read it from the log as well.
+      // Too many changes came meanwhile to be held: they are read from the log as well.
       reached = upTo;
     }
   }
 
-  /** In one turn: nothing can come between what was held and the room. */
+  /** Without an await in between: no change can come between the held ones and the room. */
   #goLive(group: FilterGroup, held: readonly Changes[]): void {
     for (const changes of held) this.#socket.emit('changes', changes);
     group.goLive(this);
@@ -207,8 +207,8 @@ export class Subscription implements GroupMember {
   }
 
   /**
-   * Sends what the log says between two positions. What does not match goes as `left`: nobody knows any more
-   * whether it matched before. False where the subscription is over.
+   * Sends the log's changes between two positions. A node that does not match goes as `left`: whether it matched before
+   * is unknown by now. False if the subscription is over.
    */
   async #replay(from: Position[], upTo: Position[]): Promise<boolean> {
     const { fleet, log } = this.#context;
@@ -239,7 +239,7 @@ export class Subscription implements GroupMember {
     return this.#state.kind === 'ended';
   }
 
-  /** Waits until the dashboard has taken most of what it was sent, and for its turn. False where the subscription is over. */
+  /** Waits until the dashboard has taken most of the sent bytes, and for a slice. False if the subscription is over. */
   async #ready(): Promise<boolean> {
     if (this.#over || !(await this.#connection.drained())) return false;
     await this.#context.fleet.slices.forReader();

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { KNOWN_HEADER } from '../../shared/index.ts';
-import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { ANONYMOUS, type Caller, type Principal } from '../rules/principal.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { ClientAddresses } from './client-address.ts';
 import type { Networks } from './dialects.ts';
@@ -130,14 +130,14 @@ export class Access {
   admit(request: IncomingMessage, { right, entrance, changes = true, opensTo }: Asked): Principal | NoAccess {
     if (!this.hostAllowed(request)) return forbidden('a hub without tokens answers to localhost only');
     if (changes && !this.originAllowed(request)) return forbidden('this origin is not allowed');
-    if (right === 'none') return NOBODY;
+    if (right === 'none') return ANONYMOUS;
     const found = this.principalOf(right, bearer(request));
     if (typeof found !== 'string') {
       this.#parts.known(request.socket);
       return found;
     }
     const address = this.peerAddress(request);
-    return opensTo?.(address) ? NOBODY : this.#refuse(found, { right, entrance, address });
+    return opensTo?.(address) ? ANONYMOUS : this.#refuse(found, { right, entrance, address });
   }
 
   /** The same for a token that comes after the handshake, in Socket.IO's `auth`, from this address. */
@@ -174,13 +174,13 @@ export class Access {
         // A dashboard's token is known, but has no such right.
         return principalIn(token, [this.#agents], [this.#dashboards, this.#admins]);
       case 'reader':
-        if (this.#dashboards.size === 0) return NOBODY;
+        if (this.#dashboards.size === 0) return ANONYMOUS;
         return principalIn(token, [this.#dashboards, this.#admins], [this.#agents]);
       case 'admin': {
         // Where any tokens are set, only an administrator has this right.
         const others = [this.#agents, this.#dashboards];
         const none = [...others, this.#admins].every(({ size }) => size === 0);
-        return none ? NOBODY : principalIn(token, [this.#admins], others, true);
+        return none ? ANONYMOUS : principalIn(token, [this.#admins], others, true);
       }
       default:
         return right satisfies never;
@@ -228,7 +228,7 @@ function principalIn(
   others: readonly Tokens[],
   needed = false,
 ): Principal | TokenFault {
-  if (!needed && allowed.every(({ size }) => size === 0)) return NOBODY;
+  if (!needed && allowed.every(({ size }) => size === 0)) return ANONYMOUS;
   if (token === undefined) return 'missing';
   return findIn(allowed, token) ?? (findIn(others, token) ? 'forbidden' : 'wrong');
 }

@@ -65,10 +65,10 @@ export class Arrivals {
   #callTurn(): void {
     if (this.#roundIsDue) return;
     this.#roundIsDue = true;
-    setImmediate(() => this.#turn());
+    setImmediate(() => this.#round());
   }
 
-  #turn(): void {
+  #round(): void {
     this.#roundIsDue = false;
     const mayWait = this.#cameThisRound && this.#takenInARow < TAKEN_IN_A_ROW;
     this.#cameThisRound = false;

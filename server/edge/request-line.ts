@@ -124,10 +124,10 @@ export class RequestLine {
   #callTurn(): void {
     if (this.#turnIsDue) return;
     this.#turnIsDue = true;
-    setImmediate(() => this.#turn());
+    setImmediate(() => this.#round());
   }
 
-  #turn(): void {
+  #round(): void {
     this.#turnIsDue = false;
     const ends = this.#clock.now() + SLICE_MS;
     const sockets = this.#ready;

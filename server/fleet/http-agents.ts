@@ -8,7 +8,7 @@ import {
 } from '../../shared/index.ts';
 import { decideClaim, type Verb } from '../rules/claim.ts';
 import { decideReturn } from '../rules/liveness.ts';
-import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { ANONYMOUS, type Caller, type Principal } from '../rules/principal.ts';
 import { lostNode } from '../rules/restore.ts';
 import { instant, msOf } from '../runtime/clock.ts';
 import type { NodeRecord } from '../store/fleet-store.ts';
@@ -121,7 +121,7 @@ export class HttpAgents {
   }
 
   /** The node's agent ends and takes its node along. Not where the agent holds a socket: it says so there. */
-  async deregister(id: string, principal: Principal = NOBODY): Promise<RemovalOutcome | 'not-http'> {
+  async deregister(id: string, principal: Principal = ANONYMOUS): Promise<RemovalOutcome | 'not-http'> {
     const known = newestKnown(this.#core, id);
     let record = known?.kind === 'node' ? known.record : await this.#read(id);
     // What this hub knows may be a moment old: only the store itself refuses.
@@ -136,7 +136,10 @@ export class HttpAgents {
    * Whether this id may be taken: a socket's session that beat within one interval is not displaced. `not_your_node`
    * comes first. Throws `StoreAwayError`.
    */
-  async socketHolds(id: string, principal: Principal = NOBODY): Promise<'held' | 'free' | 'not_your_node'> {
+  async socketHolds(
+    id: string,
+    principal: Principal = ANONYMOUS,
+  ): Promise<'held' | 'free' | 'not_your_node'> {
     const { store } = this.#core;
     const known = newestKnown(this.#core, id);
     // The registration itself decides whose node it is.
@@ -158,7 +161,7 @@ export class HttpAgents {
 
   /** Why this record does not take the heartbeat, or nothing. */
   #refusal(record: NodeRecord, heartbeat: HttpHeartbeat): Refusal | undefined {
-    if (!this.#grants('beat', record, heartbeat.principal ?? NOBODY)) return { kind: 'not-yours' };
+    if (!this.#grants('beat', record, heartbeat.principal ?? ANONYMOUS)) return { kind: 'not-yours' };
     if (heartbeat.session !== undefined)
       return heartbeat.session === record.session ? undefined : { kind: 'superseded' };
     return record.node.connection?.transport === 'http' ? undefined : { kind: 'not-http' };

@@ -9,7 +9,7 @@ import {
 } from '../../shared/index.ts';
 import { decideClaim } from '../rules/claim.ts';
 import { type Identity, identify, namesSameNode } from '../rules/identity.ts';
-import { type Caller, NOBODY } from '../rules/principal.ts';
+import { ANONYMOUS, type Caller } from '../rules/principal.ts';
 import {
   decideDuplicate,
   decideRegistration,
@@ -171,7 +171,7 @@ export class Registrar {
     const longer = fitting.timeoutMs > session.timing.timeoutMs;
     if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
     const timing = fitting.intervalMs === sent.intervalMs ? session.timing : fitting;
-    const { principal = NOBODY } = session.link;
+    const { principal = ANONYMOUS } = session.link;
     const registration = this.#registration({ id: session.nodeId }, message, session.session, {
       ...{ connection, principal, timing },
     });
@@ -218,7 +218,7 @@ export class Registrar {
     identity: Identity,
     message: Register,
     connection: Connection,
-    { principal = NOBODY, known = false }: Omit<Caller, 'remoteAddress'>,
+    { principal = ANONYMOUS, known = false }: Omit<Caller, 'remoteAddress'>,
     timing?: HeartbeatTiming,
   ): Promise<Claimed | { kind: Unwritten } | Held> {
     const by = { connection, principal, timing };

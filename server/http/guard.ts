@@ -3,7 +3,7 @@ import type { Access } from '../edge/access.ts';
 import type { Entrance } from '../edge/refusals.ts';
 import { requestFault } from '../edge/request-faults.ts';
 import { notServed, type Role, serves } from '../edge/serves.ts';
-import { type Caller, NOBODY, type Principal } from '../rules/principal.ts';
+import { ANONYMOUS, type Caller, type Principal } from '../rules/principal.ts';
 import { isForPage } from './page.ts';
 import { Problem } from './problem.ts';
 
@@ -62,7 +62,7 @@ export function entranceOf({ routeOptions }: FastifyRequest): Entrance {
 }
 
 /** Who asks. */
-export const principalOf = ({ principal }: FastifyRequest): Principal => principal ?? NOBODY;
+export const principalOf = ({ principal }: FastifyRequest): Principal => principal ?? ANONYMOUS;
 
 /** Who asks, and from where. */
 export const callerOf = (request: FastifyRequest, access: Access): Caller =>

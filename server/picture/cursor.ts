@@ -11,13 +11,13 @@ export function subscriptionKey(filter: Filter, fields: Subscribe['fields']): st
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest().subarray(0, DIGEST_BYTES);
 
-/** Names the data sets of all shards at once: a cursor is worth nothing once any of them is another. */
+/** The identity of the data sets of all shards: a cursor is void once any of these is replaced. */
 const epochsDigest = (positions: readonly Position[]): Buffer =>
   digest(JSON.stringify(positions.map(({ epoch }) => epoch)));
 
 /**
- * Writes and reads the cursors of one kind of subscription: how far in each shard's log, in which data sets,
- * and of which filter. Opaque to clients: base64url of the digests of filter and epochs, then two numbers a shard.
+ * Encodes and decodes the cursors of one kind of subscription: the position in each shard's log, the data sets, and the
+ * filter. Opaque to clients: base64url of the digests of filter and epochs, then two numbers a shard.
  */
 export class CursorCodec {
   readonly #key: Buffer;
@@ -32,14 +32,14 @@ export class CursorCodec {
     return Buffer.from(bytes).toString('base64url');
   }
 
-  /** Whether this is a cursor of this kind at all, of whatever data set. */
+  /** Whether this is a cursor of this kind at all, of any data set. */
   isOurs(text: string): boolean {
     const bytes = Buffer.from(text, 'base64url');
     return bytes.toString('base64url') === text && bytes.subarray(0, this.#key.length).equals(this.#key);
   }
 
   /**
-   * The positions of a cursor, where it was made for this key, as many shards and the same data sets as
+   * The positions of a cursor that was made for this key, the same number of shards and the same data sets as
    * `current`; else undefined. It never throws.
    */
   decode(text: string, current: readonly Position[]): Position[] | undefined {
@@ -56,7 +56,7 @@ export class CursorCodec {
   }
 }
 
-/** Seven bits a byte, the lowest first; the top bit says that more follow. */
+/** Seven bits a byte, the lowest first; the top bit means that more bytes follow. */
 function pushNumber(bytes: number[], value: number): void {
   let rest = value;
   for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes.push((rest % 0x80) + 0x80);

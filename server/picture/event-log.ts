@@ -7,10 +7,10 @@ import { CursorCodec, subscriptionKey } from './cursor.ts';
 import type { FleetView } from './fleet-view.ts';
 import { isAhead } from './replay.ts';
 
-/** How long a hub waits for its own view, where a cursor from another hub is ahead of it. */
+/** How long a hub waits for its own view if a cursor from another hub is ahead of it. */
 const VIEW_WAIT_MS = 1_000;
-const VIEW_LOOK_MS = 20;
-/** Entries that are read of a shard at once. */
+const VIEW_CHECK_MS = 20;
+/** Entries of a shard in one read. */
 const ENTRIES_PER_READ = 250;
 const LEAST_PER_READ = 16;
 /** A page ends with the event that reaches this, whatever its limit. */
@@ -24,8 +24,8 @@ export type EventPage =
   | { kind: 'gap' };
 
 /**
- * The log of the whole fleet for programs: pages from a cursor on, events about in the order of their time and
- * exactly in order for each node. The cursor is that of a Socket.IO subscription without a filter.
+ * The log of the whole fleet for programs: pages after a cursor, events roughly in order of time and exactly in order
+ * for each node. The cursor is that of a Socket.IO subscription without a filter.
  */
 export class EventLog {
   readonly codec = new CursorCodec(subscriptionKey({}, 'full'));
@@ -42,19 +42,19 @@ export class EventLog {
     this.#slices = slices;
   }
 
-  /** The cursor of this moment: what this hub has applied. */
+  /** The cursor of this moment: everything that this hub has applied. */
   now(): string {
     return this.codec.encode(this.#view.positions());
   }
 
-  /** The positions of a cursor; a gap where the store's data is another since. */
+  /** The positions of a cursor; a gap if the store's data was replaced since. */
   async locate(cursor: string): Promise<Position[] | 'gap'> {
     const positions = this.codec.decode(cursor, this.#view.positions());
     if (!positions) return 'gap';
-    // Another hub may have been further than this one.
-    for (let waited = 0; isAhead(positions, this.#view.positions()); waited += VIEW_LOOK_MS) {
+    // The hub that issued the cursor may be ahead of this one.
+    for (let waited = 0; isAhead(positions, this.#view.positions()); waited += VIEW_CHECK_MS) {
       if (waited >= VIEW_WAIT_MS) break;
-      await new Promise<void>((resolve) => void this.#clock.after(VIEW_LOOK_MS, resolve));
+      await new Promise<void>((resolve) => void this.#clock.after(VIEW_CHECK_MS, resolve));
     }
     return positions;
   }
@@ -78,7 +78,7 @@ export class EventLog {
 
   async #page(from: readonly Position[], limit: number): Promise<EventPage> {
     const upTo = this.#view.positions();
-    // Twice what each brings where they are alike; a page ends early where one has run out and has more.
+    // Twice the share of each shard if all are equally busy; a page ends early if one runs out and has more.
     const share = Math.max(LEAST_PER_READ, Math.ceil((2 * limit) / upTo.length));
     const size = Math.min(limit, share, ENTRIES_PER_READ);
     const shards: ShardPage[] = [];
@@ -109,13 +109,13 @@ export class EventLog {
 
 interface ShardPage {
   entries: LogEntry[];
-  /** The first that was not taken yet. */
+  /** The index of the next event. */
   next: number;
-  /** There is nothing beyond these. */
+  /** Whether the log ends with these events. */
   whole: boolean;
 }
 
-/** The earliest of the shards' next events, again and again, until a shard that has more has to be read again. */
+/** Takes the earliest of the shards' next events repeatedly, until a shard with more events has to be read again. */
 function merge(shards: readonly ShardPage[], limit: number): FleetEvent[] {
   const events: FleetEvent[] = [];
   let bytes = 0;

@@ -3,59 +3,61 @@ import type { LogEntry, NodeRecord, Position, Stored } from '../store/fleet-stor
 import type { NodeLists } from './node-lists.ts';
 import type { Tombstones } from './tombstones.ts';
 
-/** One event as the view applied it: what the node was before, and what it is now. */
+/** One event as the view applied it: the node before, and the node now. */
 export interface Applied {
   event: FleetEvent;
   before: FleetNode | undefined;
   after: FleetNode | undefined;
 }
 
-/** The view lost the thread and was loaded afresh: what it shows may have changed without events. */
+/**
+ * `reloaded`: the view lost its position in the log and was loaded afresh, so nodes may have changed without events.
+ */
 export type ViewListener = { changed: (applied: Applied) => void; reloaded: (reason: string) => void };
 
 /**
- * What a hub keeps of the fleet besides its own sessions: all of it (`View`), or nothing (`NoView`) on a hub that
- * serves agents only. Readers look into it; the hub's follower leads the log into it.
+ * A hub's copy of the fleet besides its own sessions: the whole (`View`), or nothing (`NoView`) on a hub that serves
+ * agents only. Readers query it; the hub's follower feeds it from the log.
  */
 export interface FleetView {
-  /** Whether it wants the records of a snapshot. One that does not is never `loaded`. */
+  /** Whether it needs the records of a snapshot. A view that needs none is never `loaded`. */
   readonly keepsRecords: boolean;
-  /** The same nodes by what lists ask for. */
+  /** The same nodes, indexed for lists. */
   readonly lists: NodeLists;
   readonly size: number;
   /** The removals that it saw. */
   readonly tombstones: Tombstones;
   /** True once every shard was loaded. */
   readonly loaded: boolean;
-  /** How far it has got in each shard's log. Only of a loaded view. */
+  /** The applied position of each shard's log. Only of a loaded view. */
   positions(): Position[];
   ids(): Iterable<string>;
   get(id: string): NodeRecord | undefined;
-  /** What the store held of a node when it was last heard of; undefined where only the store itself can tell. */
+  /** The node as last read from the store; undefined if only the store itself knows. */
   stored(id: string): Stored | undefined;
-  /** The nodes that match at the moment of the call, in no order; looked for in slices. */
+  /** The nodes that match at the moment of the call, in no order; the search runs in slices. */
   find(filter: Filter): Promise<FleetNode[]>;
   countByStatus(): Record<Status, number>;
   recordsOf(shard: number): NodeRecord[];
-  /** Calls back for each applied event and each reload. Returns its end. */
+  /** Calls back for each applied event and each reload. Returns a function that ends it. */
   listen(listener: ViewListener): () => void;
-  /** Puts a fresh snapshot in the place of a shard, in slices. */
+  /** Replaces a shard with a fresh snapshot, in slices. */
   load(shard: number, snapshot: readonly NodeRecord[], position: Position, reason: string): Promise<void>;
   /**
-   * The node has another timing as long as this session speaks for it, which no event tells. Answers its record;
-   * nothing where it has another session's, or none.
+   * Sets another timing of the node for this session, which no event announces. Returns the record; undefined if the
+   * node has another session, or does not exist.
    */
   retime(id: string, session: string, timing: HeartbeatTiming): NodeRecord | undefined;
   /** The log was read up to here without a further entry. */
   advance(shard: number, position: Position): void;
   /**
-   * Applies one entry of the log. Entries that are already known are passed over. `hole`: with `strict` (once
-   * the shard has caught up), a version between this one and the known one is missing.
+   * Applies one entry of the log. Known entries are skipped. `hole`: with `strict` (once the shard has caught up), a
+   * version between this one and the known one is missing.
    */
   apply(shard: number, entry: LogEntry, strict: boolean): 'applied' | 'known' | 'hole';
   /**
-   * Waits until it has applied this version of a node, so that whoever is told of a write can read it. Gives up
-   * after a second: the write itself stands.
+   * Waits until this version of a node is applied, so that the client of a write can read it. Gives up after a second:
+   * the write itself stands.
    */
   waitFor(id: string, seq: number): Promise<void>;
 }

@@ -7,8 +7,9 @@ import { NodeLists } from './node-lists.ts';
 import { Tombstones } from './tombstones.ts';
 
 /**
- * The view of a hub that serves agents only: it keeps no node, so that such a hub does not grow with the fleet. What
- * was removed it remembers, so that the removal lasts where it alone saw it. What the hub must know of its own nodes stands in their sessions; of any other node the store is asked.
+ * The view of a hub that serves agents only: it keeps no node, so that such a hub does not grow with the fleet. It
+ * keeps removals, so that a removal lasts that only this hub saw. The state of the hub's own nodes is in their
+ * sessions; for any other node the store is asked.
  */
 export class NoView implements FleetView {
   readonly keepsRecords = false;
@@ -35,7 +36,7 @@ export class NoView implements FleetView {
     return undefined;
   }
 
-  /** Only the store can tell: nothing that is known here means nothing. */
+  /** Only the store knows: a missing record here means nothing. */
   stored(): undefined {
     return undefined;
   }
@@ -73,7 +74,7 @@ export class NoView implements FleetView {
     return 'applied';
   }
 
-  /** There is nobody here who could read the write. */
+  /** No client could read the write here. */
   waitFor(): Promise<void> {
     return Promise.resolve();
   }

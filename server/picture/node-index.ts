@@ -9,27 +9,27 @@ import {
 import { compareKeys, type OrderKey, SortedEntries } from './sorted-entries.ts';
 import { sorting } from './sorting.ts';
 
-/** The page of up to so many nodes is picked out on the spot; beyond it a kept order is walked until it is full. */
-const PICKED_ON_THE_SPOT = 10_000;
+/** A page of up to this many nodes is selected directly; beyond it a kept order is walked until the page is full. */
+const SELECTED_DIRECTLY = 10_000;
 
 export interface PageRequest {
   filter: Filter;
   sort: NodeSortKey;
   descending: boolean;
-  /** Where the page before ended. */
+  /** The end of the previous page. */
   after?: OrderKey;
   limit: number;
 }
 
 export interface NodePage {
   nodes: FleetNode[];
-  /** Nodes that match, on all pages. */
+  /** Matching nodes on all pages. */
   total: number;
-  /** Where this page ended, if there is more. */
+  /** The end of this page, if there is more. */
   end: OrderKey | undefined;
 }
 
-/** One node in the index. `text`: what `q` searches in, once somebody did. */
+/** One node in the index. `text`: the text that `q` searches, built on the first search. */
 interface Entry {
   node: FleetNode;
   text: string | undefined;
@@ -37,7 +37,7 @@ interface Entry {
 
 interface Order {
   entries: SortedEntries<Ordered>;
-  /** While the order is made: the nodes that changed meanwhile. */
+  /** While the order is built: the nodes that changed meanwhile. */
   touched: Set<string> | undefined;
 }
 
@@ -55,9 +55,9 @@ export const keyOf = (node: FleetNode, sort: NodeSortKey): OrderKey => ({
 });
 
 /**
- * What lists need to be quick: the nodes by each value that filters ask for, and in each order that somebody
- * asked for. With 100,000 nodes a filtered page then takes milliseconds, and a change microseconds. A node that
- * is put twice stands there once, so that an index can be filled while the fleet goes on.
+ * Indexes for lists: the nodes by each value of the filter's fields, and in each order in use. With 100,000 nodes a
+ * filtered page then takes milliseconds, and a change microseconds. Adding a node twice has no further effect, so that
+ * an index can be filled while the fleet changes.
  */
 export class NodeIndex {
   readonly #entries = new Map<string, Entry>();
@@ -68,7 +68,7 @@ export class NodeIndex {
     pool: new Map(),
   };
   readonly #labels = new Map<string, Facet>();
-  /** Those that somebody asked for. */
+  /** The orders in use. */
   readonly #orders = new Map<NodeSortKey, Order>();
 
   get size(): number {
@@ -106,11 +106,11 @@ export class NodeIndex {
   }
 
   /**
-   * Makes what pages of a request need besides: an order of many nodes, and the texts that `q` looks into. In small
-   * steps, between which the fleet may go on.
+   * Builds what a request's pages need: an order of many nodes, and the texts for `q`. In small steps, between which
+   * the fleet may change.
    */
   *preparing({ sort, filter }: Pick<PageRequest, 'sort' | 'filter'>): Generator<void, void> {
-    if (this.size > PICKED_ON_THE_SPOT && !this.#orders.has(sort)) yield* this.#ordering(sort);
+    if (this.size > SELECTED_DIRECTLY && !this.#orders.has(sort)) yield* this.#ordering(sort);
     if (filter.q === undefined) return;
     for (const entry of this.#entries.values()) {
       entry.text ??= searchTextOf(entry.node);
@@ -133,13 +133,13 @@ export class NodeIndex {
     }
   }
 
-  /** How many nodes have each value; a node without one is not counted. */
+  /** The number of nodes by value; a node without one is not counted. */
   counts(by: 'status' | 'kind' | 'location' | { label: string }): Map<string, number> {
     const facet = typeof by === 'string' ? this.#facets[by] : this.#labels.get(by.label);
     return new Map(Array.from(facet ?? [], ([value, entries]) => [value, entries.size]));
   }
 
-  /** One page of the nodes that match, in order. */
+  /** One page of the matching nodes, in order. */
   page(request: PageRequest): NodePage {
     const { filter } = request;
     const facets = this.#facetsOf(filter);
@@ -151,18 +151,18 @@ export class NodeIndex {
     const exact = isAll(filter) || (facets.length === 1 && Object.keys(filter).length === 1);
     const order = this.#orders.get(request.sort);
     const kept = order?.touched ? undefined : order?.entries;
-    if (exact && kept && narrowest.size > PICKED_ON_THE_SPOT) {
+    if (exact && kept && narrowest.size > SELECTED_DIRECTLY) {
       return walk(kept, request, matches, narrowest.size);
     }
     const found: Entry[] = [];
     narrowest.forEach((entry) => {
       if (matches(entry)) found.push(entry);
     });
-    if (kept && found.length > PICKED_ON_THE_SPOT) return walk(kept, request, matches, found.length);
+    if (kept && found.length > SELECTED_DIRECTLY) return walk(kept, request, matches, found.length);
     return pickedPage(request, found);
   }
 
-  /** For each field of a filter that is indexed: the entries that have one of its values. */
+  /** For each indexed field of a filter: the entries with one of its values. */
   #facetsOf({ status, kind, location, pool, labels, ids }: Filter): Array<Union> {
     const unions: Union[] = [];
     const add = (facet: Facet | undefined, values: readonly string[]) =>
@@ -214,7 +214,7 @@ export class NodeIndex {
   }
 }
 
-/** Entries to choose from. A callback, because iterators cost more than what is done with an entry here. */
+/** Candidate entries. A callback, because iterators cost more than the work on an entry here. */
 interface Entries {
   readonly size: number;
   forEach(take: (entry: Entry) => void): void;
@@ -238,7 +238,9 @@ class Union implements Entries {
 const isAll = (filter: Filter): boolean =>
   Object.entries(filter).every(([key, value]) => key === 'labels' && Object.keys(value).length === 0);
 
-/** The filter over entries. `q` comes first: the rest was narrowed down by an index, and a text lies nearer than a node. */
+/**
+ * The filter over entries. `q` comes first: an index has applied the rest, and a text is cheaper to reach than a node.
+ */
 function entryMatcher({ q, ...rest }: Filter): (entry: Entry) => boolean {
   const matches = matcher(rest);
   if (q === undefined) return ({ node }) => matches(node);
@@ -249,7 +251,7 @@ function entryMatcher({ q, ...rest }: Filter): (entry: Entry) => boolean {
   };
 }
 
-/** A page of a kept order: from where the one before ended until it is full. */
+/** A page of a kept order: from the end of the previous page until it is full. */
 function walk(
   order: SortedEntries<Ordered>,
   { sort, descending, after, limit }: PageRequest,
@@ -265,11 +267,11 @@ function walk(
   return { nodes, total, end: undefined };
 }
 
-/** The first nodes in order, without sorting those that come after them. */
+/** The first nodes in order, without sorting the ones after these. */
 function pickedPage({ sort, descending, after, limit }: PageRequest, found: readonly Entry[]): NodePage {
   const sign = descending ? -1 : 1;
   const compare = (a: OrderKey, b: OrderKey): number => sign * compareKeys(a, b);
-  // One more than the page: it says whether there is another.
+  // One more than the page: it shows whether there is another page.
   const wanted = limit + 1;
   let picked: Array<OrderKey & { node: FleetNode }> = [];
   for (const { node } of found) {

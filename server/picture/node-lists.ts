@@ -3,32 +3,32 @@ import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Slices } from '../runtime/slices.ts';
 import { NodeIndex, type PageRequest } from './node-index.ts';
 
-/** How long an index that nobody asks is kept. */
+/** How long an unused index is kept. */
 export const LISTS_IDLE_MS = 5 * 60_000;
 
-/** So many steps are done before the clock is read again. */
-const STEPS_PER_LOOK = 128;
+/** Steps between two reads of the clock. */
+const STEPS_PER_CHECK = 128;
 
-/** The nodes to index, as they are at the moment of asking. */
+/** The nodes to index, as of the call. */
 export interface Listed {
   ids(): Iterable<string>;
   get(id: string): { node: FleetNode } | undefined;
 }
 
 /**
- * The index that lists are answered from, there only while somebody lists: it costs as much memory as a small
- * record, and a hub whose API nobody asks pays nothing. The first to ask waits until it is filled, slice by slice.
+ * The index for lists, kept only while lists are requested: it costs as much memory as a small record, and a hub whose
+ * API is not used pays nothing. The first request waits until it is filled, slice by slice.
  */
 export class NodeLists {
   readonly #listed: Listed;
   readonly #clock: Clock;
   readonly #slices: Slices;
   #index: NodeIndex | undefined;
-  /** What is being filled: everything, or an order. One after the other. */
+  /** The current work: filling the index, or building an order. One after the other. */
   #filling: Promise<unknown> = Promise.resolve();
   #filled = false;
   #askedAt = 0;
-  #cancelLook: Cancel | undefined;
+  #cancelCheck: Cancel | undefined;
 
   constructor(listed: Listed, clock: Clock, slices: Slices) {
     this.#listed = listed;
@@ -49,7 +49,7 @@ export class NodeLists {
     this.#index?.delete(id);
   }
 
-  /** The index, whole, and ready for the pages of a request. */
+  /** The index, complete, and ready for the pages of a request. */
   async open(request?: Pick<PageRequest, 'sort' | 'filter'>): Promise<NodeIndex> {
     this.#keep();
     this.#index ??= new NodeIndex();
@@ -64,10 +64,10 @@ export class NodeLists {
     return index;
   }
 
-  /** Forgets the index; the next list makes another. */
+  /** Drops the index; the next list builds another. */
   drop(): void {
-    this.#cancelLook?.();
-    this.#cancelLook = undefined;
+    this.#cancelCheck?.();
+    this.#cancelCheck = undefined;
     this.#index = undefined;
     this.#filled = false;
   }
@@ -82,21 +82,21 @@ export class NodeLists {
 
   #keep(): void {
     this.#askedAt = this.#clock.now();
-    this.#cancelLook ??= this.#clock.after(LISTS_IDLE_MS, () => this.#look());
+    this.#cancelCheck ??= this.#clock.after(LISTS_IDLE_MS, () => this.#dropIfIdle());
   }
 
-  #look(): void {
+  #dropIfIdle(): void {
     const rest = this.#askedAt + LISTS_IDLE_MS - this.#clock.now();
     if (rest <= 0) this.drop();
-    else this.#cancelLook = this.#clock.after(rest, () => this.#look());
+    else this.#cancelCheck = this.#clock.after(rest, () => this.#dropIfIdle());
   }
 }
 
-/** Does small steps for a reader, in turns with other work; what they return at last. */
+/** Runs small steps for a reader, in slices; returns their result. */
 export async function inSlices<T>(steps: Iterator<void, T>, slices: Slices): Promise<T> {
   for (let done = 1; ; done += 1) {
     const step = steps.next();
     if (step.done) return step.value;
-    if (done % STEPS_PER_LOOK === 0 && slices.over()) await slices.forReader();
+    if (done % STEPS_PER_CHECK === 0 && slices.over()) await slices.forReader();
   }
 }

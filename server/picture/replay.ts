@@ -1,28 +1,28 @@
 import type { Slices } from '../runtime/slices.ts';
 import { comparePositions, type FleetStore, type LogEntry, type Position } from '../store/fleet-store.ts';
 
-/** Log entries that are read at once. */
+/** Log entries in one read. */
 const ENTRIES_PER_READ = 500;
 
-/** The log does not reach back to where a replay would begin. */
+/** The log does not reach back to the start of the replay. */
 export class ReplayGap extends Error {
   override name = 'ReplayGap';
 }
 
 export interface ReplayStep {
   entries: LogEntry[];
-  /** Everything up to here has been read. */
+  /** The positions up to which everything has been read. */
   positions: Position[];
 }
 
-/** True where one of these positions is further than the others. */
+/** Whether one of these positions is ahead of the others. */
 export function isAhead(positions: readonly Position[], others: readonly Position[]): boolean {
   return positions.some(({ at }, shard) => comparePositions(at, others[shard]?.at ?? at) > 0);
 }
 
 /**
- * Reads the logs of all shards for a reader, in its turns, from one vector of positions to another, in order per shard. Throws
- * `ReplayGap` where a log does not reach back that far, and `StoreAwayError`.
+ * Reads the logs of all shards for a reader, in slices, from one vector of positions to another, in order per shard.
+ * Throws `ReplayGap` if a log does not reach back that far, and `StoreAwayError`.
  */
 export async function* replay(
   store: FleetStore,
@@ -48,7 +48,7 @@ function needsReading(from: Position, target: Position): boolean {
   return comparePositions(from.at, target.at) < 0;
 }
 
-/** Whether at most so many events lie between two vectors of positions. Throws as `replay` does. */
+/** Whether at most this many events lie between two vectors of positions. Throws as `replay` does. */
 export async function isWithin(
   store: FleetStore,
   from: readonly Position[],

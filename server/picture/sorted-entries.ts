@@ -1,10 +1,10 @@
-/** What entries are ordered by: a value, and the id where values are equal. Compared by UTF-16 code units. */
+/** The sort key of entries: a value, then the id. Compared by UTF-16 code units. */
 export interface OrderKey {
   value: string;
   id: string;
 }
 
-/** Chunks are split at twice this: large enough to be few, small enough that an insertion moves little. */
+/** Chunks are split at twice this: large enough to be few, small enough for a cheap insertion. */
 const CHUNK = 512;
 
 /** Negative, zero or positive as `a` comes before, with or after `b`. */
@@ -14,7 +14,7 @@ export function compareKeys(a: OrderKey, b: OrderKey): number {
   return a.id < b.id ? -1 : 1;
 }
 
-/** The first index at which `isAtOrAfter` holds; the list's length where it never does. */
+/** The first index at which `isAtOrAfter` holds; the list's length if there is none. */
 function lowerBound<T>(list: readonly T[], isAtOrAfter: (item: T) => boolean): number {
   let low = 0;
   let high = list.length;
@@ -28,13 +28,13 @@ function lowerBound<T>(list: readonly T[], isAtOrAfter: (item: T) => boolean): n
 }
 
 /**
- * Entries in order, for lists that are paged while they change: a list of short sorted chunks, so that an
- * insertion among 100,000 costs about a microsecond and a page begins after a binary search.
+ * Entries in order, for lists that are paged while they change: a list of short sorted chunks, so that an insertion
+ * touches one chunk and a page begins after a binary search.
  */
 export class SortedEntries<T extends OrderKey> {
   readonly #chunks: T[][] = [];
 
-  /** Takes entries that are in order already. */
+  /** Takes sorted entries. */
   constructor(sorted: readonly T[] = []) {
     for (let from = 0; from < sorted.length; from += CHUNK)
       this.#chunks.push(sorted.slice(from, from + CHUNK));

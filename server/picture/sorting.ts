@@ -1,15 +1,12 @@
-/** So many are sorted at once, in about two milliseconds. */
+/** The number of items that are sorted in one step: a few milliseconds. */
 const RUN = 1_024;
 
-/**
- * Sorts in small steps: a merge sort that yields after each run and with each entry that it merges. The list that it
- * returns is another one.
- */
+/** Sorts in small steps: a merge sort that yields after each run and with each merged entry. It returns a new list. */
 export function* sorting<T>(items: readonly T[], compare: (a: T, b: T) => number): Generator<void, T[]> {
   let runs: T[][] = [];
   for (let from = 0; from < items.length; from += RUN) {
     runs.push(items.slice(from, from + RUN).sort(compare));
-    // As much work as merging so many.
+    // One run is as much work as merging this many entries.
     for (let step = 0; step < RUN; step += 1) yield;
   }
   while (runs.length > 1) {

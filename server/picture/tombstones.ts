@@ -1,18 +1,18 @@
 import type { FleetEvent, FleetNode } from '../../shared/index.ts';
 import type { Tombstone } from '../store/fleet-store.ts';
 
-/** Removals that are remembered per shard, to put them back into a store that lost them. */
+/** Removals that are kept per shard, to restore them into a store that lost them. */
 const MOST_PER_SHARD = 10_000;
 
 interface Removed extends Tombstone {
   removal: NonNullable<Tombstone['removal']>;
   /** The node registered again since: only what is older than the removal is still gone. */
   returned: boolean;
-  /** It was not yet read in the log: who wrote it knows of it, and whether it lasts is not known. */
+  /** Not read in the log yet: this hub wrote it, and the store may still lose it. */
   unread: boolean;
 }
 
-/** The removals that a hub saw, by shard: the newest of each node, also where it registered again since. */
+/** The removals that a hub saw, by shard: the newest of each node, even if the node registered again since. */
 export class Tombstones {
   readonly #shards: Array<Map<string, Removed>>;
 
@@ -20,12 +20,15 @@ export class Tombstones {
     this.#shards = Array.from({ length: shards }, () => new Map());
   }
 
-  /** A node was removed, as the log says. */
+  /** A removal in the log. */
   remember(shard: number, event: FleetEvent): void {
     this.#keep(shard, event, false);
   }
 
-  /** This hub removed a node, which it has not read in the log: the store may lose the end of that at this moment. */
+  /**
+   * This hub removed a node, and has not read the removal in the log: the store may lose the end of the log at this
+   * moment.
+   */
   wrote(shard: number, event: FleetEvent): void {
     this.#keep(shard, event, true);
   }
@@ -43,8 +46,8 @@ export class Tombstones {
   }
 
   /**
-   * The node is there. Its version says so, or where the store's tombstone had ended and it began at 1 again, the time
-   * of its registration.
+   * The node exists. The proof is its version, or, if the store's tombstone had expired and versions began at 1 again,
+   * the time of its registration.
    */
   returned(shard: number, { id, seq, registeredAt }: FleetNode): void {
     const removed = this.#shards[shard]?.get(id);
@@ -57,12 +60,12 @@ export class Tombstones {
     return removed?.returned ? undefined : removed;
   }
 
-  /** The last removal of a node, whether or not it is there again. */
+  /** The last removal of a node, even if it registered again. */
   removalOf(shard: number, id: string): Tombstone['removal'] {
     return this.#shards[shard]?.get(id)?.removal;
   }
 
-  /** Those that this hub wrote and did not read in the log. */
+  /** Removals that this hub wrote and has not read in the log. */
   unread(shard: number): Tombstone[] {
     const removed = [...(this.#shards[shard]?.values() ?? [])];
     return removed

@@ -21,39 +21,38 @@ import type { FleetView, ViewListener } from './fleet-view.ts';
 import { NodeLists } from './node-lists.ts';
 import { Tombstones } from './tombstones.ts';
 
-/** Somebody who was told of a write and waits to see it. */
+/** A caller that waits for a write to be visible. */
 interface Waiter {
   id: string;
   seq: number;
-  /** Hub time at which it gives up. */
+  /** Hub time of its deadline. */
   until: number;
   done: () => void;
 }
 
-/** How long a reply that reports a write waits for this hub's own view to show it. */
+/** How long the answer to a write waits for this hub's own view to show it. */
 const VIEW_WAIT_MS = 1_000;
 
-/** Records of a snapshot that are taken in before the clock is read again. */
-const RECORDS_PER_TURN = 50;
+/** Records of a snapshot that are loaded before the clock is read again. */
+const RECORDS_PER_SLICE = 50;
 
 /** Records that are matched against a filter before the clock is read again. */
-const RECORDS_PER_LOOK = 256;
+const RECORDS_PER_CHECK = 256;
 
 /**
- * The whole fleet in memory, in the order of the log: a snapshot, then every event by `seq`. Lists, filters
- * and counts are answered from it. Records are never changed in place, so that a picture taken at one moment
- * stays what it was.
+ * The whole fleet in memory, in the order of the log: a snapshot, then every event by `seq`. Lists, filters and counts
+ * are answered from it. Records are never changed in place, so that a snapshot taken at one moment stays valid.
  */
 export class View implements FleetView {
   readonly keepsRecords = true;
-  /** The same nodes by what lists ask for. */
+  /** The same nodes, indexed for lists. */
   readonly lists: NodeLists;
   readonly #records: Array<Map<string, NodeRecord>>;
   readonly tombstones: Tombstones;
   readonly #positions: Array<Position | undefined>;
   readonly #listeners = new Set<ViewListener>();
   readonly #waiting = new Map<string, Waiter[]>();
-  /** The same waiters, the one whose time ends first in front. */
+  /** The same waiters in order of their deadlines. */
   readonly #waitersInTime = new Set<Waiter>();
   #endWait: Cancel | undefined;
   readonly #shardOf: (id: string) => number;
@@ -79,7 +78,7 @@ export class View implements FleetView {
     return this.#positions.every((position) => position !== undefined);
   }
 
-  /** How far the view has got in each shard's log. Only of a loaded view. */
+  /** The applied position of each shard's log. Only of a loaded view. */
   positions(): Position[] {
     return this.#positions.map((position) => position ?? { epoch: '', at: '0-0' });
   }
@@ -102,10 +101,10 @@ export class View implements FleetView {
   async find(filter: Filter): Promise<FleetNode[]> {
     const matches = matcher(filter);
     const found: FleetNode[] = [];
-    // Copied at once, so that it is a picture of one moment.
+    // Copied synchronously, as a snapshot of one moment.
     for (const shard of this.#records.map((records) => [...records.values()])) {
       for (const [index, { node }] of shard.entries()) {
-        if (index % RECORDS_PER_LOOK === 0 && this.#slices.over()) await this.#slices.forReader();
+        if (index % RECORDS_PER_CHECK === 0 && this.#slices.over()) await this.#slices.forReader();
         if (matches(node)) found.push(node);
       }
     }
@@ -122,15 +121,15 @@ export class View implements FleetView {
     return [...(this.#records[shard]?.values() ?? [])];
   }
 
-  /** Calls back for each applied event and each reload. Returns its end. */
+  /** Calls back for each applied event and each reload. Returns a function that ends it. */
   listen(listener: ViewListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /**
-   * Puts a fresh snapshot in the place of a shard, in slices: what is read meanwhile is partly the old picture, and
-   * whoever listens is told when the new one is whole. To be called once at a time for a shard.
+   * Replaces a shard with a fresh snapshot, in slices: reads meanwhile get some old records, and listeners are called
+   * when the new ones are complete. To be called once at a time for a shard.
    */
   async load(
     shard: number,
@@ -143,7 +142,7 @@ export class View implements FleetView {
     const wasLoaded = this.#positions[shard] !== undefined;
     const fresh = new Set<string>();
     for (const [index, record] of snapshot.entries()) {
-      if (index % RECORDS_PER_TURN === 0 && this.#slices.over()) await this.#slices.next();
+      if (index % RECORDS_PER_SLICE === 0 && this.#slices.over()) await this.#slices.next();
       const { id, seq } = record.node;
       fresh.add(id);
       records.set(id, record);
@@ -161,8 +160,8 @@ export class View implements FleetView {
   }
 
   /**
-   * The node has another timing as long as this session speaks for it, which no event tells. Answers its record;
-   * nothing where the view has another session's, or none.
+   * Sets another timing of the node for this session, which no event announces. Returns the record; undefined if the
+   * view has another session's, or none.
    */
   retime(id: string, session: string, timing: HeartbeatTiming): NodeRecord | undefined {
     const records = this.#records[this.#shardOf(id)];
@@ -181,8 +180,8 @@ export class View implements FleetView {
   }
 
   /**
-   * Applies one entry of the log. Entries that are already known are passed over. `hole`: with `strict` (once
-   * the shard has caught up), a version between this one and the known one is missing.
+   * Applies one entry of the log. Known entries are skipped. `hole`: with `strict` (once the shard has caught up), a
+   * version between this one and the known one is missing.
    */
   apply(shard: number, entry: LogEntry, strict: boolean): 'applied' | 'known' | 'hole' {
     const { event } = entry;
@@ -210,8 +209,8 @@ export class View implements FleetView {
   }
 
   /**
-   * Waits until the view has applied this version of a node, so that whoever is told of a write can read it.
-   * Gives up after a second: the write itself stands.
+   * Waits until this version of a node is applied, so that the client of a write can read it. Gives up after a second:
+   * the write itself stands.
    */
   waitFor(id: string, seq: number): Promise<void> {
     const known = this.get(id)?.node.seq ?? this.tombstones.get(this.#shardOf(id), id)?.version ?? 0;
@@ -231,7 +230,7 @@ export class View implements FleetView {
     if (waiters) for (const waiter of [...waiters]) if (waiter.seq <= seq) this.#endWaiter(waiter);
   }
 
-  /** One timer for all who wait: in a storm there are thousands. */
+  /** One timer for all waiters: in a storm there are thousands. */
   #giveUp(): void {
     this.#endWait = undefined;
     const now = this.#clock.now();
@@ -257,7 +256,7 @@ export class View implements FleetView {
   }
 }
 
-/** The store's tombstone had ended when the node was registered again, so that its versions begin at 1 again. */
+/** The store's tombstone had expired when the node registered again, so that its versions begin at 1 again. */
 function beginsAnew({ type, seq, node }: FleetEvent, { version, removal }: Tombstone): boolean {
   return type === 'registered' && seq <= version && removal !== undefined && node.registeredAt > removal.at;
 }

@@ -2,14 +2,14 @@ import type { Condition, EventType, Evidence, FleetNode, Reason, Status } from '
 import { instant } from '../runtime/clock.ts';
 import { type Change, type NodeRecord, type Stored, versionOf } from '../store/fleet-store.ts';
 
-/** What a decision needs besides facts: the store's time and a fresh name for the change. */
+/** Inputs of a decision besides facts: the store's time and a fresh name for the change. */
 export interface Stamp {
   /** Milliseconds since the epoch, by the store's clock. */
   now: number;
   changeId: string;
 }
 
-/** A change of status and why. */
+/** A change of status and its reason. */
 interface StatusChange {
   to: Status;
   reason: Reason;
@@ -33,7 +33,7 @@ interface Step {
 type HeartbeatEffect = Pick<Change, 'heartbeat' | 'deadline'> &
   Partial<Pick<Change, 'onlyIfSilent' | 'removed'>>;
 
-/** Puts a decision in the form of a commit: the next version of what was stored, and its event. */
+/** A decision in the form of a commit: the next version of the stored record, and its event. */
 export function changeOf(
   stored: Stored,
   record: Omit<NodeRecord, 'changeId'>,

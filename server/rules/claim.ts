@@ -1,31 +1,31 @@
 import { type FleetNode, type Proof, proofSchema } from '../../shared/index.ts';
 import type { Stored } from '../store/fleet-store.ts';
 
-/** What somebody wants to do to a node; an update rides on the session of its registration. */
+/** What a caller wants to do to a node; an update counts as part of its session's registration. */
 export type Verb = 'register' | 'beat' | 'deregister';
 
 export interface Claim {
   verb: Verb;
-  /** How the speaker showed who it is. */
+  /** The caller's proof of identity. */
   by: Proof;
   stored: Stored;
-  /** Whether agents of this hub need a token, but for those of an open dialect. */
+  /** Whether agents of this hub need a token, except those of an open dialect. */
   agentsNeedTokens: boolean;
 }
 
-/** What is said to whoever showed less. */
+/** The answer to a caller with the weaker proof. */
 export const NOT_YOUR_NODE =
   'the agent that speaks for this node showed a token: show one too, or have an operator remove the node';
 
 /** Weakest first. */
 const strength = (by: Proof): number => proofSchema.options.indexOf(by);
 
-/** Whether one proof is more than another. */
+/** Whether one proof is stronger than another. */
 export const isStronger = (one: Proof, other: Proof): boolean => strength(one) > strength(other);
 
 /**
- * Whoever showed less than the agent that speaks for a node does nothing to it, in whatever status it is: no
- * registration takes it over, no heartbeat counts, no goodbye removes it. An operator's removal gives it up.
+ * A caller with a weaker proof than the node's agent cannot change the node, in any status: no registration takes it
+ * over, no heartbeat counts, no goodbye removes it. An operator's removal frees it.
  */
 export function decideClaim({ by, stored, agentsNeedTokens }: Claim): 'granted' | 'not_your_node' {
   if (stored.kind !== 'node') return 'granted';
@@ -33,8 +33,8 @@ export function decideClaim({ by, stored, agentsNeedTokens }: Claim): 'granted' 
 }
 
 /**
- * How the agent of a node showed who it is. A record of version 0.1 does not say: where agents need a token, one that
- * held a socket or names its program (which no dialect does) showed one; any other may be a device without.
+ * The proof of a node's agent. A record of version 0.1 has none: where agents need a token, an agent that held a socket
+ * or names its program (which no dialect does) had a token; any other may be a device without one.
  */
 function incumbentProof({ trust, connection, agent }: FleetNode, agentsNeedTokens: boolean): Proof {
   if (trust) return trust.by;

@@ -2,28 +2,28 @@ import { v5 as uuidV5 } from 'uuid';
 import { type NodeFacts, normalHostname } from '../../shared/index.ts';
 import type { Stored } from '../store/fleet-store.ts';
 
-/** The namespace that RFC 9562 gives to DNS names, which hostnames are. */
+/** The namespace that RFC 9562 gives to DNS names, and so to hostnames. */
 const DNS_NAMESPACE = uuidV5.DNS;
 
 type Named = Pick<NodeFacts, 'nodeId' | 'hostname'>;
 
-/** Which node a registration is for. */
+/** The node that a registration is for. */
 export interface Identity {
   id: string;
-  /** Another node that stands by the same host name, in another spelling. */
+  /** Another node with the same host name in another spelling. */
   duplicate?: string;
 }
 
-/** The id that follows from a host name. */
+/** The id derived from a host name. */
 const idOf = (hostname: string): string => uuidV5(normalHostname(hostname), DNS_NAMESPACE);
 
-/** The id that earlier hubs made of the very spelling. */
+/** The id that earlier hubs derived from the exact spelling. */
 const formerIdOf = (hostname: string): string => uuidV5(hostname, DNS_NAMESPACE);
 
 /**
- * The id of a node: its agent's own, else the UUIDv5 of its host name in its one spelling. The same machine gets the same
- * id on every hub and in an emptied store, and two first registrations at the same moment need no arbiter. A node that
- * stands by the id of another spelling, or stood there within a day, keeps it: ids of a fleet do not change.
+ * The id of a node: its agent's own, else the UUIDv5 of its normalized host name. The same machine gets the same id on
+ * every hub and in an emptied store, and two first registrations at the same moment need no arbiter. A node that has
+ * the id of another spelling, or had it within a day, keeps it: ids of a fleet do not change.
  */
 export async function identify(
   { nodeId, hostname }: Named,
@@ -43,6 +43,6 @@ export function namesSameNode({ nodeId, hostname }: Named, node: { id: string; h
   return ids.includes(node.id);
 }
 
-/** What the evidence of both says where two nodes stand by one host name. */
+/** The detail in the evidence of two nodes with the same host name. */
 export const duplicateDetail = (other: string): string =>
   `node ${other} has the same host name in another spelling`;

@@ -1,34 +1,34 @@
-/** Between which intervals a hub may choose, and how many heartbeats a second the whole fleet may send. */
+/** The range of intervals for a hub, and the most heartbeats a second of the whole fleet. */
 export interface PaceLimits {
-  /** The interval that is wanted: `HEARTBEAT_INTERVAL`, milliseconds. */
+  /** The preferred interval: `HEARTBEAT_INTERVAL`, milliseconds. */
   shortestMs: number;
   /** Milliseconds. */
   longestMs: number;
   perSecond: number;
 }
 
-/** How long another interval must fit better before it is taken, milliseconds. */
+/** How long another interval must fit better before it applies, milliseconds. */
 export interface PacePatience {
   longerMs: number;
   shorterMs: number;
 }
 
-/** The interval that the fleet is to beat in, and for how long another one would have fitted better. */
+/** The interval of the fleet, and for how long another one would have fitted better. */
 export interface Pace {
   intervalMs: number;
   unrest?: { towards: 'longer' | 'shorter'; since: number };
 }
 
-/** Each step is so much longer than the one before. */
+/** Each step is longer than the one before by this factor. */
 const STEP = 1.25;
 
-/** A shorter interval is taken only where the fleet could grow by so much and it would still fit. */
+/** A shorter interval applies only if it would still fit a fleet larger by this factor. */
 const ROOM = 1.1;
 
 /**
- * The interval in which so many sessions stay within the limit. Intervals stand on steps of a quarter, in tenths
- * of the shortest one, so that hubs whose counts differ a little come to the same answer. A step down needs room,
- * so that a fleet whose size wavers around a step does not waver with it.
+ * The interval at which this number of sessions stays within the limit. Intervals are steps of a quarter, in tenths of
+ * the shortest one, so that hubs with slightly different counts reach the same result. A step down needs a margin, so
+ * that the interval does not waver with a fleet whose size wavers around a step.
  */
 export function decideInterval(sessions: number, currentMs: number, limits: PaceLimits): number {
   const neededMs = (sessions / limits.perSecond) * 1_000;
@@ -47,7 +47,7 @@ function stepFor(neededMs: number, { shortestMs, longestMs }: PaceLimits): numbe
   return longestMs;
 }
 
-/** The pace after a look at the fleet's size: another interval is taken once it has fitted better for long enough. */
+/** The pace after a check of the fleet's size: another interval applies once it has fitted better for long enough. */
 export function nextPace(
   pace: Pace,
   sessions: number,

@@ -9,22 +9,25 @@ import { instant, msOf } from '../runtime/clock.ts';
 import type { Change, NodeRecord, SilentNode, Stored } from '../store/fleet-store.ts';
 import { changeOf, contactStatus, type Stamp, statusChange } from './change.ts';
 
-/** The clocks of two hubs, and what they know of the store's, agree to less than this. */
+/** The largest difference between the clocks of two hubs, as estimates of the store's clock. */
 const LATER_MS = 1_000;
 
-/** A socket that closed, and by whom. */
+/** A socket that closed, and by which side. */
 export interface Closing {
   session: string;
   /** The agent began the close with 1000 or 1001. */
   goodbye: boolean;
   code: number;
   detail?: string;
-  /** Hub time of the last heartbeat, which may not be written yet, and how long it counts. */
+  /** Hub time of the last heartbeat, which may not be written yet, and its timeout. */
   lastBeatAt: number;
   timeoutMs: number;
 }
 
-/** A goodbye makes the node `offline` at once; any other close makes it `unreachable`, and its heartbeat runs on. */
+/**
+ * A goodbye makes the node `offline` at once; any other close makes it `unreachable`, and its heartbeat's timeout
+ * continues.
+ */
 export function decideClose(
   stored: Stored,
   closing: Closing,
@@ -53,8 +56,8 @@ export function decideClose(
 }
 
 /**
- * A heartbeat of the session that speaks for a node which was given up: it is back. A heartbeat from before
- * it was given up proves nothing.
+ * A heartbeat of the current session of a node that was `unreachable` or `offline`: the node is back. A heartbeat from
+ * before that status proves nothing.
  */
 export function decideReturn(
   stored: Stored,
@@ -64,8 +67,8 @@ export function decideReturn(
   if (stored.kind !== 'node' || stored.record.session !== beat.session) return undefined;
   const { record } = stored;
   const { status, statusSince, conditions, heartbeat } = record.node;
-  // A status from the future was dated by a clock that has been put right since: then the store's word counts, which
-  // took the heartbeat.
+  // A status from the future was dated by a clock that has been corrected since: then the store is right, which
+  // accepted the heartbeat.
   const since = msOf(statusSince);
   if (inContact(status) || (beat.at < since && since <= stamp.now + LATER_MS)) return undefined;
   const evidence = { lastHeartbeatAt: instant(beat.at), hubId: beat.connection.hubId };
@@ -78,8 +81,8 @@ export function decideReturn(
 }
 
 /**
- * A node whose heartbeat ran out. Where the hub that held its socket is gone too, the silence may be that
- * hub's: such a node is `unreachable` for one more timeout, to come back elsewhere.
+ * A node whose heartbeat timed out. If the hub that held its socket is gone too, the silence may be that hub's: such a
+ * node is `unreachable` for one more timeout, to come back elsewhere.
  */
 export function decideSilence(
   { record, overdueMs }: SilentNode,
@@ -129,7 +132,7 @@ function timedOut(record: NodeRecord, evidence: Evidence, stamp: Stamp): Change 
   );
 }
 
-/** A record without its socket. A node that beats over HTTP has none to lose and keeps its connection. */
+/** A record without its socket. A node that beats over HTTP has no socket and keeps its connection. */
 function disconnected(record: NodeRecord): NodeRecord {
   if (record.node.connection?.transport !== 'websocket') return record;
   return { ...record, node: { ...record.node, connection: null } };
@@ -137,10 +140,10 @@ function disconnected(record: NodeRecord): NodeRecord {
 
 const byType = (a: Condition, b: Condition): number => (a.type < b.type ? -1 : a.type > b.type ? 1 : 0);
 
-/** True where two reports say the same; the order in which they say it does not matter. */
+/** Whether two reports are equal; the order of conditions does not matter. */
 export function sameConditions(a: readonly Condition[], b: readonly Condition[]): boolean {
   if (a.length !== b.length) return false;
-  // Nearly always an agent says the same as before, in the order of the record.
+  // Nearly always an agent repeats its report, in the order of the record.
   return sameInOrder(a, b) || sameInOrder(a.toSorted(byType), b.toSorted(byType));
 }
 

@@ -2,7 +2,7 @@ import type { Facts, FleetNode, Liveness, Trust } from '../../shared/index.ts';
 
 /**
  * A node in the parts that its owners write: the agent its facts, the hubs the rest. Each rule that makes a node makes
- * it of these, so that the compiler asks for a new part or field wherever a node is made.
+ * it from these, so that the compiler demands a new part or field wherever a node is made.
  */
 export interface NodeParts {
   id: string;
@@ -14,7 +14,7 @@ export interface NodeParts {
 
 /** The flat node of its parts. */
 export function joinParts({ id, seq, facts, liveness, trust }: NodeParts): FleetNode {
-  // The facts come last: V8 copies them in whole, where fields that are added to a copy cost it many times as much.
+  // The facts come last: V8 copies them in whole, while fields that are added to a copy cost it many times as much.
   return { id, seq, ...liveness, ...(trust && { trust }), ...facts };
 }
 

@@ -1,21 +1,21 @@
 import type { Proof } from '../../shared/index.ts';
 
-/** Who talks to the hub: made once, where somebody comes in, and passed on. */
+/** The identity of a caller: made once, at the entrance, and passed on. */
 export interface Principal {
-  /** How it showed who it is. */
+  /** The proof of identity. */
   readonly by: Proof;
-  /** The name of its token, for people. */
+  /** The name of its token, for display. */
   readonly name?: string;
 }
 
-/** Somebody who showed nothing. */
-export const NOBODY: Principal = { by: 'none' };
+/** An anonymous caller. */
+export const ANONYMOUS: Principal = { by: 'none' };
 
-/** Who asks for something, and from where. */
+/** The origin of a request: identity and address. */
 export interface Caller {
   readonly remoteAddress: string;
-  /** Somebody who showed nothing, where it is not said. */
+  /** Default: an anonymous caller. */
   readonly principal?: Principal;
-  /** An agent that says that it was registered before. */
+  /** An agent that states an earlier registration. */
   readonly known?: boolean;
 }

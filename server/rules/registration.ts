@@ -17,10 +17,10 @@ import { duplicateDetail } from './identity.ts';
 import { joinParts, livenessOf } from './parts.ts';
 import type { Principal } from './principal.ts';
 
-/** What a registering agent said, and what the hub adds. */
+/** The message of a registering agent, and what the hub adds. */
 export interface Registration {
   id: string;
-  /** Another node that stands by the same host name. */
+  /** Another node with the same host name. */
   duplicate?: string;
   session: string;
   instanceId: string;
@@ -31,8 +31,8 @@ export interface Registration {
 }
 
 /**
- * A registration that may be made wins: the newest session speaks for the node. A known node keeps its `createdAt` and
- * its failing conditions; a removed one goes on at its old version with a new `createdAt`.
+ * An admissible registration wins: the newest session is the node's session. A known node keeps its `createdAt` and its
+ * failing conditions; a removed one continues at its old version with a new `createdAt`.
  */
 export function decideRegistration(stored: Stored, registration: Registration, stamp: Stamp): Change {
   const { session, instanceId, principal } = registration;
@@ -85,7 +85,7 @@ function evidenceOf({ connection: { hubId }, principal, duplicate }: Registratio
   };
 }
 
-/** A node by whose host name another one registered: both say so. */
+/** A node whose host name another node registered with: both carry the evidence. */
 export function decideDuplicate(stored: Stored, other: string, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node') return undefined;
   const { node } = stored.record;
@@ -110,7 +110,7 @@ function factsOf({ facts }: Registration): Facts {
   return rest;
 }
 
-/** A second `register` on a live session: the node's facts, and its timing, are replaced where they differ. */
+/** A second `register` on a live session: the node's facts and timing are replaced where they differ. */
 export function decideUpdate(stored: Stored, registration: Registration, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node' || stored.record.session !== registration.session) return undefined;
   const { record } = stored;

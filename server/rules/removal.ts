@@ -2,20 +2,20 @@ import { type Evidence, type Filter, type FleetNode, matcher } from '../../share
 import type { Change, Stored } from '../store/fleet-store.ts';
 import { changeOf, type Stamp } from './change.ts';
 
-/** Who asked for a removal: the session that speaks for the node, or an operator. */
+/** The origin of a removal: the node's own session, or an operator. */
 export type RemovalAsk =
   | { reason: 'deregistered'; session: string; detail?: string }
-  /** `by` stands in the event, the address in the log only. */
+  /** `by` is part of the event, the address of the log only. */
   | { reason: 'removed_by_operator'; by?: string; remoteAddress?: string; only?: RemovalPrecondition };
 
-/** What a node must still be when an operator removes it: what the operator saw may be a while ago. */
+/** Conditions for an operator's removal: the state that the operator saw may be outdated. */
 export interface RemovalPrecondition {
   /** Its version is one of these. */
   seqs?: readonly number[];
   filter?: Filter;
 }
 
-/** The record goes, and a tombstone keeps its version. An older session removes nothing. */
+/** The record is removed, and a tombstone keeps its version. An older session removes nothing. */
 export function decideRemoval(stored: Stored, ask: RemovalAsk, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node') return undefined;
   const { record } = stored;
@@ -35,7 +35,7 @@ export function decideRemoval(stored: Stored, ask: RemovalAsk, stamp: Stamp): Ch
 const isMet = ({ seqs, filter }: RemovalPrecondition, node: FleetNode): boolean =>
   (!seqs || seqs.includes(node.seq)) && (!filter || matcher(filter)(node));
 
-/** What the one who asks has to say: an agent why, an operator who. */
+/** The evidence of a removal: an agent's reason, or an operator's name. */
 function wordsOf(ask: RemovalAsk): Pick<Evidence, 'by' | 'detail'> {
   if (ask.reason === 'removed_by_operator') return ask.by === undefined ? {} : { by: ask.by };
   return ask.detail ? { detail: ask.detail } : {};

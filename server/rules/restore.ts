@@ -12,7 +12,7 @@ import {
 import { changeOf, type Stamp } from './change.ts';
 import { isStronger } from './claim.ts';
 
-/** A record as it is put back into a store that lost it: as it was, at its own version. */
+/** A record as it returns to a store that lost it: unchanged, at its own version. */
 export function lostNode(record: NodeRecord, now: number, removal?: Tombstone['removal']): LostNode {
   const { node } = record;
   const event: FleetEvent = {
@@ -30,9 +30,9 @@ export function lostNode(record: NodeRecord, now: number, removal?: Tombstone['r
 }
 
 /**
- * A node that a hub knows otherwise than the store, after the store lost writes. Whoever showed more speaks for it,
- * else the newest registration, and of one registration the later version; the version goes above both, so that no
- * subscriber's `seq` goes back; the older `createdAt` stays.
+ * A node whose record differs between a hub and a store that lost writes. The stronger proof wins, then the newest
+ * registration, then of one registration the later version; the new version is above both, so that no subscriber's
+ * `seq` goes back; the older `createdAt` stays.
  */
 export function decideMerge({ lost, stored }: NotRestored, stamp: Stamp): Change | undefined {
   if (stored.kind !== 'node') return undefined;
@@ -40,7 +40,7 @@ export function decideMerge({ lost, stored }: NotRestored, stamp: Stamp): Change
   const ours = lost.record;
   const theirs = stored.record;
   if (ours.changeId === theirs.changeId) return undefined;
-  // What was removed before ours registered anew says nothing of when ours was created.
+  // A registration that was removed before ours began does not determine the `createdAt` of ours.
   const createdAt = isFromBefore(theirs, lost.removal)
     ? ours.node.createdAt
     : earlier(ours.node.createdAt, theirs.node.createdAt);
@@ -57,8 +57,8 @@ export function decideMerge({ lost, stored }: NotRestored, stamp: Stamp): Change
 }
 
 /**
- * A removal that the store lost stands: what it holds of the node is from before. A registration that came after the
- * removal, and was counted from an older version, stands too, as one of a new node.
+ * A removal that the store lost stands: the store's record of the node is from before it. A registration after the
+ * removal, which was counted from an older version, stands too, as one of a new node.
  */
 function mergeTombstone(
   { version, removal }: Tombstone,
@@ -101,7 +101,7 @@ function restoredChange(
   );
   const seq = Math.max(versionOf(stored), atLeast) + 1;
   const node = { ...change.record.node, seq };
-  // The session takes the new version as its own, so that an older session still fences itself off.
+  // The session takes the new version as its own, so that an older session is still fenced off.
   return {
     ...change,
     record: { ...change.record, node, sessionSeq: seq },
@@ -109,13 +109,13 @@ function restoredChange(
   };
 }
 
-/** Whether this registration is the one that was removed, or an earlier one. */
+/** Whether this registration is the removed one, or an earlier one. */
 const isFromBefore = ({ node }: NodeRecord, removal: Tombstone['removal']): boolean =>
   removal !== undefined && node.registeredAt <= removal.registeredAt;
 
 const earlier = (a: string, b: string): string => (a < b ? a : b);
 
-/** Whoever showed more speaks for the node, else the newest registration, of one registration the later version. */
+/** The stronger proof wins, then the newest registration, then of one registration the later version. */
 function isNewer(ours: NodeRecord, theirs: NodeRecord): boolean {
   const [our, their] = [ours.node.trust?.by ?? 'none', theirs.node.trust?.by ?? 'none'];
   if (our !== their) return isStronger(our, their);
