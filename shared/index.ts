@@ -2,6 +2,7 @@ export * from './agent-wire.ts';
 export * from './bounds.ts';
 export * from './close-codes.ts';
 export * from './comma-list.ts';
+export * from './conditions.ts';
 export * from './connection-words.ts';
 export * from './dashboard-wire.ts';
 export * from './duration.ts';

@@ -12,8 +12,14 @@ export interface JsonFault {
   why: string;
 }
 
-/** What was found of a value that was parsed from JSON: its first fault, or how many bytes it can have at the most. */
-export type JsonSurvey = { fault: JsonFault } | { mostBytes: number };
+/** What was found of a value that was parsed from JSON: its faults, as many as are told apart, and its size in bytes at the most. */
+export interface JsonSurvey {
+  faults: JsonFault[];
+  mostBytes: number;
+}
+
+/** More faults of one value are not told apart. */
+export const MOST_FAULTS = 64;
 
 /** What JSON makes of one UTF-16 unit at the most, `\u001f`, and of a number, and what stands around a value. */
 const BYTES_PER_UNIT = 6;
@@ -26,24 +32,28 @@ const BYTES_AROUND = 6;
  */
 export function surveyJson(value: unknown, maxDepth: number = LIMITS.jsonDepth): JsonSurvey {
   let mostBytes = 0;
+  const faults: JsonFault[] = [];
   const waiting: Array<{ value: unknown; path: PropertyKey[] }> = [{ value, path: [] }];
-  for (let next = waiting.pop(); next; next = waiting.pop()) {
+  for (let next = waiting.pop(); next && faults.length < MOST_FAULTS; next = waiting.pop()) {
     const { value: current, path } = next;
+    // Alone: other faults may lie in what it costs.
     if (path.length > maxDepth)
-      return { fault: { path: path.slice(0, 1), why: `nests deeper than ${maxDepth} levels` } };
+      return { faults: [{ path: path.slice(0, 1), why: `nests deeper than ${maxDepth} levels` }], mostBytes };
     mostBytes += BYTES_AROUND;
     if (!isKeyed(current)) {
       const why = faultOf(current);
-      if (why !== undefined) return { fault: { path, why } };
+      if (why !== undefined) faults.push({ path, why });
       mostBytes += mostBytesOf(current);
       continue;
     }
     // By keys: in a storm of registrations, a pair for each of their values is a good part of all garbage.
     for (const key of Object.keys(current)) {
       const child = current[key];
-      if (key === '__proto__') return { fault: { path: [...path, key], why: 'a key cannot be __proto__' } };
-      if (!isWellFormed(key))
-        return { fault: { path: [...path, key], why: 'the key has half a surrogate pair' } };
+      const why = faultOfKey(key);
+      if (why !== undefined) {
+        faults.push({ path: [...path, key], why });
+        continue;
+      }
       mostBytes += BYTES_PER_UNIT * key.length;
       // Most values are plain text or numbers: what is right need not wait for its turn.
       if (path.length < maxDepth && !isKeyed(child) && faultOf(child) === undefined)
@@ -51,11 +61,16 @@ export function surveyJson(value: unknown, maxDepth: number = LIMITS.jsonDepth):
       else waiting.push({ value: child, path: [...path, key] });
     }
   }
-  return { mostBytes };
+  return { faults, mostBytes };
 }
 
 const isKeyed = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
+
+function faultOfKey(key: string): string | undefined {
+  if (key === '__proto__') return 'a key cannot be __proto__';
+  return isWellFormed(key) ? undefined : 'the key has half a surrogate pair';
+}
 
 /** Why a value that nests nothing cannot be stored. */
 function faultOf(value: unknown): string | undefined {
@@ -117,11 +132,10 @@ export function boundedJson<T extends z.ZodType>(schema: T, maxBytes: number) {
     .unknown()
     .check((context) => {
       const { value } = context;
-      const survey = surveyJson(value);
-      if ('fault' in survey) {
-        const { why, path } = survey.fault;
+      const { faults, mostBytes } = surveyJson(value);
+      for (const { why, path } of faults)
         context.issues.push({ code: 'custom', message: why, path, input: value });
-      } else if (value !== undefined && survey.mostBytes > maxBytes && jsonBytes(value) > maxBytes) {
+      if (faults.length === 0 && value !== undefined && mostBytes > maxBytes && jsonBytes(value) > maxBytes) {
         // Few values are so large that they must be counted.
         context.issues.push({ code: 'custom', message: `is larger than ${maxBytes} bytes`, input: value });
       }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { heartbeatTimingSchema } from './heartbeat.ts';
-import { boundedJson, isWellFormed, NOT_EXACT } from './json.ts';
+import { boundedJson, isWellFormed, MOST_FAULTS, NOT_EXACT } from './json.ts';
 import { LIMITS } from './limits.ts';
 import { hasControl, hasControlBesidesLines } from './text.ts';
 
@@ -75,14 +75,11 @@ export const labelsSchema = z
   .record(labelKeySchema, textSchema(LIMITS.nameLength))
   .refine((labels) => Object.keys(labels).length <= LIMITS.labels, atMost(LIMITS.labels, 'labels'));
 
-/** More faults of free JSON are not told apart. */
-const FREE_FAULTS = 64;
-
 /** Free JSON, whose texts may have several lines; each place that has control characters is named. How deep it nests was checked before it. */
 const freely = (context: { value: unknown; issues: z.core.$ZodRawIssue[] }): void => {
   if (isFree(context.value)) return;
   for (const path of unfreePaths(context.value, [])) {
-    if (context.issues.length >= FREE_FAULTS) break;
+    if (context.issues.length >= MOST_FAULTS) break;
     context.issues.push({ code: 'custom', message: 'has control characters', path, input: context.value });
   }
 };

@@ -47,18 +47,27 @@ export function salvage<T>(
   for (let pass = 0; pass < PASSES; pass += 1) {
     const result = reader.safeParse(rest, IN_WORDS);
     if (result.success) return { ok: true, data: result.data, dropped: [...dropped.values()] };
+    const before = rest;
     const copier = new Copier();
     for (const issue of result.error.issues) {
       const named = nameOf(issue);
       const path = pass < DEEP_PASSES ? issue.path : issue.path.slice(0, depthOf(issue.path, required));
-      const where = existing(rest, path);
+      // As it was when it was read: another fault of this pass may have cost the field that this one lies in.
+      const where = existing(before, path);
       if (where.length === 0 || required.has(pathText(where))) return { ok: false, fault: named };
-      if (!dropped.has(named.path)) dropped.set(named.path, named);
+      if (path.length < issue.path.length) nameWhole(dropped, { ...named, path: pathText(where) });
+      else if (!dropped.has(named.path)) dropped.set(named.path, named);
       rest = copier.without(rest, where, mostOf(issue));
     }
     copier.end();
   }
   return { ok: false, fault: { code: 'invalid', path: '', message: 'has more faults than can be named' } };
+}
+
+/** The whole field goes: it is named in the place of its parts. */
+function nameWhole(dropped: Map<string, Dropped>, { code, path }: Dropped): void {
+  for (const part of dropped.keys()) if (part.startsWith(`${path}.`)) dropped.delete(part);
+  dropped.set(path, { code, path, message: 'has more faults than are dropped one by one' });
 }
 
 /** What is wrong, for people and programs: of a bounded length. */
@@ -69,6 +78,18 @@ export function nameOf(issue: z.core.$ZodIssue): Dropped {
     path: printable(pathText(path)).slice(0, MOST_TEXT),
     message: message.slice(0, MOST_TEXT),
   };
+}
+
+/** The first of what was dropped, of which the last says how many more there are. */
+export function namedOf(dropped: readonly Dropped[]): Dropped[] {
+  const named = dropped.slice(0, LIMITS.namedFaults);
+  const left = dropped.length - named.length;
+  const last = named.at(-1);
+  if (left === 0 || !last) return named;
+  return [
+    ...named.slice(0, -1),
+    { ...last, message: `${last.message}; and ${left} more fields are dropped` },
+  ];
 }
 
 const pathText = (path: Path): string => path.map(String).join('.');
@@ -107,7 +128,8 @@ class Copier {
 
   /** The value without what lies at the path, or with no more than `most` entries of it. */
   without(value: unknown, [key, ...deeper]: Path, most: number | undefined): unknown {
-    if (key === undefined || !isKeyed(value)) return most === undefined ? HOLE : cut(value, most);
+    if (key === undefined || !isKeyed(value))
+      return most === undefined || value === undefined ? HOLE : cut(value, most);
     const copy = this.#copy(value);
     const left = this.without(copy[key], deeper, most);
     // The places of a list stay until all faults of this pass are out.
@@ -137,8 +159,14 @@ class Copier {
 
 const HOLE = Symbol('dropped');
 
+const severity = (entry: unknown): number => {
+  const status = isKeyed(entry) ? entry.status : undefined;
+  return status === 'fail' ? 0 : status === 'warn' ? 1 : 2;
+};
+
 function cut(value: Record<PropertyKey, unknown> | unknown, most: number): unknown {
-  if (Array.isArray(value)) return value.slice(0, most);
+  // The worst of what has a status, such as conditions; of all else the first.
+  if (Array.isArray(value)) return value.toSorted((a, b) => severity(a) - severity(b)).slice(0, most);
   return isKeyed(value) ? Object.fromEntries(Object.entries(value).slice(0, most)) : value;
 }
 

@@ -107,9 +107,9 @@ const looksLikeJson = (text: string): boolean => /^\s*[[{"]/.test(text);
 function parseJson(text: string, context: z.RefinementCtx): unknown {
   try {
     const value: unknown = JSON.parse(text);
-    const survey = surveyJson(value);
-    if (!('fault' in survey)) return value;
-    context.addIssue({ code: 'custom', message: survey.fault.why, path: survey.fault.path });
+    const { faults } = surveyJson(value);
+    if (faults.length === 0) return value;
+    for (const { why, path } of faults) context.addIssue({ code: 'custom', message: why, path });
   } catch {
     context.addIssue({ code: 'custom', message: 'is not valid JSON' });
   }

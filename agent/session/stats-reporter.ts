@@ -1,4 +1,14 @@
-import { type Dropped, fitStats, LIMITS, type NodeStats, salvage, statsSchema } from '../../shared/index.ts';
+import {
+  type Condition,
+  type Dropped,
+  fitStats,
+  LIMITS,
+  type NodeStats,
+  readConditions,
+  salvage,
+  statsSchema,
+  withUnread,
+} from '../../shared/index.ts';
 import type { AgentClock } from './clock.ts';
 import type { AgentLogger } from './log.ts';
 
@@ -87,6 +97,8 @@ export class StatsReporter {
 export class StatsWriter {
   readonly #logger: AgentLogger;
   #complaint = '';
+  /** The conditions that were sent last: one that cannot be read is as it was then. */
+  #conditions: Condition[] = [];
 
   constructor(logger: AgentLogger) {
     this.#logger = logger;
@@ -100,8 +112,9 @@ export class StatsWriter {
         this.#complain([read.fault], 'These are no stats, dropped');
         return undefined;
       }
-      const { stats, dropped } = fitStats(read.data);
-      const wrong = [...read.dropped, ...dropped];
+      const wrong = [...read.dropped];
+      const { stats, dropped } = fitStats(this.#withConditions(read.data, wrong, given));
+      wrong.push(...dropped);
       this.#complain(wrong, 'Some figures are wrong, dropped; the others are sent');
       if (wrong.length > 0 && Object.keys(stats).length === 0) return undefined;
       return JSON.stringify({ type: 'stats', stats });
@@ -110,6 +123,15 @@ export class StatsWriter {
       this.#logger.warn({ reason }, 'Stats cannot be read, dropped');
       return undefined;
     }
+  }
+
+  #withConditions(data: NodeStats, wrong: Dropped[], given: unknown): NodeStats {
+    const { stats, unread } = readConditions(data, wrong, wrong.length > 0 ? given : undefined);
+    if (unread === 'all')
+      return this.#conditions.length > 0 ? { ...stats, conditions: this.#conditions } : stats;
+    if (!stats.conditions) return stats;
+    this.#conditions = withUnread(stats.conditions, unread, this.#conditions);
+    return { ...stats, conditions: this.#conditions };
   }
 
   #complain(dropped: readonly Dropped[], what: string): void {

@@ -10,6 +10,7 @@ import {
   GOODBYE_CODES,
   type HubMessage,
   LIMITS,
+  namedOf,
   printable,
   type Register,
 } from '../../shared/index.ts';
@@ -261,7 +262,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
           this.#refuse(notRegistered, now);
           break;
         }
-        this.#context.fleet.report(this.#state.session, message.stats, now);
+        this.#context.fleet.report(this.#state.session, message, now);
         if (message.dropped && this.#mayComplain(now)) this.#sendDropped(message.dropped);
         break;
       case 'register':
@@ -411,12 +412,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
 
   /** Reports dropped fields of an accepted message. After its answer: an older agent takes an error for the answer. */
   #sendDropped(dropped: readonly Dropped[]): void {
-    const left = dropped.length - LIMITS.namedFaults;
-    for (const [index, { code, message, path }] of dropped.slice(0, LIMITS.namedFaults).entries()) {
-      const more =
-        left > 0 && index === LIMITS.namedFaults - 1 ? `; and ${left} more fields are dropped` : '';
-      this.#sendError(code, `${message}${more}`, path);
-    }
+    for (const { code, message, path } of namedOf(dropped)) this.#sendError(code, message, path);
   }
 
   understands(feature: Feature): boolean {

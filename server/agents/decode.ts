@@ -13,7 +13,9 @@ import {
   nameOf,
   parseJson,
   printable,
+  type ReadStats,
   type Register,
+  readConditions,
   registerSchema,
   type StatsMessage,
   salvage,
@@ -30,7 +32,12 @@ export interface BadMessage {
 /** A message, and its fields that were dropped as invalid. */
 export type Lenient<T> = T & { dropped?: Dropped[] };
 
-export type Decoded = Lenient<Register> | Lenient<StatsMessage> | Deregister | HeartbeatSet | BadMessage;
+export type Decoded =
+  | Lenient<Register>
+  | Lenient<StatsMessage & ReadStats>
+  | Deregister
+  | HeartbeatSet
+  | BadMessage;
 
 /** The envelope `{"type":"stats","stats":…}` around the stats themselves. */
 const STATS_ENVELOPE_BYTES = 64;
@@ -71,15 +78,18 @@ export function decodeAgentMessage(frame: Buffer): Decoded {
 
 function decodeStats(value: unknown, bytes: number): Decoded {
   const message = lenient(stats, value, STATS_REQUIRED);
-  if (bytes <= LIMITS.statsBytes + STATS_ENVELOPE_BYTES || message.type !== 'stats') return message;
-  const fitting = fitStats(message.stats);
-  const whole: Dropped = {
-    code: 'too_large',
-    path: 'stats',
-    message: `stats are at most ${LIMITS.statsBytes} bytes`,
-  };
-  const dropped = [whole, ...fitting.dropped, ...(message.dropped ?? [])];
-  return { ...message, stats: fitting.stats, dropped };
+  if (message.type !== 'stats') return message;
+  const dropped: Dropped[] = [...(message.dropped ?? [])];
+  let read = message.stats;
+  if (bytes > LIMITS.statsBytes + STATS_ENVELOPE_BYTES) {
+    const fitting = fitStats(read);
+    read = fitting.stats;
+    const why = `stats are at most ${LIMITS.statsBytes} bytes`;
+    dropped.unshift({ code: 'too_large', path: 'stats', message: why }, ...fitting.dropped);
+  }
+  const raw = dropped.length > 0 && isObject(value) ? value.stats : undefined;
+  const settled = readConditions(read, dropped, raw);
+  return { type: 'stats', ...settled, ...(dropped.length > 0 && { dropped }) };
 }
 
 function decodeRegister(value: unknown): Decoded {

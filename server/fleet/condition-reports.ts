@@ -1,4 +1,4 @@
-import type { Condition } from '../../shared/index.ts';
+import { type Condition, withUnread } from '../../shared/index.ts';
 import { decideConditions, sameConditions } from '../rules/liveness.ts';
 import type { ChangeBudget } from './change-budget.ts';
 import type { FleetCore } from './core.ts';
@@ -14,6 +14,13 @@ const MOST_RESTING = 100_000;
 export type Reporter = Pick<LiveSession, 'nodeId' | 'session' | 'record' | 'ended'> &
   Partial<Pick<LiveSession, 'take'>>;
 
+interface Report {
+  reporter: Reporter;
+  conditions: Condition[];
+  /** Types that were reported and cannot be read: what is known of them stays. */
+  unread: ReadonlySet<string> | undefined;
+}
+
 /**
  * Writes the conditions that agents report: the first at once, then the newest of each second; of a node that changes
  * all the time, when its next change may be written.
@@ -22,38 +29,40 @@ export class ConditionReports {
   readonly #core: FleetCore;
   readonly #budget: ChangeBudget;
   /** By session, of those whose last report was less than a second ago: the newest one since. */
-  readonly #resting = new Map<string, { reporter: Reporter; conditions: Condition[] } | undefined>();
+  readonly #resting = new Map<string, Report | undefined>();
 
   constructor(core: FleetCore, budget: ChangeBudget) {
     this.#core = core;
     this.#budget = budget;
   }
 
-  report(reporter: Reporter, conditions: Condition[]): void {
+  report(reporter: Reporter, conditions: Condition[], unread?: ReadonlySet<string>): void {
     const { session } = reporter;
     if (this.#resting.has(session)) {
-      this.#resting.set(session, { reporter, conditions });
+      this.#resting.set(session, onTopOf(this.#resting.get(session), { reporter, conditions, unread }));
       return;
     }
-    if (sameConditions(conditions, reporter.record.node.conditions)) return;
+    const before = reporter.record.node.conditions;
+    if (sameConditions(withUnread(conditions, unread, before), before)) return;
     if (this.#resting.size >= MOST_RESTING) return;
     const { clock } = this.#core;
     const heldMs = this.#budget.waitMs(reporter.nodeId, clock.now());
-    this.#resting.set(session, heldMs > 0 ? { reporter, conditions } : undefined);
-    if (heldMs === 0) void this.#write(reporter, conditions);
+    const report = { reporter, conditions, unread };
+    this.#resting.set(session, heldMs > 0 ? report : undefined);
+    if (heldMs === 0) void this.#write(report);
     clock.after(Math.max(EVERY_MS, heldMs), () => this.#wake(session));
   }
 
   #wake(session: string): void {
     const newest = this.#resting.get(session);
     this.#resting.delete(session);
-    if (newest && !newest.reporter.ended) this.report(newest.reporter, newest.conditions);
+    if (newest && !newest.reporter.ended) this.report(newest.reporter, newest.conditions, newest.unread);
   }
 
   /** A report that cannot be written is not kept: the agent's next stats bring it again. */
-  async #write(session: Reporter, conditions: Condition[]): Promise<void> {
+  async #write({ reporter: session, conditions, unread }: Report): Promise<void> {
     const { writes, log } = this.#core;
-    const reported = { session: session.session, conditions };
+    const reported = { session: session.session, conditions, unread };
     const settled = await writes.trySettle(
       session.nodeId,
       (stored, stamp) => decideConditions(stored, reported, stamp),
@@ -67,4 +76,16 @@ export class ConditionReports {
       'Node conditions changed',
     );
   }
+}
+
+/** The newest report over one that was not written: what cannot be read in it is as in the older one. */
+function onTopOf(older: Report | undefined, newest: Report): Report {
+  const { unread } = newest;
+  if (!older || !unread) return newest;
+  const unreadInBoth = new Set([...unread].filter((type) => older.unread?.has(type)));
+  return {
+    ...newest,
+    conditions: withUnread(newest.conditions, unread, older.conditions),
+    unread: unreadInBoth.size > 0 ? unreadInBoth : undefined,
+  };
 }

@@ -4,7 +4,7 @@ import type {
   HeartbeatTiming,
   HubState,
   LiveStats,
-  NodeStats,
+  ReadStats,
   Register,
 } from '../../shared/index.ts';
 import type { FleetView } from '../picture/fleet-view.ts';
@@ -238,8 +238,8 @@ export class Fleet implements SocketFleet, HttpFleet {
     this.#heartbeats.note(session, now);
   }
 
-  report(session: LiveSession, stats: NodeStats, now: number = this.#core.clock.now()): void {
-    this.registrar.report(session, stats, now);
+  report(session: LiveSession, read: ReadStats, now: number = this.#core.clock.now()): void {
+    this.registrar.report(session, read, now);
   }
 
   acknowledged(session: LiveSession, intervalMs: number): void {

@@ -5,6 +5,7 @@ import {
   type NodeStats,
   type Register,
   type Registered,
+  type Unread,
 } from '../../shared/index.ts';
 import { decideClaim, type Verb } from '../rules/claim.ts';
 import { decideReturn } from '../rules/liveness.ts';
@@ -26,6 +27,8 @@ export interface HttpHeartbeat {
   /** The session of the registration; without it the heartbeat counts only for a node whose connection is HTTP. */
   session?: string;
   stats?: NodeStats;
+  /** Conditions of the stats that cannot be read. */
+  unread?: Unread;
   /** The same stats as JSON, where the caller has it already. */
   json?: string;
   /** Asked for only where it is written down. */
@@ -191,9 +194,9 @@ export class HttpAgents {
     await this.#recovery.restore(store.shardOf(record.node.id), [lost]);
   }
 
-  #taken(record: NodeRecord, { stats }: HttpHeartbeat): HttpHeartbeatOutcome {
+  #taken(record: NodeRecord, { stats, unread }: HttpHeartbeat): HttpHeartbeatOutcome {
     this.taken += 1;
-    this.#report(record, stats);
+    this.#report(record, stats, unread);
     return { kind: 'taken', node: record.node, nextInMs: record.node.heartbeat.intervalMs };
   }
 
@@ -219,13 +222,14 @@ export class HttpAgents {
     return change.record;
   }
 
-  #report(record: NodeRecord, stats: NodeStats | undefined): void {
-    if (!stats) return;
+  #report(record: NodeRecord, stats: NodeStats | undefined, unread: Unread | undefined): void {
+    if (!stats || unread === 'all') return;
     const { node, session, sessionSeq } = record;
     // What an earlier instance reported lasts until this one's first word on its health.
     const inherited = node.conditions.length > 0 && node.seq === sessionSeq;
     const conditions = stats.conditions ?? (inherited ? [] : undefined);
-    if (conditions) this.#conditions.report({ nodeId: node.id, session, record, ended: false }, conditions);
+    const reporter = { nodeId: node.id, session, record, ended: false };
+    if (conditions) this.#conditions.report(reporter, conditions, unread);
   }
 }
 

@@ -1,4 +1,4 @@
-import type { FleetEvent, FleetNode, HubState, LiveStats, NodeStats, Register } from '../../shared/index.ts';
+import type { FleetEvent, FleetNode, HubState, LiveStats, ReadStats, Register } from '../../shared/index.ts';
 import type { FleetView } from '../picture/fleet-view.ts';
 import type { Closing } from '../rules/liveness.ts';
 import type { Slices } from '../runtime/slices.ts';
@@ -27,7 +27,7 @@ export interface SocketFleet {
   /** A sign of life, at a hub time that the caller has read already. */
   heartbeat(session: LiveSession, now: number): void;
   /** Live figures, which are a sign of life too. */
-  report(session: LiveSession, stats: NodeStats, now: number): void;
+  report(session: LiveSession, read: ReadStats, now: number): void;
   /** The session's agent beats in this interval from now on, as it says. */
   acknowledged(session: LiveSession, intervalMs: number): void;
   deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome>;

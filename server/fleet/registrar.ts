@@ -3,7 +3,7 @@ import {
   agreeTiming,
   type Connection,
   type HeartbeatTiming,
-  type NodeStats,
+  type ReadStats,
   type Register,
   type Registered,
 } from '../../shared/index.ts';
@@ -200,12 +200,13 @@ export class Registrar {
   }
 
   /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
-  report(session: LiveSession, stats: NodeStats, now: number): void {
+  report(session: LiveSession, { stats, unread }: ReadStats, now: number): void {
     this.#heartbeats.note(session, now, stats);
+    if (unread === 'all') return;
     // What an earlier instance reported lasts until this one's first word on its health.
     const conditions = stats.conditions ?? (session.conditionsInherited ? [] : undefined);
     session.conditionsInherited = false;
-    if (conditions) this.#conditions.report(session, conditions);
+    if (conditions) this.#conditions.report(session, conditions, unread);
   }
 
   #connection(id: string, transport: Connection['transport'], remoteAddress: string): Connection {

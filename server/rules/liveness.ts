@@ -4,6 +4,7 @@ import {
   type Evidence,
   formatDuration,
   inContact,
+  withUnread,
 } from '../../shared/index.ts';
 import { instant, msOf } from '../runtime/clock.ts';
 import type { Change, NodeRecord, SilentNode, Stored } from '../store/fleet-store.ts';
@@ -157,12 +158,14 @@ function sameInOrder(a: readonly Condition[], b: readonly Condition[]): boolean 
 /** The conditions that an agent reported: a failing one degrades a node that is in contact, its end heals it. */
 export function decideConditions(
   stored: Stored,
-  reported: { session: string; conditions: Condition[] },
+  reported: { session: string; conditions: Condition[]; unread?: ReadonlySet<string> | undefined },
   stamp: Stamp,
 ): Change | undefined {
   if (stored.kind !== 'node' || stored.record.session !== reported.session) return undefined;
   const { record } = stored;
-  const conditions = reported.conditions.toSorted(byType);
+  const conditions = withUnread(reported.conditions, reported.unread, record.node.conditions).toSorted(
+    byType,
+  );
   if (sameConditions(conditions, record.node.conditions)) return undefined;
   const { status, evidence } = record.node;
   const reason = contactStatus(conditions) === 'degraded' ? 'condition_failed' : 'condition_cleared';

@@ -147,4 +147,16 @@ describe('StatsWriter', () => {
     expect(message).toEqual({ type: 'stats', stats: { cpuPercent: 1, conditions } });
     expect(said).toMatchObject([{ dropped: [expect.stringContaining('stats.metrics')] }]);
   });
+
+  it('[STAT-14] a condition whose status is none is sent as it was, not left out', () => {
+    const writer = new StatsWriter(silentLogger);
+    const sent = (conditions: unknown) =>
+      JSON.parse(writer.write({ cpuPercent: 1, conditions }) ?? '{}').stats;
+    const failing = { type: 'disk', status: 'fail' };
+    expect(sent([failing]).conditions).toEqual([failing]);
+    expect(sent([{ type: 'disk', status: 'critical' }]).conditions).toEqual([failing]);
+    expect(sent('fine').conditions).toEqual([failing]);
+    expect(sent([{ type: 'fan', status: 'critical' }]).conditions).toEqual([]);
+    expect(sent(null)).not.toHaveProperty('conditions');
+  });
 });

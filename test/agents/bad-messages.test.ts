@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { registeredAnswerSchema } from '../../server/http/api/schemas.ts';
 import { systemClock } from '../../server/runtime/clock.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import { CLOSE, LIMITS } from '../../shared/index.ts';
@@ -389,6 +390,51 @@ describe('a registration with a wrong field', () => {
   );
 });
 
+describe('free JSON with many wrong values', () => {
+  const withNumbers = (count: number) =>
+    object([
+      ['hostname', 'n-1'],
+      [
+        'metadata',
+        { rack: 7, ...Object.fromEntries(Array.from({ length: count }, (_, n) => [`big${n}`, 2 ** 60])) },
+      ],
+    ]);
+
+  test('[STAT-1] [STAT-7] loses each of them alone; the first are named and the others counted', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.connect();
+    agent.send(registerText(withNumbers(20)));
+    expect(await agent.next()).toMatchObject({ type: 'registered', node: { metadata: { rack: 7 } } });
+    const named = [];
+    for (let count = 0; count < 8; count += 1) named.push(await agent.next());
+    for (const error of named)
+      expect(error).toMatchObject({ path: expect.stringMatching(/^node\.metadata\.big\d+$/) });
+    expect(named.at(-1)).toMatchObject({ message: expect.stringContaining('and 12 more fields') });
+  });
+
+  test('[STAT-1] [STAT-10] so over HTTP', async () => {
+    const hub = await hubs.start();
+    const headers = { 'content-type': 'application/json' };
+    const body = `{"node":${withNumbers(20)}}`;
+    const answer = registeredAnswerSchema.parse(
+      await (await hub.fetch('/api/v1/nodes', { method: 'POST', headers, body })).json(),
+    );
+    expect(answer).toMatchObject({ node: { metadata: { rack: 7 } } });
+    expect(answer.dropped).toHaveLength(8);
+    expect(answer.dropped?.[7]?.message).toContain('and 12 more fields');
+  });
+
+  test('[STAT-7] a field with more faults than are dropped one by one is named itself', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.connect();
+    agent.send(registerText(withNumbers(1_000)));
+    const registered = await agent.next();
+    expect(registered).toMatchObject({ type: 'registered' });
+    expect(registered).not.toHaveProperty('node.metadata');
+    expect(await agent.next()).toMatchObject({ code: 'invalid', path: 'node.metadata' });
+  });
+});
+
 describe('stats with a wrong field', () => {
   const wrong: Array<[string, string, string]> = [
     ['a negative figure', '{"cpuPercent":-1}', 'stats.cpuPercent'],
@@ -463,7 +509,93 @@ describe('stats with a wrong field', () => {
     expect(live).not.toHaveProperty('stats.cpuPercent');
   });
 
-  test('[STAT-5] of more than 32 conditions the first are kept', async () => {
+  const report = (conditions: unknown) => ({ type: 'stats', stats: { conditions } });
+
+  test.each([
+    ['another word', [{ type: 'disk', status: 'critical' }], 'stats.conditions.0.status'],
+    ['nothing', [{ type: 'fan', status: 'ok' }, { type: 'disk' }], 'stats.conditions.1.status'],
+    ['no list at all', { disk: 'ok' }, 'stats.conditions'],
+    [
+      'better and another word',
+      [
+        { type: 'disk', status: 'ok' },
+        { type: 'disk', status: 7 },
+      ],
+      'stats.conditions.1.status',
+    ],
+  ])('[STAT-14] a condition whose status is %s stays as it was, and is named', async (_name, wrong, path) => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    const failing = { type: 'disk', status: 'fail', message: 'sda is full' };
+    agent.send(report([failing]));
+    await hub.nodeThat('n-1', ({ status }) => status === 'degraded');
+    expect(await agent.exchange(report(wrong))).toMatchObject({ code: 'invalid', path });
+    // Written after it, at the latest.
+    agent.send(
+      report([
+        { type: 'disk', status: 'unclear' },
+        { type: 'last', status: 'ok' },
+      ]),
+    );
+    await hub.nodeThat('n-1', ({ conditions }) => conditions.some(({ type }) => type === 'last'));
+    expect(hub.node('n-1')).toMatchObject({
+      status: 'degraded',
+      conditions: expect.arrayContaining([failing]),
+    });
+    agent.send(report([]));
+    await hub.nodeThat('n-1', ({ status, conditions }) => status === 'online' && conditions.length === 0);
+  });
+
+  test('[STAT-14] what an earlier instance reported stays too', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    agent.send(report([{ type: 'disk', status: 'fail' }]));
+    await hub.nodeThat('n-1', ({ status }) => status === 'degraded');
+    const next = await hub.agent({ nodeId: 'n-1' });
+    await next.exchange(report('none'));
+    next.send(
+      report([
+        { type: 'disk', status: 'unclear' },
+        { type: 'last', status: 'ok' },
+      ]),
+    );
+    await hub.nodeThat('n-1', ({ conditions }) => conditions.length === 2);
+    expect(hub.node('n-1')).toMatchObject({ status: 'degraded' });
+  });
+
+  test('[STAT-15] of a type that comes more than once the worst counts, and it is named', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    const twice = [
+      { type: 'disk', status: 'ok' },
+      { type: 'fan', status: 'ok' },
+      { type: 'disk', status: 'fail', message: 'sdb' },
+      { type: 'disk', status: 'fail', message: 'sdc' },
+    ];
+    expect(await agent.exchange(report(twice))).toMatchObject({
+      path: 'stats.conditions',
+      message: expect.stringContaining('disk'),
+    });
+    await hub.nodeThat('n-1', ({ status }) => status === 'degraded');
+    expect(hub.node('n-1')?.conditions).toEqual([
+      { type: 'disk', status: 'fail', message: 'sdb' },
+      { type: 'fan', status: 'ok' },
+    ]);
+  });
+
+  test('[STAT-5] of more than 32 conditions the worst are kept', async () => {
+    const hub = await hubs.start();
+    const agent = await hub.agent({ nodeId: 'n-1' });
+    const statuses = [...Array(38).fill('ok'), 'warn', 'fail'];
+    const many = statuses.map((status, index) => ({ type: `c${index}`, status }));
+    expect(await agent.exchange(report(many))).toMatchObject({ path: 'stats.conditions' });
+    await hub.nodeThat('n-1', ({ status }) => status === 'degraded');
+    const kept = hub.node('n-1')?.conditions.map(({ type }) => type);
+    expect(kept).toHaveLength(32);
+    expect(kept).toEqual(expect.arrayContaining(['c39', 'c38', 'c0', 'c29']));
+  });
+
+  test('[STAT-5] of more than 32 of one kind the first are kept', async () => {
     const hub = await hubs.start();
     const agent = await hub.agent({ nodeId: 'n-1' });
     const many = Array.from({ length: 40 }, (_, index) => ({ type: `c${index}`, status: 'fail' }));

@@ -174,6 +174,23 @@ describe('agents without a socket', () => {
     expect((await events()).length).toBe(3);
   });
 
+  it('[STAT-14] a condition that cannot be read is as it was, in the report that waits too', async () => {
+    await register();
+    const [fail, ok] = [{ type: 'disk', status: 'fail' } as const, { type: 'fan', status: 'ok' } as const];
+    await beat({ stats: { conditions: [ok] } });
+    await beat({ stats: { conditions: [fail] } });
+    await beat({ stats: { conditions: [] }, unread: new Set(['disk']) });
+    await clock.advance(1_100);
+    expect(node()).toMatchObject({ status: 'degraded', conditions: [fail] });
+    await beat({ stats: { conditions: [ok] }, unread: new Set(['disk']) });
+    await clock.advance(1_100);
+    expect(node()).toMatchObject({ status: 'degraded', conditions: [fail, ok] });
+    await register();
+    await beat({ stats: {}, unread: 'all' });
+    await clock.advance(1_100);
+    expect(node()).toMatchObject({ status: 'degraded', conditions: [fail, ok] });
+  });
+
   it('[HTTP-11] failing conditions of an earlier registration last until the first stats', async () => {
     await register();
     await beat({ stats: { conditions: [{ type: 'disk', status: 'fail' }] } });

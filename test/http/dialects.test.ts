@@ -363,6 +363,19 @@ describe('a fleet manager', () => {
     await until('it is online', async () => (await node(api, id)).status === 'online');
   });
 
+  it('[STAT-14] a status that is neither leaves it as it is, also after another registration, and is named', async () => {
+    const api = await start();
+    await api.call('POST', '/api/v1/fleet/register', registration);
+    await api.call('POST', '/api/v1/fleet/heartbeat', { ...heartbeat, status: 'degraded' });
+    await until('it is degraded', async () => (await node(api, id)).status === 'degraded');
+    await api.call('POST', '/api/v1/fleet/register', registration);
+    for (const status of ['rebooting', 7]) {
+      const answer = await api.call('POST', '/api/v1/fleet/heartbeat', { ...heartbeat, status });
+      expect([answer.status, answer.headers.get('rollcall-dropped')]).toEqual([200, 'status']);
+    }
+    expect(await node(api, id)).toMatchObject({ status: 'degraded', conditions: [{ type: 'status' }] });
+  });
+
   it('[DIALECT-18] last_seen is live, and offline comes after 3 minutes', () =>
     underFakeClock(async (api, clock) => {
       await clock.advance(181_000);

@@ -21,7 +21,9 @@ test.each([
   ['[1e16]', ['0'], 'digits'],
   [`${'['.repeat(50_000)}${']'.repeat(50_000)}`, ['0'], '32 levels'],
 ])('[STAT-8] the first fault of %j is named', (text, path, why) => {
-  expect(surveyJson(JSON.parse(text))).toEqual({ fault: { path, why: expect.stringContaining(why) } });
+  expect(surveyJson(JSON.parse(text))).toMatchObject({
+    faults: [{ path, why: expect.stringContaining(why) }],
+  });
 });
 
 test('what has no fault survives being written and read', () => {
@@ -30,7 +32,7 @@ test('what has no fault survives being written and read', () => {
     fc.property(anyJson, (value) => {
       const parsed: unknown = JSON.parse(JSON.stringify(value));
       const survey = surveyJson(parsed);
-      if ('fault' in survey) return;
+      if (survey.faults.length > 0) return;
       sound += 1;
       const bytes = Buffer.from(JSON.stringify(parsed));
       expect(JSON.parse(bytes.toString())).toEqual(parsed);
@@ -54,7 +56,7 @@ test.each([
   { '\u0000': { '': [-0.000001234567890123456, null, []] } },
 ])('%j has no more bytes than what it was given', (value) => {
   const survey = surveyJson(value);
-  expect('mostBytes' in survey && survey.mostBytes).toBeGreaterThanOrEqual(jsonBytes(value));
+  expect(survey.mostBytes).toBeGreaterThanOrEqual(jsonBytes(value));
 });
 
 test('a text is well formed where UTF-8 keeps it', () => {

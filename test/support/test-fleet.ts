@@ -90,5 +90,5 @@ export async function registerAgent(
 
 /** Sends stats as a socket would. */
 export function sendStats(fleet: Fleet, session: LiveSession, stats: NodeStats): void {
-  fleet.report(session, stats);
+  fleet.report(session, { stats });
 }

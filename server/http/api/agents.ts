@@ -9,8 +9,11 @@ import {
   type HeartbeatTiming,
   LIMITS,
   type NodeStats,
+  namedOf,
+  type ReadStats,
   type Register,
   type Registered,
+  readConditions,
 } from '../../../shared/index.ts';
 import type { Access } from '../../edge/access.ts';
 import type { HttpHeartbeatOutcome } from '../../fleet/http-agents.ts';
@@ -84,12 +87,22 @@ export function takenOrProblem(
 }
 
 /** Stats of at most 8 KiB, and as the JSON that is stored; what does not fit is dropped. */
-function fittingStats(stats: NodeStats, dropped: Dropped[]): { stats: NodeStats; json: string } {
-  const json = JSON.stringify(stats);
-  if (Buffer.byteLength(json) <= LIMITS.statsBytes) return { stats, json };
-  const fitting = fitStats(stats);
-  dropped.push(...fitting.dropped);
-  return { stats: fitting.stats, json: JSON.stringify(fitting.stats) };
+function fittingStats(
+  read: NodeStats,
+  dropped: Dropped[],
+  body: unknown,
+): ReadStats & { stats: NodeStats; json: string } {
+  const json = JSON.stringify(read);
+  let stats = read;
+  if (Buffer.byteLength(json) > LIMITS.statsBytes) {
+    const fitting = fitStats(read);
+    dropped.push(...fitting.dropped);
+    stats = fitting.stats;
+  }
+  const raw =
+    dropped.length > 0 && typeof body === 'object' && body && 'stats' in body ? body.stats : undefined;
+  const settled = readConditions(stats, dropped, raw);
+  return { ...settled, json: settled.stats === read ? json : JSON.stringify(settled.stats) };
 }
 
 const REGISTER_REQUIRED = new Set(['node', 'node.hostname', 'node.nodeId']);
@@ -123,8 +136,7 @@ function readFitting(
 }
 
 /** What was dropped, as a part of an answer. */
-const droppedOf = (dropped: readonly Dropped[]) =>
-  dropped.length > 0 ? { dropped: dropped.slice(0, LIMITS.namedFaults) } : {};
+const droppedOf = (dropped: readonly Dropped[]) => (dropped.length > 0 ? { dropped: namedOf(dropped) } : {});
 
 /** Registers the agent of a request; `timing` is its protocol's own. Throws a `Problem` where it is not written. */
 export async function registerByRequest(
@@ -240,7 +252,7 @@ export function agentRoutes(
       const required = new Set<string>();
       const body = readLeniently(compiledHeartbeatSchema, request.body ?? {}, { required, dropped });
       const { session } = body;
-      const fitting = body.stats && fittingStats(body.stats, dropped);
+      const fitting = body.stats && fittingStats(body.stats, dropped, request.body);
       const taken = takenOrProblem(
         await fleet.httpAgents.heartbeat({
           id,

@@ -57,11 +57,18 @@ export class Reading {
     return fitting.stats;
   }
 
+  /** Names a field that says nothing. */
+  drop(dropped: Dropped): void {
+    this.#dropped.push(dropped);
+  }
+
   /** Says with the answer what was dropped. */
   end(reply: FastifyReply): FastifyReply {
     if (this.#dropped.length === 0) return reply;
     const paths = new Set(this.#dropped.map(({ path }) => encodeURI(path)));
-    return reply.header(DROPPED_HEADER, [...paths].slice(0, LIMITS.namedFaults).join(', '));
+    const named = [...paths].slice(0, LIMITS.namedFaults).join(', ');
+    const left = paths.size - LIMITS.namedFaults;
+    return reply.header(DROPPED_HEADER, left > 0 ? `${named}; more=${left}` : named);
   }
 }
 

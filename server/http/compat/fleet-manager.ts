@@ -159,11 +159,15 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     async (request, reply) => {
       const reading = new Reading();
       const { node_id, ...figures } = reading.body(heartbeatSchema, request.body, ['node_id']);
+      const unread = isUnread(request.body, figures.status);
+      if (unread && figures.status !== undefined)
+        reading.drop({ code: 'invalid', path: 'status', message: 'is neither online nor degraded' });
       const remoteAddress = () => access.remoteAddress(request.raw);
       const taken = takenOrProblem(
         await fleet.httpAgents.heartbeat({
           id: node_id,
           stats: reading.stats(statsOf(figures)),
+          ...(unread && { unread: 'all' as const }),
           remoteAddress,
           principal: principalOf(request),
         }),
@@ -225,6 +229,12 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
     },
   );
 }
+
+/** Whether a status was reported that is none: what is known of the node's health stays. */
+const isUnread = (body: unknown, status: string | undefined): boolean =>
+  status === undefined
+    ? typeof body === 'object' && body !== null && 'status' in body
+    : status !== 'online' && status !== 'degraded';
 
 const reportedDegraded: Condition = { type: 'status', status: 'fail', message: 'its agent reports degraded' };
 
