@@ -6,6 +6,7 @@ import {
   formatDuration,
   type HeartbeatTiming,
   IN_WORDS,
+  LIMITS,
   TIMEOUT_INTERVALS,
 } from '../shared/index.ts';
 import { rangeOf, type SettingText } from '../shared/setting-text.ts';
@@ -111,11 +112,8 @@ const interval = durationSchema
   .refine((ms) => ms >= 100 && ms <= 600_000, { error: 'must be from 100ms to 10m' })
   .describe('100ms to 10m');
 
-/** Beyond a day it is a mistake, and beyond 24 days more than a timer can wait. */
-const LONGEST_TIMEOUT_MS = 86_400_000;
-
 const timeout = durationSchema
-  .refine((ms) => ms <= LONGEST_TIMEOUT_MS, { error: 'must be at most 24h' })
+  .refine((ms) => ms <= LIMITS.longestTimeoutMs, { error: 'must be at most 24h' })
   .describe(`at least ${TIMEOUT_INTERVALS} x the interval, at most 24h`);
 
 /** An address or a name; IPv6 may be written in the brackets that it has in a URL. */
@@ -445,7 +443,7 @@ function checkPace(settings: HubSettings): void {
     );
   }
   const { timeoutMs } = agreeTiming(hubTimingOf(settings), HEARTBEAT_INTERVAL_MAX);
-  if (timeoutMs > LONGEST_TIMEOUT_MS) {
+  if (timeoutMs > LIMITS.longestTimeoutMs) {
     const ratio = `${formatDuration(HEARTBEAT_TIMEOUT)} : ${interval}`;
     throw new SettingsError(
       `HEARTBEAT_INTERVAL_MAX (${longest}): the timeout that belongs to it, in the ratio ${ratio}, is over 24h`,

@@ -13,7 +13,7 @@ export const TIMEOUT_INTERVALS = 3;
 
 /**
  * The timing of one node: the hub's own, or the interval that its agent asked for (never shorter than the
- * hub's, never longer than ten minutes) with the timeout in the hub's ratio.
+ * hub's, never longer than ten minutes) with the timeout in the hub's ratio, of a day at most.
  */
 export function agreeTiming(hub: HeartbeatTiming, askedIntervalMs?: number): HeartbeatTiming {
   if (askedIntervalMs === undefined || askedIntervalMs <= hub.intervalMs) return hub;
@@ -21,5 +21,6 @@ export function agreeTiming(hub: HeartbeatTiming, askedIntervalMs?: number): Hea
     hub.intervalMs,
     Math.min(Math.round(askedIntervalMs), LIMITS.longestIntervalMs),
   );
-  return { intervalMs, timeoutMs: Math.round((intervalMs * hub.timeoutMs) / hub.intervalMs) };
+  const timeoutMs = Math.round((intervalMs * hub.timeoutMs) / hub.intervalMs);
+  return { intervalMs, timeoutMs: Math.min(timeoutMs, LIMITS.longestTimeoutMs) };
 }

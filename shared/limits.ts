@@ -32,6 +32,8 @@ export const LIMITS = {
   longestIntervalMs: 10 * 60_000,
   /** The longest interval that a message of an agent may name. */
   longestNamedIntervalMs: 86_400_000,
+  /** The longest timeout of a node: beyond a day it is a mistake, and beyond 24 days more than a timer can wait. */
+  longestTimeoutMs: 86_400_000,
   /** How long a socket may stay open without registering. */
   registerWithinMs: 10_000,
   /** Ids in one `watch`, and in a filter's `ids`. */

@@ -64,12 +64,13 @@ export async function claimFormat(
   const [format, storedShards, stored] = await readClaim(link, keys, { fields, bad });
   const claimedAt = readVersion(stored);
   if (format === KEY_FORMAT && storedShards === shards) return { claimedAt: claimedAt ?? now };
-  if (held && held.claimedAt < (claimedAt ?? Number.POSITIVE_INFINITY)) {
+  // At the same time it is our own, of which other fields were overwritten.
+  if (held && held.claimedAt <= (claimedAt ?? Number.POSITIVE_INFINITY)) {
     const claim = { format: KEY_FORMAT, shards, claimedAt: String(held.claimedAt) };
     await link.run('fleet', (client) => client.hset(keys.meta, claim));
     logger?.warn(
       { key: keys.meta, shards: storedShards, format },
-      'Another hub claimed the keys of this fleet after they were lost; claimed them back',
+      'Another hub, or somebody by hand, overwrote the claim to the keys of this fleet; claimed them back',
     );
     return held;
   }

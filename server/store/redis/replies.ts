@@ -1,15 +1,9 @@
-import {
-  type FleetEvent,
-  type HeartbeatTiming,
-  heartbeatTimingSchema,
-  type NodeStats,
-  statsSchema,
-} from '../../../shared/index.ts';
+import { type FleetEvent, type HeartbeatTiming, type NodeStats, statsSchema } from '../../../shared/index.ts';
 import { shareNode } from '../../runtime/interning.ts';
 import { type LogEntry, type NodeRecord, type Stored, withTiming } from '../fleet-store.ts';
 import type { BadData } from './bad-data.ts';
 import type { OwnChanges } from './own-changes.ts';
-import { isId, isObject, parsedJson, readEvent, readNode, readVersion } from './salvage.ts';
+import { isId, isObject, isTiming, parsedJson, readEvent, readNode, readVersion } from './salvage.ts';
 
 /*
  * What scripts and commands answer, made into what the store promises.
@@ -52,7 +46,8 @@ export function toTiming(timing: unknown, session: unknown): HeartbeatTiming | u
   if (typeof timing !== 'string' || timing === '') return undefined;
   const [ofSession, interval, timeout] = timing.split(' ');
   if (ofSession !== session) return undefined;
-  return heartbeatTimingSchema.safeParse({ intervalMs: Number(interval), timeoutMs: Number(timeout) }).data;
+  const read = { intervalMs: Number(interval), timeoutMs: Number(timeout) };
+  return isTiming(read) ? read : undefined;
 }
 
 /** A node's hash that is no record, as it was read: '' for what is absent. */

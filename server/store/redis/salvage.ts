@@ -3,13 +3,16 @@ import {
   eventTypeSchema,
   type FleetEvent,
   type FleetNode,
+  type HeartbeatTiming,
   idSchema,
+  LIMITS,
   nodeSchema,
   proofSchema,
   type Reason,
   reasonSchema,
   STATUSES,
   type Status,
+  TIMEOUT_INTERVALS,
 } from '../../../shared/index.ts';
 
 /*
@@ -28,8 +31,12 @@ const INSTANT = /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-
 const isInstant = (value: unknown): boolean => isText(value) && INSTANT.test(value);
 const isPositive = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) > 0;
 
-const isTiming = (value: unknown): boolean =>
-  isObject(value) && isPositive(value.intervalMs) && isPositive(value.timeoutMs);
+/** As it may be registered: a node with a longer timeout would never be called silent. */
+const isDuration = (value: unknown): value is number =>
+  isPositive(value) && Number(value) <= LIMITS.longestTimeoutMs;
+
+export const isTiming = (value: unknown): value is HeartbeatTiming =>
+  isObject(value) && isDuration(value.intervalMs) && isDuration(value.timeoutMs);
 
 const isConnection = (value: unknown): boolean =>
   value === null ||
@@ -105,6 +112,14 @@ const UNKNOWN: Reason = 'unknown';
 /** Of a node whose record does not say it. */
 const USUAL_TIMING = { intervalMs: 10_000, timeoutMs: 30_000 };
 
+/** The timing with what is usual for the part that cannot be: its node is not to be called silent between two heartbeats. */
+function readTiming(value: unknown): HeartbeatTiming {
+  if (isTiming(value)) return value;
+  if (!isObject(value) || !isDuration(value.intervalMs)) return USUAL_TIMING;
+  const timeoutMs = Math.max(USUAL_TIMING.timeoutMs, TIMEOUT_INTERVALS * value.intervalMs);
+  return { intervalMs: value.intervalMs, timeoutMs: Math.min(timeoutMs, LIMITS.longestTimeoutMs) };
+}
+
 /**
  * What is true of a node's record: all of it, or with what is usual in the place of fields that cannot be read; nothing
  * where it is no record of this node. `now`: an instant.
@@ -121,6 +136,9 @@ export function readNode(
     const read = schema.safeParse(value[name]);
     if (read.success && read.data !== undefined) kept[name] = read.data;
   }
+  kept.heartbeat = readTiming(value.heartbeat);
+  // One that cannot be read does not clear the others.
+  if (Array.isArray(value.conditions)) kept.conditions ??= value.conditions.filter(isCondition);
   // How its agent showed who it is cannot be read, or is of a newer hub: it is not held weaker than a token's.
   if (value.trust !== undefined) kept.trust ??= TRUSTED;
   // A newer hub may know more statuses: its nodes are live until they fall silent. Without any it is no record.
@@ -128,7 +146,7 @@ export function readNode(
   const known = [kept.registeredAt, kept.statusSince, kept.createdAt].find(isText) ?? now;
   const usual = {
     ...{ hostname: id, status: 'online', reason: UNKNOWN, statusSince: known, conditions: [] },
-    ...{ evidence: {}, heartbeat: USUAL_TIMING, connection: null, createdAt: known, registeredAt: known },
+    ...{ evidence: {}, connection: null, createdAt: known, registeredAt: known },
   };
   const node = nodeSchema.safeParse({ ...usual, ...kept });
   return node.success ? { node: node.data, salvaged: true } : undefined;

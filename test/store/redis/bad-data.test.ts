@@ -285,11 +285,31 @@ describe('bad data under the keys of a fleet', () => {
     ['by', { evidence: { by: 5 } }, { evidence: {} }],
     ['closeCode', { evidence: { closeCode: 'x' } }, { evidence: {} }],
     ['a status of a condition', { conditions: [{ type: 'disk', status: 'weird' }] }, { conditions: [] }],
+    [
+      'one condition of two',
+      {
+        conditions: [
+          { type: 'disk', status: 'weird' },
+          { type: 'fan', status: 'fail' },
+        ],
+      },
+      { conditions: [{ type: 'fan', status: 'fail' }] },
+    ],
+    [
+      'a timeout that never ends',
+      { heartbeat: { intervalMs: 20_000, timeoutMs: 1e15 } },
+      { heartbeat: { intervalMs: 20_000, timeoutMs: 60_000 } },
+    ],
+    [
+      'an interval of years',
+      { heartbeat: { intervalMs: 1e12, timeoutMs: 3e12 } },
+      { heartbeat: { intervalMs: 10_000, timeoutMs: 30_000 } },
+    ],
     ['a day', { statusSince: '2026-99-99T00:00:00.000Z' }, {}],
     ['a reason', { reason: 'martian' }, { reason: 'unknown' }],
     ['a version of another change', { seq: 9_007_199_254_740_991 }, { seq: 2 }],
   ])(
-    '[BAD-3] readers get what their schema takes, also where the store holds a wrong %s',
+    '[BAD-3] [BAD-5] readers get what their schema takes, also where the store holds a wrong %s',
     (_name, wrong, right) => {
       const at = '2026-11-28T12:00:00.000Z';
       const node = {
@@ -365,6 +385,31 @@ describe('hubs of two numbers of shards', () => {
     expect(agent.link.ended).toEqual([]);
     await other.close();
   });
+
+  it.each([
+    ['shards', '99'],
+    ['format', '7'],
+    ['claimedAt', 'yesterday', 'shards', '8'],
+  ])(
+    '[BAD-4] a claim that is overwritten by hand (%s %s) is put back, and no hub ends',
+    async (...fields) => {
+      const keyPrefix = freshPrefix();
+      const { meta } = fleetKeys(keyPrefix, SHARDS);
+      const first = await startHub(keyPrefix, 'hub-a');
+      const hubs = [first, await startHub(keyPrefix, 'hub-b')];
+      const agent = await registerAgent(first.fleet, registerMessage({ nodeId: 'a' }));
+      await redis.cli('HSET', meta, ...fields);
+      await until('both have it as it was', async () => {
+        const claim = await redis.cli('HMGET', meta, 'format', 'shards');
+        return claim.split('\n').join(' ') === `1 ${SHARDS}`;
+      });
+      for (const { fleet } of hubs) expect(fleet.ready).toBe(true);
+      expect(await first.store.read('a')).toMatchObject({ kind: 'node' });
+      expect(agent.link.ended).toEqual([]);
+      const said = hubs.flatMap(({ lines }) => lines.filter((line) => line.includes('claimed them back')));
+      expect(said).toHaveLength(1);
+    },
+  );
 
   it('[BAD-4] one that starts while the claim stands is refused', async () => {
     const keyPrefix = freshPrefix();
