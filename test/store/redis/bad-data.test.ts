@@ -7,7 +7,8 @@ import type { Log } from '../../../server/runtime/log.ts';
 import { StoreRefusedError } from '../../../server/store/fleet-store.ts';
 import { type FleetKeys, fleetKeys, type ShardKeys } from '../../../server/store/redis/keys.ts';
 import { RedisStore } from '../../../server/store/redis/redis-store.ts';
-import { readEvent } from '../../../server/store/redis/salvage.ts';
+import { toTiming } from '../../../server/store/redis/replies.ts';
+import { readEvent, readNode } from '../../../server/store/redis/salvage.ts';
 import { fleetEventSchema } from '../../../shared/index.ts';
 import { CutLink } from '../../support/cut-link.ts';
 import { type RedisServer, startRedis } from '../../support/redis-server.ts';
@@ -295,21 +296,11 @@ describe('bad data under the keys of a fleet', () => {
       },
       { conditions: [{ type: 'fan', status: 'fail' }] },
     ],
-    [
-      'a timeout that never ends',
-      { heartbeat: { intervalMs: 20_000, timeoutMs: 1e15 } },
-      { heartbeat: { intervalMs: 20_000, timeoutMs: 60_000 } },
-    ],
-    [
-      'an interval of years',
-      { heartbeat: { intervalMs: 1e12, timeoutMs: 3e12 } },
-      { heartbeat: { intervalMs: 10_000, timeoutMs: 30_000 } },
-    ],
     ['a day', { statusSince: '2026-99-99T00:00:00.000Z' }, {}],
     ['a reason', { reason: 'martian' }, { reason: 'unknown' }],
     ['a version of another change', { seq: 9_007_199_254_740_991 }, { seq: 2 }],
   ])(
-    '[BAD-3] [BAD-5] readers get what their schema takes, also where the store holds a wrong %s',
+    '[BAD-3] readers get what their schema takes, also where the store holds a wrong %s',
     (_name, wrong, right) => {
       const at = '2026-11-28T12:00:00.000Z';
       const node = {
@@ -332,6 +323,30 @@ describe('bad data under the keys of a fleet', () => {
       expect(newer).toMatchObject({ type: 'updated', reason: 'unknown' });
     },
   );
+
+  it.each([
+    [
+      { intervalMs: 20_000, timeoutMs: 1e15 },
+      { intervalMs: 20_000, timeoutMs: 60_000 },
+    ],
+    [
+      { intervalMs: 600_000, timeoutMs: 86_400_001 },
+      { intervalMs: 600_000, timeoutMs: 1_800_000 },
+    ],
+    [
+      { intervalMs: 1e12, timeoutMs: 3e12 },
+      { intervalMs: 10_000, timeoutMs: 30_000 },
+    ],
+    [
+      { intervalMs: 600_000, timeoutMs: 86_400_000 },
+      { intervalMs: 600_000, timeoutMs: 86_400_000 },
+    ],
+  ])('[BAD-5] the timing %j counts as %j', (heartbeat, right) => {
+    const record = { id: 'n-1', seq: 2, hostname: 'n-1', status: 'online', heartbeat };
+    expect(readNode(record, 'n-1', '2026-11-28T12:00:00.000Z')?.node.heartbeat).toEqual(right);
+    const given = `s ${heartbeat.intervalMs} ${heartbeat.timeoutMs}`;
+    expect(toTiming(given, 's')).toEqual(right.timeoutMs === heartbeat.timeoutMs ? right : undefined);
+  });
 
   it('[BAD-1] so does any mixture of it', { timeout: 120_000 }, async () => {
     const touch = fc.record({
@@ -406,8 +421,8 @@ describe('hubs of two numbers of shards', () => {
       for (const { fleet } of hubs) expect(fleet.ready).toBe(true);
       expect(await first.store.read('a')).toMatchObject({ kind: 'node' });
       expect(agent.link.ended).toEqual([]);
-      const said = hubs.flatMap(({ lines }) => lines.filter((line) => line.includes('claimed them back')));
-      expect(said).toHaveLength(1);
+      const said = hubs.map(({ lines }) => lines.filter((line) => line.includes('claimed them back')).length);
+      expect(Math.max(...said)).toBe(1);
     },
   );
 
