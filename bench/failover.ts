@@ -164,7 +164,7 @@ async function time(parts: {
   const back = 'The store is within reach';
   await until(
     'the hub has its store',
-    () => said(back) >= said('The store is out of reach; heartbeats wait, nobody is judged'),
+    () => said(back) >= said('The store is out of reach: heartbeats wait, and no node is expired'),
     WITHIN_MS,
   );
   const live = hub.log[said(back)];

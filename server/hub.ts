@@ -243,7 +243,7 @@ function dialectsOf(settings: HubSettings, log: Log) {
     if (!enabled.includes(dialect)) continue;
     log.warn(
       { dialect, from: String(networks) },
-      'OPEN_DIALECTS: this dialect needs no token; anybody in that network can register, and read all nodes of the fleet where it lists them (connect, fleet-manager)',
+      'OPEN_DIALECTS: this dialect needs no token: any client in that network can register, and read all nodes of the fleet where it lists them (connect, fleet-manager)',
     );
   }
   return { enabled, open, timing };
@@ -253,7 +253,7 @@ function dialectsOf(settings: HubSettings, log: Log) {
 function warnOfSharedTokens(settings: HubSettings, log: Log): void {
   const { AGENT_TOKENS, DASHBOARD_TOKENS, ADMIN_TOKENS } = settings;
   for (const lists of sharedTokens({ AGENT_TOKENS, DASHBOARD_TOKENS, ADMIN_TOKENS }))
-    log.warn({ lists }, 'Two lists of tokens share one: whoever has it may do what both allow');
+    log.warn({ lists }, 'Two lists of tokens share one: it may do what both allow');
 }
 
 async function openStore(store: FleetStore): Promise<void> {

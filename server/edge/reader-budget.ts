@@ -102,8 +102,8 @@ export class ReaderBudget {
     if (short === this.#short) return;
     this.#short = short;
     const fields = { ...memory, unreadBytes: this.unreadBytes };
-    if (short) this.#log.warn(fields, 'Memory is short: readers go first, new ones are sent away');
-    else this.#log.info(fields, 'Memory is no longer short: readers are welcome again');
+    if (short) this.#log.warn(fields, 'Memory is short: readers are cut off, and new ones are refused');
+    else this.#log.info(fields, 'Memory is no longer short: new readers are accepted again');
   }
 
   /** Cuts off the readers with the most unread bytes until the target is reached. */

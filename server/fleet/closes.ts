@@ -132,7 +132,7 @@ export class Closes {
     if (settled.kind === 'contended')
       log.warn(
         { nodeId: id },
-        'A close was not written: others write this node all the time; its heartbeat tells',
+        'A close was not written: other programs keep writing this node; its heartbeat decides',
       );
     if (settled.kind !== 'done') return;
     const { to, reason } = settled.change.event;

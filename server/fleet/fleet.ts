@@ -303,7 +303,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     if (stalls === this.#stallsLogged) return;
     this.#stallsLogged = stalls;
     const fields = { lateMs: this.stalls.lastMs(now) };
-    this.#core.log.warn(fields, 'This hub stalled; silence from before it judges nobody');
+    this.#core.log.warn(fields, 'This hub stalled: silence from before the stall is not counted');
     this.membership.renewNow();
   }
 

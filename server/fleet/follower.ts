@@ -364,7 +364,7 @@ export class Follower {
   #reload(why: string, storeSince = Number.POSITIVE_INFINITY): void {
     this.#core.log.warn(
       { shard: this.#shard.index, why },
-      'Lost the thread of the log; loading the shard again',
+      'Lost its place in the event log; loading the shard again',
     );
     this.storeSince = storeSince;
     this.#viewIsWhole = false;

@@ -114,7 +114,8 @@ export class Membership {
     else this.#away.add(shard);
     const state = this.#away.size === 0 ? 'live' : 'stale';
     if (state === this.#state.state) return;
-    if (state === 'stale') this.#log.warn({}, 'The store is out of reach; heartbeats wait, nobody is judged');
+    if (state === 'stale')
+      this.#log.warn({}, 'The store is out of reach: heartbeats wait, and no node is expired');
     else this.#log.info({}, 'The store is within reach');
     this.#change({ ...this.#state, state, since: instant(this.#shards.now()) });
     if (state === 'live') void this.#renew();

@@ -126,8 +126,8 @@ describe('what all readers leave unread', () => {
     expect(budget.refuses).toBe(false);
     expect(budget.cut.memory).toBe(3);
     expect(log.filter((line) => line.startsWith('Memory'))).toEqual([
-      'Memory is short: readers go first, new ones are sent away',
-      'Memory is no longer short: readers are welcome again',
+      'Memory is short: readers are cut off, and new ones are refused',
+      'Memory is no longer short: new readers are accepted again',
     ]);
   });
 });

@@ -75,7 +75,7 @@ export class HubMetrics implements StoreObserver {
   );
   readonly #resyncs = this.#counter(
     'resyncs_total',
-    'Times that this hub lost the thread of the log and told its readers',
+    'Times that this hub lost its place in the event log and sent its readers a resync',
   );
   readonly #storeSeconds = this.#histogram('store_duration_seconds', 'Calls to the store', STORE_SECONDS, [
     'verb',

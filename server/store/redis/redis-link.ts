@@ -224,7 +224,7 @@ export class RedisLink {
       this.#mayNotListen = true;
       this.#options.logger?.warn(
         { why: message },
-        'Redis lets nobody hear the doorbell: changes wait for a tick',
+        'Redis refuses SUBSCRIBE: changes arrive up to half a second later',
       );
     }
   }

@@ -97,7 +97,7 @@ describe('a Redis user who may not use channels', () => {
     await redis.cli('ACL', 'SETUSER', 'hub', 'on', '>pw', '~*', '+@all', 'resetchannels');
     const url = redis.url.replace('//', '//hub:pw@');
     expect(await warningsOf({ url, keyPrefix: freshPrefix() })).toEqual([
-      expect.stringContaining('Redis lets nobody hear the doorbell'),
+      expect.stringContaining('Redis refuses SUBSCRIBE'),
     ]);
     const store = await openStore({ url, keyPrefix: freshPrefix() });
     await done(store, registration({ id: 'a' }));
