@@ -64,7 +64,7 @@ export function nodesCommand(io: Io = processIo): Command {
       '--sort <field>',
       'hostname, status, statusSince, createdAt, kind or location; - before it for descending',
     )
-    .option('--limit <count>', 'at most so many')
+    .option('--limit <count>', 'list at most this many nodes')
     .addOption(
       new Option('-o, --output <format>', 'wide adds labels, address, version, hub and the last heartbeat')
         .choices(OUTPUTS)
@@ -117,7 +117,7 @@ export function nodesCommand(io: Io = processIo): Command {
       readSince,
     )
     .option('--node <node>', `only of this node: ${NODE}`, readReference)
-    .option('--limit <count>', 'end after so many events')
+    .option('--limit <count>', 'end after this many events')
     .option('--once', 'end with the newest event that there is now')
     .option('--json', 'one JSON object a line, each with its cursor')
     .action(async (flags: EventFlags & { hub?: string }) => {
@@ -127,7 +127,7 @@ export function nodesCommand(io: Io = processIo): Command {
   sub('wait', 'wait until a node has a status')
     .argument('<node>', NODE, readReference)
     .requiredOption('--for <status>', `${STATUSES.join(', ')} or removed`)
-    .option('--timeout <duration>', 'give up after so long; the hub may be away meanwhile', '60s')
+    .option('--timeout <duration>', 'give up after this time; the hub may be away meanwhile', '60s')
     .action(async (node: string, flags: { hub?: string; for: string; timeout: string }) => {
       const timeout = durationSchema.safeParse(flags.timeout);
       if (!timeout.success)

@@ -33,7 +33,7 @@ const help = settingsHelp
 export function upCommand(): Command {
   return withHubFlags(new Command('up'), { alone: true })
     .description('run a hub and an agent of this very machine')
-    .option('--simulate <count>', 'also run so many simulated agents', simulatedCount, 0)
+    .option('--simulate <count>', 'also run this many simulated agents', simulatedCount, 0)
     .addHelpText('after', help)
     .action(async (given: { simulate: number; logLevel?: string; dev?: boolean }) => {
       const { simulate, ...flags } = given;

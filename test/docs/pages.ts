@@ -7,6 +7,7 @@ export const PAGES = [
   'CHANGELOG.md',
   'SECURITY.md',
   'docs/AGENT.md',
+  'docs/ARCHITECTURE.md',
   'docs/PROTOCOL.md',
   'docs/SETTINGS.md',
   'docs/OPERATIONS.md',
