@@ -64,10 +64,7 @@ export function simulateCommand(): Command {
     .option('--share <share>', 'the share of the agents that it happens to, such as 0.1 or 10%')
     .option('--latency <duration>', 'of a slow network, each way')
     .option('--jitter <duration>', 'up to this much more, at random')
-    .option(
-      '--watch-dashboard',
-      'also follow the nodes as a dashboard does, and count its false alarms',
-    )
+    .option('--watch-dashboard', 'also follow the nodes as a dashboard does, and count its false alarms')
     .option('--deregister', 'remove the nodes at the end')
     .option('--json', 'the summary as JSON')
     .option('--yes', 'the hub may be on another machine')
