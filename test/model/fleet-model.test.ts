@@ -72,4 +72,15 @@ describe('the fleet, whatever happens', () => {
       { do: 'heal', which: 1 },
       { do: 'pass', ms: 33_000 },
     ]));
+
+  it('[MODEL-1] also where an agent with a longer timing registers anew, and gets a shorter one', () =>
+    live(memoryWorld(SHARDS), [
+      { do: 'kill hub', which: 1 },
+      { do: 'crowd', sessions: 40 },
+      { do: 'pass', ms: 33_000 },
+      { do: 'crowd', sessions: 0 },
+      { do: 'start hub', which: 1 },
+      { do: 'pass', ms: 12_000 },
+      { do: 'clone', who: 0, which: 1 },
+    ]));
 });

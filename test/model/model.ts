@@ -192,9 +192,8 @@ class Model {
     for (const agent of this.agents) {
       // As it was before the look: in real time it may be told a longer timing, and beat by it, right after it.
       const { timeoutMs } = agent.timingAt(this.#world.clock.now());
-      const { beatStandsUntil } = agent;
+      const { beatStandsUntil, link } = agent;
       const stored = await store.read(agent.id);
-      const { link } = agent;
       if (stored.kind !== 'node' || !link || !agent.connected || !link.hub.fleet.ready) continue;
       const { session, node } = stored.record;
       // What was lost is put back at the hub's next look, where it can look.
@@ -204,6 +203,10 @@ class Model {
         this.faults.push(`${agent.id} knows ${timeoutMs} ms, the store ${node.heartbeat.timeoutMs} ms`);
       }
       const beat = (await store.stats([{ id: agent.id, timeoutMs: node.heartbeat.timeoutMs }])).get(agent.id);
+      // A registration that came during the look has the timing of the moment, and its agent what it had before until it
+      // is answered: until then it waits for the answer, or tries again, and does not rely on its old timeout.
+      const since = await store.read(agent.id);
+      if (since.kind !== 'node' || since.record.session !== session) continue;
       const until = beat && this.#world.clock.now() - beat.agoMs + node.heartbeat.timeoutMs;
       const short = beatStandsUntil - (until ?? Number.POSITIVE_INFINITY);
       if (short > BUSY_MS) this.faults.push(`${agent.id}: its heartbeat ends ${short} ms too early`);
