@@ -32,7 +32,7 @@ const HUBS_A_ROUND = 3;
  * An agent that was not registered since its start may be shown as online from before it, and does not know its
  * timeout yet: it takes the hubs' default (30 s).
  */
-const LIKELY_TIMEOUT_MS = 30_000;
+export const LIKELY_TIMEOUT_MS = 30_000;
 
 /** The most that an agent waits of its own accord, or for an attempt, with this timeout and so many hubs to try. */
 export function retryCeilingMs(timeoutMs: number = LIKELY_TIMEOUT_MS, hubs = 1): number {

@@ -36,6 +36,7 @@ import {
   delayBefore,
   describeEnd,
   type Ended,
+  likelyTimeoutMs,
   mayBeAlone,
   type NextStep,
   nextStep,
@@ -243,7 +244,9 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
     logger.info(fields, 'Registering with the hub');
     // While the node may be shown online, a hub that hangs must not eat the time for trying another.
     const known = this.#reply !== undefined;
-    const longestMs = known ? Math.max(SHORTEST_HANDSHAKE_MS, this.#ceilings().ownMs) : handshakeTimeoutMs;
+    // As long after one that was not answered: a hub that is slow would never be in time.
+    const { ownMs } = ceilings(this.#knownTimeoutMs, this.#urls.size);
+    const longestMs = known ? Math.max(SHORTEST_HANDSHAKE_MS, ownMs) : handshakeTimeoutMs;
     return new HubConnection(
       {
         url,
@@ -491,7 +494,12 @@ export class FleetAgent extends EventEmitter<FleetAgentEvents> {
 
   /** The most that it may wait: however long the outage, it must be back soon after it. */
   #ceilings(): Ceilings {
-    return ceilings(this.#reply && this.#timing?.timeoutMs, this.#urls.size);
+    const isUnanswered = this.#contest.isUnanswered(this.#config.clock.nowMs());
+    return ceilings(likelyTimeoutMs(this.#knownTimeoutMs, isUnanswered), this.#urls.size);
+  }
+
+  get #knownTimeoutMs(): number | undefined {
+    return this.#reply && this.#timing?.timeoutMs;
   }
 
   /** Cuts the connection, for the agent's own reasons. */

@@ -6,7 +6,7 @@ import {
   readRetryAfterMs,
   SUPERSEDED_BY_ITSELF,
 } from '../../shared/index.ts';
-import { type Backoff, retryCeilingMs } from './backoff.ts';
+import { type Backoff, LIKELY_TIMEOUT_MS, retryCeilingMs } from './backoff.ts';
 import { SETTLED_MS } from './contest.ts';
 
 /** How an attempt or a session ended. */
@@ -78,6 +78,14 @@ export interface Ceilings {
 export function ceilings(timeoutMs: number | undefined, hubs: number): Ceilings {
   const ownMs = retryCeilingMs(timeoutMs, hubs);
   return { ownMs, askedMs: timeoutMs === undefined ? Number.POSITIVE_INFINITY : ownMs };
+}
+
+/**
+ * The timeout that the node may have in the store. A registration that was not answered may be written all the same, with
+ * the hub's timing of the moment: a shorter one than this agent knows, where the fleet shrank or its hubs have just started.
+ */
+export function likelyTimeoutMs(knownMs: number | undefined, isUnanswered: boolean): number | undefined {
+  return knownMs !== undefined && isUnanswered ? Math.min(knownMs, LIKELY_TIMEOUT_MS) : knownMs;
 }
 
 /** Milliseconds before the next attempt, or null: there is none. */

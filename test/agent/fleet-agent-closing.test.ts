@@ -117,6 +117,35 @@ describe('close codes of the hub', () => {
     await soon(() => agent.state === 'registered');
   });
 
+  it('[BACK-6] is not sent away for long after a registration that was not answered', async () => {
+    const hub = await startHub({ timing: { intervalMs: 60_000, timeoutMs: 180_000 } });
+    const { clock, ends, register } = makeAgent(hub);
+    const endAfter = async (end: () => void): Promise<number> => {
+      const before = ends.length;
+      end();
+      await soon(() => ends.length > before);
+      return ends.at(-1)?.retryInMs ?? Number.NaN;
+    };
+    const sentAway = { status: 503, headers: { 'Retry-After': '60' } };
+    await register();
+    const first = await endAfter(() => hub.last.socket.terminate());
+    hub.script.refuse = sentAway;
+    expect(await endAfter(() => clock.tick(first))).toBe(25_000);
+    // One that is taken, as far as the agent can tell, and never answered.
+    hub.script.refuse = undefined;
+    hub.script.onRegister = ({ socket }) => socket.terminate();
+    const second = await endAfter(() => clock.tick(25_000));
+    hub.script.refuse = sentAway;
+    expect(await endAfter(() => clock.tick(second))).toBeCloseTo(4_167, 0);
+    // A minute after it, it is forgotten.
+    let waitsMs = 0;
+    for (let passedMs = 0; passedMs < 60_000; passedMs += waitsMs) {
+      waitsMs = ends.at(-1)?.retryInMs ?? Number.NaN;
+      await endAfter(() => clock.tick(waitsMs));
+    }
+    expect(ends.at(-1)?.retryInMs).toBe(25_000);
+  });
+
   it('notices a cut without a close frame', async () => {
     const hub = await startHub();
     const { ends, register } = makeAgent(hub);

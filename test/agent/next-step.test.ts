@@ -5,6 +5,7 @@ import {
   delayBefore,
   describeEnd,
   type Ended,
+  likelyTimeoutMs,
   mayBeAlone,
   nextStep,
 } from '../../agent/session/next-step.ts';
@@ -67,6 +68,17 @@ describe('ceilings', () => {
   it('obeys a busy hub for as long as it asks only before the first registration', () => {
     expect(ceilings(undefined, 1)).toEqual({ ownMs: 5_000, askedMs: Number.POSITIVE_INFINITY });
     expect(ceilings(180_000, 1)).toEqual({ ownMs: 30_000, askedMs: 30_000 });
+  });
+});
+
+describe('likelyTimeoutMs', () => {
+  it.each([
+    ['one that is registered', 180_000, false, 180_000],
+    ['[BACK-6] one whose registration was not answered', 180_000, true, 30_000],
+    ['[BACK-6] one whose registration was not answered and that knows a shorter timeout', 3_000, true, 3_000],
+    ['one that was never registered', undefined, true, undefined],
+  ])('%s', (_name, knownMs, isUnanswered, expected) => {
+    expect(likelyTimeoutMs(knownMs, isUnanswered)).toBe(expected);
   });
 });
 
