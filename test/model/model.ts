@@ -203,8 +203,8 @@ class Model {
         this.faults.push(`${agent.id} knows ${timeoutMs} ms, the store ${node.heartbeat.timeoutMs} ms`);
       }
       const beat = (await store.stats([{ id: agent.id, timeoutMs: node.heartbeat.timeoutMs }])).get(agent.id);
-      // A registration that came during the look has the timing of the moment. Until it is answered, its agent is waiting
-      // for that or trying again, as though its timeout were the shorter one (BACK-6).
+      // A registration that came between the two reads has the timing of the moment. Until it is answered, its agent waits
+      // for that or tries again, as though its timeout were the shorter one (BACK-6).
       const since = await store.read(agent.id);
       if (since.kind !== 'node' || since.record.session !== session) continue;
       const until = beat && this.#world.clock.now() - beat.agoMs + node.heartbeat.timeoutMs;
