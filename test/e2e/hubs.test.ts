@@ -106,7 +106,7 @@ describe.concurrent('hubs that end, on one Redis', () => {
     ]);
   });
 
-  it('[E2E-6] when all hubs were down for longer than the timeout, nobody is judged by the old heartbeats', async ({
+  it('[E2E-6] when all hubs were down for longer than the timeout, no node is expired by the old heartbeats', async ({
     fleet,
     settings,
     expect,

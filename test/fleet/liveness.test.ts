@@ -347,7 +347,7 @@ describe('the life of a node', () => {
     ]);
   });
 
-  it('[HUB-3] a hub that slept for longer than the timeout judges nobody by that silence', async () => {
+  it('[HUB-3] a hub that slept for longer than the timeout expires no node by that silence', async () => {
     await wellAfterStart();
     const agent = await register(fleet, { nodeId: 'n' });
     clock.jump(120_000);

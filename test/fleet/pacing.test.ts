@@ -455,7 +455,7 @@ describe('an interval that grows with the fleet', () => {
     expect(fleet.view.get('a')?.node).toMatchObject({ heartbeat: TWENTY, location: 'elsewhere' });
   });
 
-  it('[PACE-8] after a loss of data the timing of live sessions is put back, and nobody is judged by another', async () => {
+  it('[PACE-8] after a loss of data the timing of live sessions is put back, and no node is expired by another', async () => {
     await register('a');
     const other = await hub('hub-b');
     await crowd(194);
