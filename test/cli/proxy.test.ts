@@ -40,6 +40,9 @@ describe('a proxy on the way to the hub', () => {
     await until('it tunnels', () => proxy.asked.includes('CONNECT hub.test:8080'));
     const wait = await programs.finish(['nodes', 'wait', 'far', '--for', 'online'], env);
     expect(wait).toMatchObject({ code: 0, stderr: '' });
+    // Requests need no tunnel; `wait` follows over a WebSocket, which does.
+    const get = await programs.finish(['nodes', 'get', 'far'], env);
+    expect(get).toMatchObject({ code: 0, stderr: '' });
     expect(proxy.asked).toContain('GET http://hub.test:8080/api/v1/nodes/far');
     const watch = await programs.finish(['watch', '--once'], env);
     expect(watch).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('1 node: 1 online') });
