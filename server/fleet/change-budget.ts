@@ -1,15 +1,15 @@
 import type { FleetEvent, Reason } from '../../shared/index.ts';
 
-/** Changes that an agent may cause of its node at once. */
+/** Changes of its node that an agent may cause at once. */
 const BURST = 60;
-/** And then one in so long. A restart is two: its socket closes, and it registers. */
+/** After the burst, one change in this time. A restart is two: its socket closes, and it registers. */
 const EVERY_MS = 5_000;
-/** Nobody waits longer than this for its next change, however many it made. */
+/** The longest wait for the next change, whatever the number of changes before. */
 const LONGEST_WAIT_MS = 60_000;
-/** Nodes that are remembered; beyond it the one that was quiet for longest is forgotten. */
+/** The most nodes in memory; beyond it the node that was quiet for longest is dropped. */
 const MOST_NODES = 100_000;
 
-/** What an agent itself causes. What hubs and operators find is never held back. */
+/** Changes that an agent itself causes. Changes by hubs and operators are never held back. */
 const ofAgents: ReadonlySet<Reason> = new Set<Reason>([
   ...([
     'registered',
@@ -23,15 +23,15 @@ const ofAgents: ReadonlySet<Reason> = new Set<Reason>([
 ]);
 
 /**
- * How many changes each node's agent causes, on whichever hub: they are counted as the log is followed. A program that
- * restarts for ever, or two machines that take one id from each other, would write the history of all others out of
- * the log.
+ * The changes that each node's agent causes, on any hub: they are counted as the log is followed. A program that
+ * restarts for ever, or two machines that take one id from each other, would write the history of all others out of the
+ * log.
  */
 export class ChangeBudget {
-  /** By node, when all that it spent will have come back: hub time. The one that spent last comes last. */
+  /** By node, the hub time at which its whole budget is refilled. The node that spent last comes last. */
   readonly #refilledAt = new Map<string, number>();
 
-  /** An event of the log, whichever hub wrote it. */
+  /** An event of the log, written by any hub. */
   followed({ nodeId, reason }: Pick<FleetEvent, 'nodeId' | 'reason'>, now: number): void {
     if (!ofAgents.has(reason)) return;
     const refilledAt = Math.max(now, this.#refilledAt.get(nodeId) ?? now) + EVERY_MS;
@@ -40,24 +40,24 @@ export class ChangeBudget {
     this.#forget(now);
   }
 
-  /** How long the node's next change is to wait: milliseconds, nearly always 0. */
+  /** How long the node's next change has to wait: milliseconds, nearly always 0. */
   waitMs(nodeId: string, now: number): number {
     const refilledAt = this.#refilledAt.get(nodeId);
     return refilledAt === undefined ? 0 : Math.max(0, refilledAt + EVERY_MS - now - BURST * EVERY_MS);
   }
 
-  /** Nodes that are remembered. */
+  /** Nodes in memory. */
   get size(): number {
     return this.#refilledAt.size;
   }
 
-  /** Each event forgets up to two nodes that have all they may spend, so that none of them stays for long. */
+  /** Each event drops up to two nodes with a whole budget, so that no such node stays for long. */
   #forget(now: number): void {
-    let looked = 0;
+    let checked = 0;
     for (const [nodeId, refilledAt] of this.#refilledAt) {
       if (refilledAt <= now || this.#refilledAt.size > MOST_NODES) this.#refilledAt.delete(nodeId);
-      looked += 1;
-      if (looked === 2) return;
+      checked += 1;
+      if (checked === 2) return;
     }
   }
 }

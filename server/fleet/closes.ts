@@ -8,18 +8,18 @@ import { isAway } from './node-writes.ts';
 import type { LiveSession } from './sessions.ts';
 
 /**
- * For this part of its timeout after a stall of this hub, an agent that gave it up has time to return: one delay and one
- * attempt, a sixth of the timeout each, and as much again for a hub that has many to register.
+ * For this part of its timeout after a stall of this hub, an agent that gave the hub up has time to return: one delay
+ * and one attempt, a sixth of the timeout each, and the same again for a hub with many registrations.
  */
 const RETURN_PART = 1 / 2;
-/** How long a close that was held back may take to be written after that. */
+/** How long the write of a held close may take after that. */
 const WRITTEN_WITHIN_MS = 1_000;
-/** Closes that are held back at most; those beyond it are left to their heartbeats. */
+/** The most closes held back; further nodes depend on their heartbeats alone. */
 const MOST_HELD = 100_000;
-/** Closes that wait for the store at most; those beyond it are left to their heartbeats. */
+/** The most closes that wait for the store; further nodes depend on their heartbeats alone. */
 const MOST_WAITING = 100_000;
 
-/** The ends of agents' sockets, as they reach the store: at once, after a stall, or when the store is back. */
+/** Writes the ends of agents' sockets to the store: at once, after a stall, or when the store is back. */
 export class Closes {
   readonly #core: FleetCore;
   readonly #heartbeats: Heartbeats;
@@ -36,15 +36,15 @@ export class Closes {
     this.#heartbeats = heartbeats;
   }
 
-  /** What is held back is left to the heartbeats. */
+  /** Drops the closes that are held back: their nodes depend on their heartbeats. */
   stop(): void {
     this.#cancel();
     this.#held.clear();
   }
 
   /**
-   * The agent's socket closed, and not by this hub. A close without a goodbye during a stall of this hub, or right after
-   * it, says only that the agent gave this hub up: it is written where the agent does not return in time.
+   * The agent closed its socket, not this hub. A close without a goodbye during a stall of this hub, or right after it,
+   * means only that the agent gave this hub up: it is written if the agent does not return in time.
    */
   async closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void> {
     const { clock, sessions, stalls } = this.#core;
@@ -57,7 +57,7 @@ export class Closes {
     else await this.#write(session.nodeId, closing, session);
   }
 
-  /** The shard is within reach: writes the closes that waited for it. Throws where it is away again. */
+  /** The shard is within reach: writes the closes that waited for it. Throws if it is away again. */
   async writeWaiting(shard: number): Promise<void> {
     const { store } = this.#core;
     const due = [...this.#waiting].filter(([id]) => store.shardOf(id) === shard);
@@ -69,7 +69,7 @@ export class Closes {
     );
   }
 
-  /** Until the close is written the node's heartbeat is to last: another hub would take its end for silence. */
+  /** Until the close is written the node's heartbeat must not time out: another hub would report a missed heartbeat. */
   #hold(session: LiveSession, closing: Closing, heldMs: number): void {
     if (this.#held.size >= MOST_HELD) return;
     const dueAt = this.#core.clock.now() + heldMs;
@@ -118,7 +118,7 @@ export class Closes {
     }
   }
 
-  /** Changes nothing where the agent registered again meanwhile, here or on another hub. */
+  /** Changes nothing if the agent registered again meanwhile, here or on another hub. */
   async #commit(id: string, closing: Closing, session?: LiveSession): Promise<void> {
     const { writes, log, view, clock } = this.#core;
     const settled = await writes.settle(

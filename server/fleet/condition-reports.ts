@@ -4,10 +4,10 @@ import type { ChangeBudget } from './change-budget.ts';
 import type { FleetCore } from './core.ts';
 import type { LiveSession } from './sessions.ts';
 
-/** A node's conditions are written at most this often, the newest of them: a flapping check must not flood the log. */
+/** A node's conditions are written at most this often, the newest ones: a flapping check must not flood the log. */
 const EVERY_MS = 1_000;
 
-/** Sessions whose reports are spaced out at a time; beyond it a report is dropped, the next stats bring it again. */
+/** The most sessions whose reports are spaced out; beyond it a report is dropped, and the next stats repeat it. */
 const MOST_RESTING = 100_000;
 
 /** The source of a report: a live session, or for one report an agent that beats over HTTP. */
@@ -22,8 +22,8 @@ interface Report {
 }
 
 /**
- * Writes the conditions that agents report: the first at once, then the newest of each second; of a node that changes
- * all the time, when its next change may be written.
+ * Writes the conditions that agents report: the first report at once, then the newest of each second; for a node with
+ * too many changes, when its next change is allowed.
  */
 export class ConditionReports {
   readonly #core: FleetCore;

@@ -9,17 +9,17 @@ import type { NodeWrites } from './node-writes.ts';
 import type { Sessions } from './sessions.ts';
 import type { Shards } from './shards.ts';
 
-/** What all parts of a hub's fleet stand on. */
+/** The common base of a hub's fleet parts. */
 export interface FleetCore {
   readonly hubId: string;
   /** The timing of the settings; where the interval adapts to the fleet, the shortest. */
   readonly timing: HeartbeatTiming;
-  /** Whether agents need a token, but for those of an open dialect. */
+  /** Whether agents need a token, except those of an open dialect. */
   readonly agentsNeedTokens: boolean;
   readonly store: FleetStore;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether this hub stalled lately. */
+  /** The recent stalls of this hub. */
   readonly stalls: StallWatch;
   readonly shards: Shards;
   readonly view: FleetView;
@@ -28,7 +28,10 @@ export interface FleetCore {
   readonly membership: Membership;
 }
 
-/** The newer of the record that a session of this hub last wrote and the one in the view, which follows a moment later. */
+/**
+ * The newer of two records: the one that a session of this hub last wrote, and the one in the view, which follows a
+ * moment later.
+ */
 export function newerRecord(
   own: NodeRecord | undefined,
   seen: NodeRecord | undefined,
@@ -36,7 +39,7 @@ export function newerRecord(
   return own && (!seen || own.node.seq > seen.node.seq) ? own : seen;
 }
 
-/** The newest that this hub knows of a node without a read; undefined where only the store can tell. */
+/** The newest state of a node that this hub knows without a read; undefined if only the store knows. */
 export function newestKnown(
   { view, sessions }: Pick<FleetCore, 'view' | 'sessions'>,
   id: string,

@@ -6,7 +6,7 @@ import type { Pacing } from './pacing.ts';
 
 /** How well this hub has seen the shard lately. */
 export interface Sight {
-  /** Since when the store was seen without a break, hub time. */
+  /** The start of unbroken contact with the store, hub time. */
   storeSince: number;
   /** The slowest answer of the store lately, milliseconds. */
   slowestMs: number;
@@ -14,7 +14,7 @@ export interface Sight {
 
 const ONLY_HERE: ReadonlySet<string> = new Set();
 
-/** Marks nodes whose heartbeats ended: unreachable first, offline a timeout later. */
+/** Marks nodes whose heartbeats timed out: unreachable first, offline a timeout later. */
 export class Expiry {
   readonly #core: FleetCore;
   readonly #pacing: Pacing;
@@ -24,7 +24,10 @@ export class Expiry {
     this.#pacing = pacing;
   }
 
-  /** Expires overdue nodes of a shard, and returns how many may not be expired yet. Throws `StoreAwayError`. */
+  /**
+   * Expires overdue nodes of a shard, and returns the number of nodes that must not be expired yet. Throws
+   * `StoreAwayError`.
+   */
   async expireSilent(overdue: readonly SilentNode[], { storeSince, slowestMs }: Sight): Promise<number> {
     const { clock, membership } = this.#core;
     const seenMs = clock.now() - storeSince;
@@ -43,7 +46,7 @@ export class Expiry {
     return overdue.length - expired.filter(Boolean).length;
   }
 
-  /** This hub holds the node's socket, so that it knows of heartbeats that the store has not received yet. */
+  /** This hub holds the node's socket, and so has heartbeats that the store has not received yet. */
   #isHere({ record }: SilentNode): boolean {
     const { hubId, sessions } = this.#core;
     const session = sessions.get(record.node.id);
@@ -66,7 +69,7 @@ export class Expiry {
     return clock.now() - session.lastBeatAt < session.timing.timeoutMs;
   }
 
-  /** A conflict is not decided again: the next time the shard is followed brings the node with its new deadline. */
+  /** A conflict is not retried: the next step of the follower brings the node with its new deadline. */
   async #expire(node: SilentNode, hubs: ReadonlySet<string>): Promise<boolean> {
     const { store, shards, log, hubId } = this.#core;
     const { id, connection } = node.record.node;
@@ -83,9 +86,9 @@ export class Expiry {
 }
 
 /**
- * How long the node of a live agent may be overdue whose socket another hub holds, where the store's answers took this
- * long: a heartbeat waits for the one before it and then travels itself. An agent beats three times a timeout; half a timeout covers both, the rest is
- * left to the heartbeat's own way to the hub.
+ * How long the node of a live agent on another hub may be overdue if the store's answers took this long: a heartbeat
+ * waits for the previous write and then travels itself. An agent beats three times per timeout; half a timeout covers
+ * both, the rest is for the heartbeat's own way to the hub.
  */
 export function patienceMs(timeoutMs: number, slowestMs: number): number {
   return Math.max(0, 2 * slowestMs - timeoutMs / 2);

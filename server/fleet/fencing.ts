@@ -19,9 +19,9 @@ import { endedBy, type LiveSession, supersededBy } from './sessions.ts';
 const RECHECK_PAGE = 100;
 
 /**
- * Keeps this hub's sessions to those that speak for their nodes. A session is over when the log, the store's answer to
- * a heartbeat, or a read shows a newer registration or a removal. A session that the store merely lost is put back, and
- * a heartbeat of a node that counted as gone brings it back.
+ * Limits this hub's sessions to the current sessions of their nodes. A session is over when the log, the store's answer
+ * to a heartbeat, or a read shows a newer registration or a removal. A session that the store merely lost is restored,
+ * and a heartbeat of an unreachable or offline node brings the node back.
  */
 export class Fencing {
   readonly #core: FleetCore;
@@ -45,9 +45,9 @@ export class Fencing {
     if (session.leaving) return;
     if (event.type !== 'removed' && entry.record.session === session.session) {
       session.confirmedByLog(event.node);
-      // The view's own copy, also of what this hub itself wrote: one record a node is kept in memory.
+      // The view's own copy, even of a record that this hub wrote: one record per node is kept in memory.
       session.take(view.get(event.nodeId) ?? entry.record);
-      // Its writer may not have known the timing that this hub gave since.
+      // The writer may not have known the newest timing of this hub.
       this.#pacing.show(session);
     } else {
       const code = endedBy(entry, session);
@@ -71,14 +71,14 @@ export class Fencing {
     await this.#recovery.restore(shard, lost);
     await Promise.all([
       ...answer.returned.map((id) => this.#returned(id)),
-      // The record says which registration superseded it.
+      // The record identifies the registration that superseded the session.
       ...superseded.map(async (session) => this.#compare(session, await store.read(session.nodeId))),
     ]);
   }
 
   /**
    * The shard was not followed for a while: this hub's sessions are compared with the stored records. Needed only
-   * without a view, which was loaded afresh. Throws `StoreAwayError`.
+   * without a view, as a view was loaded afresh. Throws `StoreAwayError`.
    */
   async recheck(shard: number): Promise<void> {
     const { store, sessions, view } = this.#core;
@@ -114,7 +114,7 @@ export class Fencing {
     return lostNode(withTiming(record, timing), shards.of(nodeId).storeNow());
   }
 
-  /** The node counted as gone, and beats. */
+  /** The node was unreachable or offline, and beats. */
   async #returned(id: string): Promise<void> {
     const { sessions, writes, shards, clock, log } = this.#core;
     const session = sessions.get(id);

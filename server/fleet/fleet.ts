@@ -40,43 +40,46 @@ import { RestoredLog } from './restored-log.ts';
 import { type Link, type LiveSession, Sessions } from './sessions.ts';
 import { Shards } from './shards.ts';
 
-/** How often a hub may follow a shard without a bell: silence is seen no later than that. */
+/** The interval of steps without a notification: silence is detected no later than that. */
 const TICK_MS = 50;
-/** Nodes that a fleet may have, where nothing else is given. */
+/** Default limit of a fleet's nodes. */
 const MAX_NODES = 100_000;
-/** How often a hub without a view asks the store how many nodes there are; in between it counts what the log says. */
+/** How often a hub without a view asks the store for the number of nodes; in between it counts along the log. */
 const RECOUNT_MS = 60_000;
-/** Answers of the event log that are made at a time: each may hold a thousand records. */
+/** Answers of the event log in progress at a time: each may hold a thousand records. */
 const HISTORIES_AT_A_TIME = 4;
 
 export interface FleetOptions {
   hubId: string;
-  /** Where other hubs and operators find this one; shown with its lease. */
+  /** The address of this hub for other hubs and operators; part of its lease. */
   address: string;
   version: string;
   timing: HeartbeatTiming;
-  /** The interval grows with the fleet, up to `longestMs`, so that it sends no more heartbeats a second than this. */
+  /**
+   * The interval grows with the fleet, up to `longestMs`, so that the fleet sends no more heartbeats a second than
+   * this.
+   */
   pace?: { longestMs: number; perSecond: number };
   store: FleetStore;
   clock: Clock;
   log: Log;
-  /** Whether agents need a token, but for those of an open dialect. Default false. */
+  /** Whether agents need a token, except those of an open dialect. Default false. */
   agentsNeedTokens?: boolean;
-  /** What it keeps of the fleet. Default: all of it. */
+  /** The hub's copy of the fleet. Default: all of it. */
   view?: FleetView;
-  /** Beyond so many nodes no new one is registered. Default 100,000. */
+  /** With this many nodes no new one is registered. Default 100,000. */
   maxNodes?: number;
 }
 
 /**
  * One hub's part of the fleet: its live sessions, its view of all nodes, and its share of the work that the hubs do
- * together. It puts the parts together and gives gateways and HTTP what they need.
+ * together. It connects the parts and is the interface for gateways and HTTP.
  */
 export class Fleet implements SocketFleet, HttpFleet {
   readonly hubId: string;
   readonly store: FleetStore;
   readonly view: FleetView;
-  /** The turns that all long work of this hub takes. */
+  /** The slices of all long work of this hub. */
   readonly slices: Slices;
   readonly stalls: StallWatch;
   readonly sessions = new Sessions();
@@ -163,7 +166,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     this.#followers = shards.all.map((shard) => new Follower(shard, parts));
   }
 
-  /** Loads the view and begins to follow, flush and expire. Throws `StoreAwayError` where the store is out of reach. */
+  /** Loads the view and begins to follow, flush and expire. Throws `StoreAwayError` if the store is out of reach. */
   async start(): Promise<void> {
     const { clock, store, shards } = this.#core;
     await this.membership.start();
@@ -179,7 +182,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     this.#ends.push(clock.every(RECOUNT_MS, () => void this.#nodes.recount().catch(() => {})));
   }
 
-  /** Writes what waits and ends. The nodes keep their status, which their heartbeats decide. */
+  /** Writes waiting heartbeats and ends. The nodes keep their status, which depends on their heartbeats. */
   async stop(): Promise<void> {
     for (const end of this.#ends.splice(0)) end();
     this.pacing.stop();
@@ -191,7 +194,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     this.view.lists.drop();
   }
 
-  /** True while every shard of the store is in reach, which none is before the view has loaded it. */
+  /** True while every shard of the store is in reach; false before the view is loaded. */
   get ready(): boolean {
     return this.membership.state.state === 'live';
   }
@@ -258,7 +261,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     this.sessions.detach(session);
   }
 
-  /** A node as this hub sees it, or as the store has it where the view does not know it yet. */
+  /** A node as this hub sees it, or as stored if the view does not have it yet. */
   async node(id: string): Promise<FleetNode | undefined> {
     const seen = this.view.get(id);
     if (seen) return seen.node;
@@ -266,7 +269,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     return stored.kind === 'node' ? stored.record.node : undefined;
   }
 
-  /** The live figures of nodes, and when they last beat. Throws `StoreAwayError`. */
+  /** The live figures of nodes, and the time of their last heartbeats. Throws `StoreAwayError`. */
   async stats(nodes: readonly FleetNode[]): Promise<Map<string, LiveStats>> {
     const asked = nodes.map(({ id, heartbeat }) => ({ id, timeoutMs: heartbeat.timeoutMs }));
     const found = await this.store.stats(asked);
@@ -307,7 +310,7 @@ export class Fleet implements SocketFleet, HttpFleet {
     this.membership.renewNow();
   }
 
-  /** What stood in the place of a node was put aside: this hub puts back what it knows of it. */
+  /** A broken record was put aside: this hub restores what it knows of the node. */
   async #putBack(id: string): Promise<void> {
     try {
       await this.#recovery.putBack(id);

@@ -23,20 +23,20 @@ import type { RestoredLog } from './restored-log.ts';
 import type { Shard } from './shards.ts';
 import type { TimeAnswer } from './store-clock.ts';
 
-/** Log entries that one step takes at most: reading them is work that cannot be cut. */
+/** The most log entries in one step: reading these is work that cannot be cut. */
 const ENTRIES_PER_TICK = 250;
 /** Entries that are applied before the clock is read again. */
-const ENTRIES_PER_TURN = 25;
-/** Overdue nodes that one step examines at most. */
+const ENTRIES_PER_SLICE = 25;
+/** The most overdue nodes that one step examines. */
 const OVERDUE_PER_TICK = 200;
-/** How long a shard goes without being followed where no bell rings and no node is due. */
+/** The longest time between two steps without a notification and without a due node. */
 const IDLE_MS = 500;
 
-/** What a follower leads the log into, and leaves the findings to. */
+/** The parts that a follower feeds with the log and its findings. */
 export interface FollowerParts {
   core: FleetCore;
   slices: Slices;
-  /** For what fails again and again, of all shards together. */
+  /** For repeated failures, of all shards together. */
   limitedLog: LimitedLog;
   heartbeats: Heartbeats;
   pacing: Pacing;
@@ -57,43 +57,43 @@ type Phase =
   /** The view of this shard is to be loaded. */
   | { kind: 'loading'; why: string }
   | { kind: 'following'; position: Position; caughtUp: boolean }
-  /** The store lost data of this shard; what we know is to be put back. */
+  /** The store lost data of this shard; this hub's knowledge is to be restored. */
   | { kind: 'lost'; why: string; waiting: LostNode[] };
 
 /**
- * Follows one shard for one hub, one step at a time: at every bell, and when a node is due. A step
+ * Follows one shard for one hub, one step at a time: at every notification, and when a node is due. A step
  *
  * 1. reads the log into the view (`#take`), where `Fencing` ends sessions that are over,
- * 2. hands overdue nodes to `Expiry`,
- * 3. notices that the store went away, came back, or lost data, and has `Recovery` put back what this hub knows.
+ * 2. passes overdue nodes to `Expiry`,
+ * 3. detects that the store went away, came back, or lost data, and has `Recovery` restore this hub's knowledge.
  *
- * `Shard` shows the rest of the hub what the follower found.
+ * `Shard` is the follower's result for the rest of the hub.
  */
 export class Follower {
-  /** Since when the store has been seen without a break: an older silence expires no node. */
+  /** The start of unbroken contact with the store: silence from before expires no node. */
   storeSince = Number.POSITIVE_INFINITY;
   readonly #shard: Shard;
   readonly #parts: FollowerParts;
   readonly #core: FleetCore;
   #phase: Phase = { kind: 'starting' };
-  /** The view held all of the shard, up to the moment when something was lost. */
+  /** The view held the whole shard, up to the moment of a loss. */
   #viewIsWhole = false;
   #skip = 0;
   #running: Promise<void> | undefined;
   #again = false;
   #ended = false;
-  /** When the next step is due without a bell, hub time. */
+  /** When the next step is due without a notification, hub time. */
   #nextAt = 0;
   /** When the newest step began, and when it was answered. */
   #startedAt = Number.NEGATIVE_INFINITY;
   #answeredAt = Number.NEGATIVE_INFINITY;
-  /** By how much the store's clock was set, where what stands by it has not been put right yet. */
+  /** The last step of the store's clock, while its effects are not corrected yet. */
   #unsettledMs: number | undefined = 0;
-  /** The slowest answer lately. */
+  /** The slowest recent answer. */
   #slowest = { ms: 0, at: Number.NEGATIVE_INFINITY };
   /** Stalls of this hub that are accounted for. */
   #stalls = 0;
-  /** When the newest step began that read the log to its end. */
+  /** The start of the newest step that read the log to its end. */
   #caughtUpAt = Number.NEGATIVE_INFINITY;
 
   constructor(shard: Shard, parts: FollowerParts) {
@@ -103,12 +103,12 @@ export class Follower {
     shard.onRecheck(() => void this.wake());
   }
 
-  /** Whether a step is due without a bell. */
+  /** Whether a step is due without a notification. */
   due(now: number): boolean {
     return now >= this.#nextAt;
   }
 
-  /** Makes a step now, or another one as soon as the one under way has ended. */
+  /** Makes a step now, or another one as soon as the current one has ended. */
   wake(): Promise<void> {
     if (this.#ended) return Promise.resolve();
     if (this.#running) {
@@ -119,7 +119,7 @@ export class Follower {
     return this.#running;
   }
 
-  /** Ends after the step that is under way. */
+  /** Ends after the current step. */
   async end(): Promise<void> {
     this.#ended = true;
     await this.#running;
@@ -135,7 +135,7 @@ export class Follower {
         break;
       }
     } while (this.#again && !this.#ended);
-    // In the same turn as the last check for a bell: one that rings later begins a step of its own.
+    // Without an await since the last check for a notification: a later one begins a step of its own.
     this.#running = undefined;
   }
 
@@ -183,7 +183,7 @@ export class Follower {
     }
   }
 
-  /** Loads the data set that was adopted: one that was lost since then must be noticed, not adopted. */
+  /** Loads the adopted data set: a loss since then must be detected, and the new data set not adopted. */
   async #load(why: string): Promise<void> {
     const { store, view, shards } = this.#core;
     const { index } = this.#shard;
@@ -198,7 +198,7 @@ export class Follower {
     await this.#recovered();
   }
 
-  /** The shard is within reach: first what waited for it is written, then it can be used. */
+  /** The shard is within reach: waiting writes go first, then the shard is usable. */
   async #recovered(): Promise<void> {
     const { heartbeats, recovery, pacing, closes } = this.#parts;
     const { index } = this.#shard;
@@ -259,7 +259,7 @@ export class Follower {
     }
   }
 
-  /** A process that was stopped may get here (a bell, a socket's end) before its timers show the stall. */
+  /** A process that was stopped may get here (a notification, a socket's end) before its timers show the stall. */
   #noticeStall(now: number): void {
     const stalls = this.#core.stalls.count(now);
     if (stalls === this.#stalls) return;
@@ -267,12 +267,12 @@ export class Follower {
     this.#beginAnew();
   }
 
-  /** What was seen of the store before says nothing of now. */
+  /** Earlier contact with the store proves nothing for now. */
   #beginAnew(): void {
     if (this.storeSince !== Number.POSITIVE_INFINITY) this.storeSince = this.#core.clock.now();
   }
 
-  /** An answer that took long means that heartbeats may be as late, for as long as a timeout lasts. */
+  /** After a slow answer heartbeats may be as late, for as long as a timeout lasts. */
   #timed(tookMs: number, now: number): void {
     if (tookMs >= this.#slowest.ms || now - this.#slowest.at > this.#core.timing.timeoutMs)
       this.#slowest = { ms: tookMs, at: now };
@@ -281,14 +281,14 @@ export class Follower {
   #noticeStep(answer: TimeAnswer): void {
     const steppedMs = this.#shard.storeClock.take(answer);
     if (steppedMs === 0) return;
-    // A step forwards cut heartbeats short: which nodes are silent shows a timeout later.
+    // A step forwards cut heartbeats short: silence is known a timeout later.
     if (steppedMs > 0) this.#beginAnew();
     this.#unsettledMs = steppedMs + (this.#unsettledMs ?? 0);
   }
 
   /**
-   * The store's clock was set: TTLs and deadlines, which are moments of that clock, last longer or shorter than they
-   * should. 0: it may have been set while no hub ran.
+   * The store's clock was set: TTLs and deadlines, which are times of that clock, last longer or shorter than intended.
+   * 0: it may have been set while no hub ran.
    */
   async #settleClock(steppedMs: number): Promise<void> {
     const { store, membership, timing } = this.#core;
@@ -306,11 +306,11 @@ export class Follower {
   async #take(phase: Extract<Phase, { kind: 'following' }>, news: News): Promise<void> {
     const { slices } = this.#parts;
     for (const [index, entry] of news.entries.entries()) {
-      if (index % ENTRIES_PER_TURN === 0 && slices.over()) await slices.next();
+      if (index % ENTRIES_PER_SLICE === 0 && slices.over()) await slices.next();
       const hole = this.#apply(phase, entry);
       if (hole !== undefined) return this.#reload(hole);
     }
-    // Entries that no hub wrote are passed over.
+    // Entries that no hub wrote are skipped.
     if (news.upTo !== undefined && news.upTo !== phase.position.at) this.#advance(phase, news.upTo);
     if (news.unreadable) return this.#reload('an entry of the log cannot be read', this.storeSince);
     phase.caughtUp = !news.moreLogged;
@@ -320,7 +320,7 @@ export class Follower {
     else this.#rest(news);
   }
 
-  /** Returns why the log cannot be followed any further, or nothing. */
+  /** Returns why the log cannot be followed any further, or undefined. */
   #apply(phase: Extract<Phase, { kind: 'following' }>, entry: LogEntry): string | undefined {
     const { clock, view } = this.#core;
     const { fencing, budget, nodes } = this.#parts;
@@ -341,8 +341,8 @@ export class Follower {
   }
 
   /**
-   * Nothing is overdue: the next step waits for the next deadline or a bell. The deadline was computed about half a round
-   * trip ago, so that with a distant store the step begins earlier by that.
+   * Nothing is overdue: the next step waits for the next deadline or a notification. The deadline was computed about
+   * half a round trip ago, so that with a distant store the step begins earlier by that.
    */
   #rest({ nextDueInMs = Number.POSITIVE_INFINITY }: News): void {
     const computedAt = (this.#startedAt + this.#answeredAt) / 2;
@@ -354,13 +354,13 @@ export class Follower {
     const { silent, moreDue } = news;
     const sight = { storeSince: this.storeSince, slowestMs: this.#slowest.ms };
     const left = silent.length > 0 ? await this.#parts.expiry.expireSilent(silent, sight) : 0;
-    // Those that may not be expired yet stay at the front: they are passed over, or they would hide the others.
+    // Nodes that must not be expired yet stay at the front: they are skipped, or they would hide the others.
     this.#skip = moreDue ? this.#skip + left : 0;
     if (moreDue) this.#again = true;
     else if (left === 0) this.#rest(news);
   }
 
-  /** `storeSince`: since when the store was seen, where that is certain. */
+  /** `storeSince`: the start of contact with the store, if it is certain. */
   #reload(why: string, storeSince = Number.POSITIVE_INFINITY): void {
     this.#core.log.warn(
       { shard: this.#shard.index, why },
@@ -378,9 +378,9 @@ export class Follower {
     const { index } = this.#shard;
     this.storeSince = Number.POSITIVE_INFINITY;
     heartbeats.confirmAgain(index);
-    // The leases may be gone with the rest, and a hub without one looks dead to the others.
+    // The leases may be lost as well, and a hub without one counts as dead.
     membership.renewNow();
-    // Agents that moved while the log was not read may have longer timeouts, of which no trace is left.
+    // Agents that moved while the log was not read may have longer timeouts, without a trace here.
     if (clock.now() - this.#caughtUpAt > STALL_MS) pacing.mayHaveMoved(sessions.ofShard(index));
     this.#enter({ kind: 'lost', why, waiting: recovery.lostNodes(index, this.#viewIsWhole) });
     void this.wake();

@@ -10,23 +10,25 @@ import type { LiveSession } from './sessions.ts';
 /** How often the heartbeats of some of the shards are written. */
 export const FLUSH_EVERY_MS = 100;
 const MOST_ROUNDS = 5;
-/** Heartbeats wait in a hub for this long at most before they are written. */
+/** The longest time that a heartbeat waits in a hub before it is written. */
 export const LONGEST_FLUSH_MS = MOST_ROUNDS * FLUSH_EVERY_MS;
-/** Of a timeout, what the death of a hub may take from it. */
+/** The part of a timeout that the death of a hub may take from it. */
 const FLUSH_PART = 1 / 100;
 
-/** Confirmed sessions are compared with the store after this time at the latest: a record may have been deleted by hand. */
+/**
+ * Confirmed sessions are compared with the store after this time at the latest: a record may have been deleted by hand.
+ */
 const CONFIRM_EVERY_MS = 5 * 60_000;
 
 /**
  * The heartbeats of this hub's sessions, from the socket to the store:
  *
- * 1. `note` keeps of each session the newest time and the newest stats; that bounds what waits, however long the store
+ * 1. `note` keeps the newest time and the newest stats of each session: what waits is bounded, however long the store
  *    is away. It writes two fields and touches one array.
  * 2. Every 100 ms some of the shards are flushed (`#flushSome`), each shard within `LONGEST_FLUSH_MS`. A heartbeat is
- *    written with what is left of its timeout, so that it ends when it should.
- * 3. `write` sends what waits of a shard in one call. What could not be written waits on, merged with what came
- *    meanwhile; what the store answers goes to `Fencing`.
+ *    written with the rest of its timeout, so that it expires on time.
+ * 3. `write` sends the waiting heartbeats of a shard in one call. Heartbeats that could not be written wait on, merged
+ *    with later ones; the store's answer goes to `Fencing`.
  *
  * A session that is not confirmed (see `LiveSession.confirmed`) has its heartbeat compared with the stored record.
  */
@@ -34,15 +36,15 @@ export class Heartbeats {
   readonly #core: FleetCore;
   readonly #fencing: Fencing;
   readonly #log: LimitedLog;
-  /** By shard, the sessions with a heartbeat that waits. */
+  /** By shard, the sessions with a waiting heartbeat. */
   readonly #waiting: LiveSession[][];
-  /** By shard, heartbeats of sessions that are over, which are to last until this hub time all the same. */
+  /** By shard, heartbeats of ended sessions, which are to last until this hub time all the same. */
   readonly #owed: Array<Array<{ session: LiveSession; until: number }>>;
-  /** The write of a shard's heartbeats that is under way. */
+  /** The write in progress of a shard's heartbeats. */
   readonly #underWay = new Map<number, Promise<void>>();
   readonly #rounds: number;
   #round = 0;
-  /** The shard whose sessions were last to be confirmed again. */
+  /** The shard whose sessions were last marked for comparison. */
   #confirmedShard = 0;
   #end: Cancel = () => {};
 
@@ -63,13 +65,13 @@ export class Heartbeats {
     });
   }
 
-  /** Writes what waits, and ends. */
+  /** Writes waiting heartbeats, and ends. */
   async stop(): Promise<void> {
     this.#end();
     await this.flush();
   }
 
-  /** Notes a heartbeat, with stats where it brought some. */
+  /** Notes a heartbeat, with its stats if any. */
   note(session: LiveSession, now: number, stats?: NodeStats): void {
     session.lastBeatAt = now;
     if (stats !== undefined) session.waitingStats = stats;
@@ -79,17 +81,17 @@ export class Heartbeats {
   }
 
   /**
-   * The session is over, but its node is to last until this hub time. Written once; a session that registered meanwhile
-   * is not touched by it.
+   * The session is over, but its node's heartbeat is to last until this hub time. Written once; it does not touch a
+   * session that registered meanwhile.
    */
   owe(session: LiveSession, until: number): void {
     this.#owed[session.shard]?.push({ session, until });
   }
 
-  /** What was written of this shard lasts longer or shorter than it should: the newest heartbeats are written again. */
+  /** Heartbeats of this shard last longer or shorter than intended: the newest ones are written again. */
   async rewrite(shard: number): Promise<void> {
     for (const session of this.#core.sessions.ofShard(shard)) this.note(session, session.lastBeatAt);
-    // What is under way was begun without them.
+    // The write in progress began without these.
     await this.#underWay.get(shard);
     await this.write(shard);
   }
@@ -99,14 +101,14 @@ export class Heartbeats {
     for (const session of this.#core.sessions.ofShard(shard)) session.confirmAgain();
   }
 
-  /** Writes all that waits now. Never throws. */
+  /** Writes all waiting heartbeats now. Never throws. */
   async flush(): Promise<void> {
-    // What is under way was begun without the newest.
+    // The write in progress began without the newest ones.
     await Promise.all(this.#underWay.values());
     await Promise.all(this.#core.shards.all.map(({ index }) => this.#flushShard(index)));
   }
 
-  /** Writes what waits of a shard. Throws `StoreAwayError` and `LostDataError`. */
+  /** Writes the waiting heartbeats of a shard. Throws `StoreAwayError` and `LostDataError`. */
   async write(shard: number): Promise<void> {
     const { shards, clock } = this.#core;
     const beats = this.#take(shard, clock.now());
@@ -142,7 +144,7 @@ export class Heartbeats {
     const { shards } = this.#core;
     this.#round = (this.#round + 1) % this.#rounds;
     for (let index = this.#round; index < shards.all.length; index += this.#rounds) {
-      // Asked first: a flush that finds nothing makes a dozen objects.
+      // Checked first: a flush without heartbeats would still make a dozen objects.
       if (shards.at(index).usable && this.#someWait(index)) void this.#flushShard(index);
     }
   }
@@ -206,14 +208,14 @@ export class Heartbeats {
   }
 }
 
-/** A heartbeat on its way to the store, with what is to be put back where it does not arrive. */
+/** A heartbeat on its way to the store, and what to put back if it does not arrive. */
 interface TakenBeat {
   session: LiveSession;
   stats: NodeStats | undefined;
   beat: Beat;
 }
 
-/** The waiting heartbeat of a session, or nothing where the session is over or its timeout has passed. */
+/** The waiting heartbeat of a session; undefined if the session is over or its timeout has passed. */
 function takeBeat(session: LiveSession, now: number): TakenBeat | undefined {
   if (!session.beatWaits || session.ended) return undefined;
   const stats = session.waitingStats;
@@ -238,8 +240,8 @@ function noteConfirmed(
 }
 
 /**
- * In how many rounds the heartbeats of all shards are written, which says how long each waits. What waits together costs
- * Redis less, and of a node that beats more often only the newest is written.
+ * The number of rounds in which the heartbeats of all shards are written, which determines how long each waits. Larger
+ * batches cost Redis less, and only the newest heartbeat of a node is written.
  */
 export function flushRounds(timeoutMs: number): number {
   return Math.min(MOST_ROUNDS, Math.max(1, Math.floor((timeoutMs * FLUSH_PART) / FLUSH_EVERY_MS)));

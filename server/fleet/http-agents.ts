@@ -31,22 +31,22 @@ export interface HttpHeartbeat {
   unread?: Unread;
   /** The same stats as JSON, where the caller has it already. */
   json?: string;
-  /** Asked for only where it is written down. */
+  /** Called only if the address is logged. */
   remoteAddress: () => string;
-  /** Somebody who showed nothing, where it is not said. */
+  /** Default: an anonymous caller. */
   principal?: Principal;
 }
 
 export type HttpHeartbeatOutcome =
-  /** `nextInMs`: when the next one is due. */
+  /** `nextInMs`: when the next heartbeat is due. */
   | { kind: 'taken'; node: NodeRecord['node']; nextInMs: number }
   /** No such node: register first. */
   | { kind: 'unknown' }
-  /** Another session speaks for the node. */
+  /** The node has another session. */
   | { kind: 'superseded' }
-  /** No session was named, and the node's agent holds a socket: only it can say that it lives. */
+  /** No session was named, and the node's agent holds a socket: only the socket proves life. */
   | { kind: 'not-http' }
-  /** The agent that speaks for the node showed more. */
+  /** The node's agent has a stronger proof of identity. */
   | { kind: 'not-yours' }
   /** The store is out of reach. */
   | { kind: 'busy' };
@@ -54,11 +54,11 @@ export type HttpHeartbeatOutcome =
 type Refusal = Extract<HttpHeartbeatOutcome, { kind: 'superseded' | 'not-http' | 'not-yours' }>;
 
 /**
- * Agents without a socket: they register and beat by requests. The same decisions as over a socket; only that
- * nothing tells of a lost connection, so that silence alone judges them.
+ * Agents without a socket: they register and beat by requests. The decisions are those for sockets, except that no
+ * connection can be lost: silence alone expires these nodes.
  */
 export class HttpAgents {
-  /** Heartbeats of this hub that were taken. */
+  /** Accepted heartbeats of this hub. */
   taken = 0;
   readonly #core: FleetCore;
   readonly #registrar: Registrar;
@@ -79,7 +79,7 @@ export class HttpAgents {
     this.#beats = new HttpBeats(core.store);
   }
 
-  /** Registers an agent; `timing` is its protocol's own, where it cannot ask for one. */
+  /** Registers an agent; `timing` is its protocol's own if it cannot ask for one. */
   register(
     message: Register,
     caller: Caller,
@@ -89,8 +89,8 @@ export class HttpAgents {
   }
 
   /**
-   * Takes a heartbeat: written at once, and what follows from it decided. An id that no node can have is unknown.
-   * Never throws for an absent store.
+   * Takes a heartbeat: it is written at once, with the changes that follow from it. An id that no node can have is
+   * unknown. Never throws for an absent store.
    */
   async heartbeat(heartbeat: HttpHeartbeat): Promise<HttpHeartbeatOutcome> {
     const { id } = heartbeat;
@@ -99,8 +99,8 @@ export class HttpAgents {
     try {
       const known = newestKnown(this.#core, id);
       let record = known?.kind === 'node' ? known.record : undefined;
-      // What this hub knows may be a moment old: it accepts at once, but only the store itself may refuse, and only
-      // it knows the timing that a socket's session was given.
+      // This hub's record may be slightly outdated: it suffices to accept, but only the store itself refuses, and only
+      // the store has the timing of a socket's session.
       if (!record || this.#refusal(record, heartbeat) || record.node.connection?.transport === 'websocket')
         record = await this.#read(id);
       for (let attempt = 0; ; attempt += 1) {
@@ -123,11 +123,11 @@ export class HttpAgents {
     }
   }
 
-  /** The node's agent ends and takes its node along. Not where the agent holds a socket: it says so there. */
+  /** The node's agent ends and removes its node. Not if the agent holds a socket: then it deregisters there. */
   async deregister(id: string, principal: Principal = ANONYMOUS): Promise<RemovalOutcome | 'not-http'> {
     const known = newestKnown(this.#core, id);
     let record = known?.kind === 'node' ? known.record : await this.#read(id);
-    // What this hub knows may be a moment old: only the store itself refuses.
+    // This hub's record may be slightly outdated: only the store itself refuses.
     if (record && !this.#grants('deregister', record, principal)) record = await this.#read(id);
     if (!record) return 'nothing';
     if (!this.#grants('deregister', record, principal)) return 'not_your_node';
@@ -136,7 +136,7 @@ export class HttpAgents {
   }
 
   /**
-   * Whether this id may be taken: a socket's session that beat within one interval is not displaced. `not_your_node`
+   * Whether a socket's session holds this id: a session that beat within one interval is not displaced. `not_your_node`
    * comes first. Throws `StoreAwayError`.
    */
   async socketHolds(
@@ -145,7 +145,7 @@ export class HttpAgents {
   ): Promise<'held' | 'free' | 'not_your_node'> {
     const { store } = this.#core;
     const known = newestKnown(this.#core, id);
-    // The registration itself decides whose node it is.
+    // The registration itself checks the claim to the node.
     if (known?.kind === 'node' && known.record.node.connection?.transport !== 'websocket') return 'free';
     // From the store: the hub that holds the socket may have changed its timing without an event.
     const record = await this.#read(id);
@@ -162,7 +162,7 @@ export class HttpAgents {
     return decideClaim({ verb, by, stored, agentsNeedTokens }) === 'granted';
   }
 
-  /** Why this record does not take the heartbeat, or nothing. */
+  /** Why this record does not accept the heartbeat, or undefined. */
   #refusal(record: NodeRecord, heartbeat: HttpHeartbeat): Refusal | undefined {
     if (!this.#grants('beat', record, heartbeat.principal ?? ANONYMOUS)) return { kind: 'not-yours' };
     if (heartbeat.session !== undefined)
@@ -186,7 +186,7 @@ export class HttpAgents {
     });
   }
 
-  /** The store lost the registration that this hub knows: it is put back, as a socket's would be. */
+  /** The store lost the registration that this hub knows: it is restored, as a socket's would be. */
   async #restore(record: NodeRecord): Promise<void> {
     const { store, log } = this.#core;
     log.warn({ nodeId: record.node.id }, 'The store lost the session of a node that beats; putting it back');
@@ -200,7 +200,7 @@ export class HttpAgents {
     return { kind: 'taken', node: record.node, nextInMs: record.node.heartbeat.intervalMs };
   }
 
-  /** The node was given up, and beats: it is back. Any accepted heartbeat proves it. */
+  /** The node was unreachable or offline, and beats: it is back. Any accepted heartbeat proves it. */
   async #return(record: NodeRecord, heartbeat: HttpHeartbeat): Promise<NodeRecord> {
     const { writes, shards, hubId, log, view } = this.#core;
     const { id } = heartbeat;
@@ -225,7 +225,7 @@ export class HttpAgents {
   #report(record: NodeRecord, stats: NodeStats | undefined, unread: Unread | undefined): void {
     if (!stats || unread === 'all') return;
     const { node, session, sessionSeq } = record;
-    // What an earlier instance reported lasts until this one's first word on its health.
+    // Reports of an earlier instance count until the first report of this one.
     const inherited = node.conditions.length > 0 && node.seq === sessionSeq;
     const conditions = stats.conditions ?? (inherited ? [] : undefined);
     const reporter = { nodeId: node.id, session, record, ended: false };

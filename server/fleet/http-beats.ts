@@ -1,6 +1,6 @@
 import { type Beat, type BeatAnswer, type FleetStore, LostDataError } from '../store/fleet-store.ts';
 
-/** What the store said of one heartbeat. */
+/** The store's answer to one heartbeat. */
 export type BeatVerdict =
   | { kind: 'taken'; returned: boolean }
   | { kind: 'refused'; by: Exclude<BeatAnswer, 'epoch'>['refused'][number] };
@@ -12,15 +12,18 @@ interface Waiting {
 }
 
 /**
- * Heartbeats that came as requests: each is written at once and its request answered with what the store said.
- * While one call to a shard is under way the next ones gather and go together, so that a fleet of such agents
- * costs a call per round trip and not one per heartbeat. What waits is bounded by the requests in flight.
+ * Heartbeats that came as requests: each is written at once and its request gets the store's answer. While one call to
+ * a shard is in progress the next ones gather and go together, so that a fleet of such agents costs a call per round
+ * trip and not one per heartbeat. The requests in flight bound what waits.
  */
 export class HttpBeats {
   readonly #store: FleetStore;
-  /** By shard, those that no call has taken yet. */
+  /** By shard, heartbeats that are not in a call yet. */
   readonly #waiting: Waiting[][];
-  /** By shard, whether a call is under way. Not a Set: one that comes and goes keeps the collector busy. */
+  /**
+   * By shard, whether a call is in progress. Not a Set: one with frequent additions and deletions keeps the collector
+   * busy.
+   */
   readonly #busy: boolean[];
   #scheduled = false;
 
@@ -39,7 +42,7 @@ export class HttpBeats {
     });
   }
 
-  /** Requests that are read in one turn go together, those of all shards at one moment. */
+  /** Requests of one round of the event loop go together, those of all shards at one moment. */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;

@@ -10,8 +10,8 @@ import type { Shards } from './shards.ts';
 const RENEWALS = 3;
 
 /**
- * This hub among the hubs: its lease, how many hold one, and whether it sees its store. A lease lasts half the
- * default timeout, so that its end is known before the nodes of a dead hub fall silent.
+ * This hub's membership among the hubs: its lease, the number of leases, and its contact with the store. A lease lasts
+ * half the default timeout, so that its end is known before the nodes of a dead hub fall silent.
  */
 export class Membership {
   readonly leaseMs: number;
@@ -23,10 +23,10 @@ export class Membership {
   readonly #log: Log;
   readonly #listeners = new Set<(state: HubState) => void>();
   readonly #away = new Set<number>();
-  /** Hubs that hold a lease, as they were last seen, and when it ends by hub time if it is not renewed. */
+  /** Hubs that hold a lease, as last read, with the hub time at which it ends unless it is renewed. */
   readonly #seen = new Map<string, { lease: HubLease; until: number }>();
   #hubs = 0;
-  /** The newest step of the store's clock, which each shard finds by itself. */
+  /** The newest step of the store's clock, which each shard detects by itself. */
   #step = { ms: 0, at: Number.NEGATIVE_INFINITY };
   #state: HubState;
   #sessionsElsewhere = 0;
@@ -57,7 +57,7 @@ export class Membership {
     return this.#state;
   }
 
-  /** Calls back when the state or the number of hubs changed. Returns its end. */
+  /** Calls back when the state or the number of hubs changed. Returns a function that ends it. */
   listen(listener: (state: HubState) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -70,7 +70,7 @@ export class Membership {
     this.#cancel = this.#clock.every(Math.ceil(this.leaseMs / RENEWALS), () => this.renewNow());
   }
 
-  /** Ends the lease: nodes whose heartbeat ends before they come back elsewhere are given one more timeout. */
+  /** Ends the lease: nodes whose heartbeats time out before they come back elsewhere get one more timeout. */
   async stop(): Promise<void> {
     this.#cancel();
     this.#listeners.clear();
@@ -78,17 +78,17 @@ export class Membership {
   }
 
   /**
-   * Renews the lease: others may have missed it. Not where no part of the store answers: a lease says that this
-   * hub's heartbeats are written, and a renewal may get through although its answer is lost.
+   * Renews the lease: the other hubs may have missed it. Not if no part of the store answers: a lease promises that
+   * this hub's heartbeats are written, and a renewal may arrive although its answer is lost.
    */
   renewNow(): void {
     if (this.#away.size < this.#store.shards) void this.#renew();
   }
 
   /**
-   * The clock of a shard was set, by so many milliseconds: a step forwards ends all leases at once, and one back makes
-   * those of dead hubs last. This hub's is renewed now, and the others get the time to renew theirs. Each shard finds
-   * the same step by itself; the first one counts.
+   * The clock of a shard was set by this many milliseconds: a step forwards ends all leases at once, and one back
+   * prolongs those of dead hubs. This hub's lease is renewed now, and the others get the time to renew theirs. Each
+   * shard detects the same step by itself; the first one counts.
    */
   clockStepped(steppedMs: number): void {
     const now = this.#clock.now();
@@ -121,19 +121,19 @@ export class Membership {
     if (state === 'live') void this.#renew();
   }
 
-  /** Sessions of the other hubs that hold a lease, as of the last look at them. */
+  /** Sessions of the other hubs that hold a lease, as last read. */
   get sessionsElsewhere(): number {
     return this.#sessionsElsewhere;
   }
 
-  /** Where the other hubs were that held a lease, as of the last look at them. */
+  /** Addresses of the other hubs that hold a lease, as last read. */
   get addressesElsewhere(): readonly string[] {
     return this.#addressesElsewhere;
   }
 
   /**
-   * The ids of the hubs that hold a lease, this one among them. By hub time a lease lasts as long as it said when it
-   * was seen: one that is gone before was dropped, or cut short by a step of the store's clock.
+   * The ids of the hubs that hold a lease, this one among them. By hub time a lease lasts for its stated time after it
+   * was read: one that disappears earlier was dropped, or cut short by a step of the store's clock.
    */
   async holders(): Promise<Set<string>> {
     const askedAt = this.#clock.now();

@@ -2,7 +2,7 @@ import type { FleetEvent } from '../../shared/index.ts';
 import type { FleetView } from '../picture/fleet-view.ts';
 import type { FleetStore } from '../store/fleet-store.ts';
 
-/** How many nodes the fleet has: those of the view, or on a hub without one the store's count and what the log adds to it. */
+/** The number of nodes: those of the view, or on a hub without one the store's count plus the changes in the log. */
 export class NodeCount {
   readonly #view: FleetView;
   readonly #store: FleetStore;
@@ -22,7 +22,10 @@ export class NodeCount {
     else if (type === 'removed') this.#counted -= 1;
   }
 
-  /** Asks the store, where no view tells: nodes that were put back into it stand in no event of their own. Throws `StoreAwayError`. */
+  /**
+   * Asks the store, if there is no view: nodes that were restored into it have no event of their own. Throws
+   * `StoreAwayError`.
+   */
   async recount(): Promise<void> {
     if (!this.#view.keepsRecords) this.#counted = await this.#store.nodeCount();
   }

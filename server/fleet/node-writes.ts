@@ -10,21 +10,26 @@ import {
 } from '../store/fleet-store.ts';
 import type { Shards } from './shards.ts';
 
-/** How long conflicts with other hubs are retried. Each hub writes a node one change at a time, so that waiting helps. */
+/**
+ * How long conflicts with other hubs are retried. Each hub writes a node one change at a time, so that waiting helps.
+ */
 const WITHIN_MS = 4_000;
-/** From this attempt on there is a pause before the next read, up to twice as long each time: two hubs must not keep step. */
+/**
+ * From this attempt on there is a pause before the next read, up to twice as long each time: two hubs must not keep
+ * step.
+ */
 const PATIENT_FROM = 2;
 const LONGEST_PAUSE_MS = 32;
-/** Writes of one node that may wait for each other: more come of a fault, not of a machine. */
+/** The most writes of one node that wait: more are a sign of a fault, not of a machine. */
 const WAITING_PER_NODE = 64;
-/** Writes that may wait for an earlier one of their node, of all nodes together. */
+/** The most writes that wait for an earlier one of their node, of all nodes together. */
 const MOST_WAITING = 20_000;
 
 export type Settled =
   | { kind: 'done'; change: Change }
   /** There was nothing to change. */
   | { kind: 'nothing'; stored: Stored }
-  /** The heartbeat that was thought gone is there. */
+  /** The heartbeat that seemed to have expired is present. */
   | { kind: 'still-beating' }
   /** Other hubs wrote this node in between, every time, or too many writes of it wait already. */
   | { kind: 'contended' };
@@ -36,23 +41,23 @@ export type Decide = (stored: Stored, stamp: Stamp) => Change | undefined;
 
 interface Waiting {
   decide: Decide;
-  /** When it was asked for, hub time. */
+  /** When it was requested, hub time. */
   since: number;
-  /** The newest that is known of the node without a read, when this write begins. */
+  /** The newest state of the node that is known without a read, when this write begins. */
   known: (() => Stored | undefined) | undefined;
   resolve: (settled: Settled) => void;
   reject: (error: unknown) => void;
 }
 
 /**
- * The writes of this hub, each decided on what is stored. Those of one node are made one after the other, so that only
- * another hub can come between.
+ * The writes of this hub, each decided on the stored state. Those of one node are made one after the other, so that
+ * only another hub can interfere.
  */
 export class NodeWrites {
   readonly #store: FleetStore;
   readonly #clock: Clock;
   readonly #shards: Shards;
-  /** By node, what waits for the write that is under way. */
+  /** By node, the writes behind the current one. */
   readonly #waiting = new Map<string, Waiting[]>();
   #waitingInAll = 0;
 
@@ -63,9 +68,9 @@ export class NodeWrites {
   }
 
   /**
-   * Decides on what is stored and commits, and where another hub came between, reads and decides again. `known` spares
-   * the first read where it tells the newest record. Throws `StoreAwayError` and `LostDataError`; those that wait
-   * behind it fail with it.
+   * Decides on the stored state and commits; after a conflict with another hub, reads and decides again. `known` saves
+   * the first read if it has the newest record. Throws `StoreAwayError` and `LostDataError`; the writes behind it fail
+   * with it.
    */
   settle(id: string, decide: Decide, known?: Waiting['known']): Promise<Settled> {
     return new Promise((resolve, reject) => {
@@ -82,7 +87,7 @@ export class NodeWrites {
   }
 
   /**
-   * The same, where an absent store is an answer: `away`, at once while the node's shard is known to be out of reach.
+   * The same, with an absent store as a result: `away`, at once while the node's shard is known to be out of reach.
    * After a failure the shard is rechecked.
    */
   async trySettle(id: string, decide: Decide, known?: Waiting['known']): Promise<Settled | Away> {
@@ -150,12 +155,12 @@ export class NodeWrites {
   }
 }
 
-/** Whether the store is out of reach, or has another data set: what a follower recovers from. */
+/** Whether the store is out of reach, or has another data set: a follower recovers from both. */
 export function isAway(error: unknown): boolean {
   return error instanceof StoreAwayError || error instanceof LostDataError;
 }
 
-/** What a change leaves in the store. */
+/** The stored state after a change. */
 function storedBy({ id, record, event, removed }: Change): Stored {
   if (removed) return { kind: 'gone', tombstone: { id, version: event.seq } };
   return { kind: 'node', record, restored: false };

@@ -5,7 +5,7 @@ import { type RemovalOutcome, type Removals, removalDecision } from './removals.
 
 export type OperatorsAsk = Extract<RemovalAsk, { reason: 'removed_by_operator' }>;
 
-/** What operators change in the fleet. */
+/** Changes by operators. */
 export class Operators {
   readonly #core: FleetCore;
   readonly #removals: Removals;
@@ -15,11 +15,11 @@ export class Operators {
     this.#removals = removals;
   }
 
-  /** Removes a node if it is still what the operator wants removed; else answers what it is now. */
+  /** Removes a node if it still meets the operator's conditions; else returns its present state. */
   async remove(id: string, ask: OperatorsAsk): Promise<RemovalOutcome | { left: FleetNode }> {
     const { writes } = this.#core;
     let settled = await writes.trySettle(id, removalDecision(ask), () => newestKnown(this.#core, id));
-    // What this hub knows may be a moment old: only the store itself refuses.
+    // This hub's record may be slightly outdated: only the store itself refuses.
     if (settled.kind === 'nothing') settled = await writes.trySettle(id, removalDecision(ask));
     if (settled.kind === 'nothing' && settled.stored.kind === 'node')
       return { left: settled.stored.record.node };

@@ -7,39 +7,39 @@ import { Retimer } from './retimer.ts';
 import { beatsIn, newRhythm, type Rhythm } from './rhythm.ts';
 import type { LiveSession } from './sessions.ts';
 
-/** How often the pace and some of the sessions are looked at: often enough to tell the beats of a session apart. */
-const LOOKS_PER_INTERVAL = 4;
+/** Checks of the pace and of some sessions per interval: often enough to distinguish the beats of a session. */
+const CHECKS_PER_INTERVAL = 4;
 const SHORTEST_LOOK_MS = 100;
 const LONGEST_LOOK_MS = 1_000;
 
 /**
- * How far a session has come to its shorter timing: it is to be sent, was sent, or was acknowledged. An agent that does
- * not announce acknowledgements shows it by its rhythm.
+ * The progress of a session towards its shorter timing: it is to be sent, was sent, or was acknowledged. An agent that
+ * does not announce acknowledgements proves it by its rhythm.
  */
 type Easing = 'to send' | 'sent' | 'acknowledged' | Rhythm;
 
 /**
- * How often the agents of this hub beat. Where a limit is set, the interval grows with the fleet; all hubs see the
- * same leases and come to about the same answer.
+ * The interval of this hub's agents. If a limit is set, the interval grows with the fleet; all hubs read the same
+ * leases and reach about the same result.
  *
- * A node must never be judged by a timeout that its agent does not know. So a longer timeout stands in the store
- * before the agent is told of it, and a shorter one is told first, and counts when the agent has acknowledged it, or,
- * where it does not announce that it does, when it beats in its rhythm.
- * Between the two, `session.timing` (by which it is judged) is the longer one, and `session.sent` what it knows.
+ * A node must never be expired by a timeout that its agent does not know. So a longer timeout is stored before the
+ * agent gets it. A shorter one is sent first, and stored once the agent has acknowledged it, or, if the agent does not
+ * announce acknowledgements, once it beats in the new rhythm. Between the two, `session.timing` (which decides expiry)
+ * is the longer one, and `session.sent` is the one that the agent knows.
  */
 export class Pacing {
   readonly #core: FleetCore;
   readonly #retimer: Retimer;
   readonly #limits: PaceLimits | undefined;
-  readonly #lookMs: number;
+  readonly #checkMs: number;
   #pace: Pace;
   #timing: HeartbeatTiming;
-  /** A longer timeout than the present one, that agents still had lately. */
+  /** A timeout longer than the present one, which agents may still have had lately. */
   #earlier = { timeoutMs: 0, until: 0 };
-  /** How far this round has come, and how many sessions of it are due but not yet looked at. */
+  /** The progress of this round, and the number of sessions that are due in it and not checked yet. */
   #round: IterableIterator<LiveSession> | undefined;
   #owed = 0;
-  /** Sessions whose agents were sent a shorter timing than counts. */
+  /** Sessions whose agents were sent a shorter timing than the stored one. */
   readonly #easing = new Map<LiveSession, Easing>();
   #tooMany = false;
   #end: Cancel = () => {};
@@ -49,50 +49,50 @@ export class Pacing {
     this.#core = core;
     this.#retimer = new Retimer(core);
     this.#limits = limits && { ...limits, shortestMs: intervalMs };
-    this.#lookMs = Math.floor(
-      Math.min(Math.max(intervalMs / LOOKS_PER_INTERVAL, SHORTEST_LOOK_MS), LONGEST_LOOK_MS),
+    this.#checkMs = Math.floor(
+      Math.min(Math.max(intervalMs / CHECKS_PER_INTERVAL, SHORTEST_LOOK_MS), LONGEST_LOOK_MS),
     );
     this.#pace = { intervalMs };
     this.#timing = core.timing;
   }
 
-  /** The timing that an agent gets which asks for none, or for a shorter one. */
+  /** The timing for an agent that asks for none, or for a shorter one. */
   get timing(): HeartbeatTiming {
     return this.#timing;
   }
 
   /**
-   * The timeout that agents of any hub may have now, whatever their records say: a store that failed over may have
-   * lost the newest timings. Milliseconds; 0 where the interval is fixed.
+   * The timeout that agents of any hub may have now, regardless of their records: a store that failed over may have
+   * lost the newest timings. Milliseconds; 0 if the interval is fixed.
    */
   get likelyTimeoutMs(): number {
     return this.#limits ? Math.max(this.#timing.timeoutMs, this.#earlier.timeoutMs) : 0;
   }
 
-  /** The longest timing that any hub gives; the settings' own where the interval is fixed. */
+  /** The longest timing that any hub sends; the settings' own if the interval is fixed. */
   get longest(): HeartbeatTiming {
     return agreeTiming(this.#core.timing, this.#limits?.longestMs);
   }
 
-  /** Begins, with the interval that fits the fleet as it is. */
+  /** Begins with the interval that fits the present fleet. */
   start(): void {
     if (!this.#limits) return;
     this.#take({ intervalMs: decideInterval(this.#fleetSize(), this.#pace.intervalMs, this.#limits) });
-    this.#end = this.#core.clock.every(this.#lookMs, () => this.#look());
+    this.#end = this.#core.clock.every(this.#checkMs, () => this.#check());
   }
 
   stop(): void {
     this.#end();
   }
 
-  /** The timing that fits a session: the fleet's, or its agent's own where that is longer. */
+  /** The timing that fits a session: the fleet's, or its agent's own if that is longer. */
   fitting(session: Pick<LiveSession, 'askedIntervalMs'>): HeartbeatTiming {
     return agreeTiming(this.#timing, session.askedIntervalMs);
   }
 
   /**
-   * Another timing that the session's agent asked for, and is told next; its record is changed too. False where the
-   * store is out of reach: then the session has the timing that it had.
+   * Stores another timing that the session's agent asked for, before the agent gets it; its record is changed too.
+   * False if the store is out of reach: then the session keeps its timing.
    */
   async agree(session: LiveSession, timing: HeartbeatTiming): Promise<boolean> {
     const longer = timing.timeoutMs > session.timing.timeoutMs;
@@ -109,15 +109,15 @@ export class Pacing {
     for (const session of sessions) this.show(session);
   }
 
-  /** The session's agent beats in this interval from now on, as it says. One that was not sent last does not count. */
+  /** The session's agent acknowledges this interval. Only the one sent last counts. */
   acknowledged(session: LiveSession, intervalMs: number): void {
     if (this.#easing.get(session) === 'sent' && intervalMs === session.sent.intervalMs)
       this.#easing.set(session, 'acknowledged');
   }
 
   /**
-   * These agents may have registered elsewhere and got a longer timeout there, of which nothing is left to hear. They
-   * get the longest until they acknowledge their timing once more, or beat in the rhythm that they know from here.
+   * These agents may have registered elsewhere and got a longer timeout there, without a trace here. They get the
+   * longest until they acknowledge their timing once more, or beat in the rhythm of this hub's timing.
    */
   mayHaveMoved(sessions: Iterable<LiveSession>): void {
     if (!this.#limits) return;
@@ -130,7 +130,7 @@ export class Pacing {
     }
   }
 
-  /** What this hub shows of the node, and bases changes on, has the timing by which it is judged. */
+  /** This hub's copy of the node gets the timing that decides expiry. */
   show(session: LiveSession): void {
     const seen = this.#core.view.retime(session.nodeId, session.session, session.timing);
     const newer = seen !== undefined && seen.node.seq >= session.record.node.seq;
@@ -141,17 +141,17 @@ export class Pacing {
     return this.#core.sessions.size + this.#core.membership.sessionsElsewhere;
   }
 
-  #look(): void {
+  #check(): void {
     if (!this.#limits) return;
     const now = this.#core.clock.now();
     const { membership } = this.#core;
-    // A hub that died is counted until its lease ends, while its agents are elsewhere already; and until they
-    // are, a timeout at most, they are not counted at all. Neither is a change of the fleet.
+    // A dead hub is counted until its lease ends, while its agents are elsewhere already; and until they are, a timeout
+    // at most, they are not counted at all. Neither is a change of the fleet's size.
     const patience = { longerMs: membership.leaseMs, shorterMs: this.#timing.timeoutMs };
     this.#take(nextPace(this.#pace, this.#fleetSize(), now, this.#limits, patience));
     this.#warn(this.#limits);
     if (now >= this.#earlier.until) this.#earlier.timeoutMs = 0;
-    this.#tellSome(now);
+    this.#sendSome(now);
     this.#takeShorter(now);
   }
 
@@ -177,12 +177,12 @@ export class Pacing {
     this.#tooMany = tooMany;
   }
 
-  /** Goes round the sessions once an interval, a few at each look, so that agents are not told all at once. */
-  #tellSome(now: number): void {
+  /** Covers all sessions once an interval, a few at each check, so that agents do not all get a new timing at once. */
+  #sendSome(now: number): void {
     const { sessions } = this.#core;
     this.#owed = Math.min(
       sessions.size,
-      this.#owed + (sessions.size * this.#lookMs) / this.#timing.intervalMs,
+      this.#owed + (sessions.size * this.#checkMs) / this.#timing.intervalMs,
     );
     const toWrite = new Map<number, LiveSession[]>();
     while (this.#owed >= 1) {
@@ -193,7 +193,7 @@ export class Pacing {
         continue;
       }
       this.#owed -= 1;
-      // Who is overdue is judged by the timeout that it had, and told when it beats again.
+      // An overdue node keeps its timeout, and gets a new one when it beats again.
       const overdue = now - session.lastBeatAt >= session.timing.timeoutMs;
       if (!overdue && !this.#retimer.busy(session)) this.#fit(session, toWrite);
     }
@@ -223,7 +223,7 @@ export class Pacing {
   }
 
   #send(session: LiveSession, timing: HeartbeatTiming): void {
-    // An agent that waits for the answer to its registration is sent it at the next round.
+    // An agent that waits for the answer to its registration gets it in the next round.
     if (session.ended || !session.link.send({ type: 'heartbeat', ...timing })) return;
     session.sent = timing;
     if (timing.timeoutMs < session.timing.timeoutMs) {
@@ -231,17 +231,17 @@ export class Pacing {
     }
   }
 
-  /** Takes the shorter timing of those whose agents have it. */
+  /** Stores the shorter timing of sessions whose agents have it. */
   #takeShorter(now: number): void {
-    const heard = new Map<number, LiveSession[]>();
+    const shortened = new Map<number, LiveSession[]>();
     for (const [session, easing] of this.#easing) {
       const { sent, timing, lastBeatAt } = session;
       if (session.ended || sent.timeoutMs >= timing.timeoutMs) this.#easing.delete(session);
       else if (this.#retimer.busy(session) || !hasTiming(easing, lastBeatAt, sent.intervalMs)) continue;
-      // The heartbeat that stands is shortened too: not where that would end it.
-      else if (now - lastBeatAt < sent.intervalMs) addTo(heard, session);
+      // The current heartbeat is shortened too: not if that would expire it.
+      else if (now - lastBeatAt < sent.intervalMs) addTo(shortened, session);
     }
-    for (const [shard, some] of heard) void this.#shorten(shard, some);
+    for (const [shard, some] of shortened) void this.#shorten(shard, some);
   }
 
   async #shorten(shard: number, sessions: readonly LiveSession[]): Promise<void> {
@@ -252,7 +252,7 @@ export class Pacing {
 
 const acknowledges = ({ link }: LiveSession): boolean => link.understands(FEATURES.heartbeatSet);
 
-/** Whether an agent beats in the interval that it was sent. To be asked several times an interval. */
+/** Whether an agent beats in the interval that it was sent. To be called several times an interval. */
 function hasTiming(easing: Easing, lastBeatAt: number, intervalMs: number): boolean {
   if (typeof easing === 'string') return easing === 'acknowledged';
   return beatsIn(easing, lastBeatAt, intervalMs);

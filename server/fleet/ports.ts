@@ -11,18 +11,18 @@ import type { RegisterOutcome, UpdateOutcome } from './registrar.ts';
 import type { RemovalOutcome } from './removals.ts';
 import type { Link, LiveSession } from './sessions.ts';
 
-/** What the sockets of agents need of the fleet. */
+/** The fleet's interface for the sockets of agents. */
 export interface SocketFleet {
-  /** Whether any part of the store can be written to: while none can, new agents are sent away. */
+  /** Whether any part of the store can be written to: otherwise new agents are refused. */
   readonly admits: boolean;
   readonly slices: Slices;
   readonly stalls: StallWatch;
   readonly membership: Pick<Membership, 'addressesElsewhere' | 'leaseMs' | 'state'>;
-  /** For how long no part of the store has answered while this hub listened: during a stall it hears nothing. */
+  /** The time without an answer from any part of the store while this hub ran: during a stall it gets none. */
   blindMs(now: number): number;
   register(message: Register, link: Link): Promise<RegisterOutcome>;
   update(session: LiveSession, message: Register): Promise<UpdateOutcome>;
-  /** How long the node's next change is to wait, because it had too many: milliseconds, nearly always 0. */
+  /** How long the node's next change has to wait: milliseconds, nearly always 0. */
   heldMs(nodeId: string): number;
   /** A sign of life, at a hub time that the caller has read already. */
   heartbeat(session: LiveSession, now: number): void;
@@ -31,13 +31,13 @@ export interface SocketFleet {
   /** The session's agent beats in this interval from now on, as it says. */
   acknowledged(session: LiveSession, intervalMs: number): void;
   deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome>;
-  /** The agent's socket closed, and not by this hub. */
+  /** The agent closed its socket, not this hub. */
   closed(session: LiveSession, how: Pick<Closing, 'goodbye' | 'code' | 'detail'>): Promise<void>;
   /** The session is over here; nothing is written. */
   forget(session: LiveSession): void;
 }
 
-/** What readers need of the fleet: dashboards, and the API's lists. */
+/** The fleet's interface for readers: dashboards, and the API's lists. */
 export interface FleetReader {
   readonly view: FleetView;
   readonly store: FleetStore;
@@ -45,7 +45,7 @@ export interface FleetReader {
   readonly state: HubState;
   readonly stalls: StallWatch;
   readonly membership: Pick<Membership, 'listen'>;
-  /** The store's time, as far as this hub can tell: milliseconds since the epoch. */
+  /** The store's time as estimated by this hub: milliseconds since the epoch. */
   now(): number;
   datedState(): HubState;
   node(id: string): Promise<FleetNode | undefined>;
@@ -53,12 +53,12 @@ export interface FleetReader {
   history(request: { id?: string; limit: number }): Promise<FleetEvent[]>;
 }
 
-/** What the HTTP API needs of the fleet: readers' lists, agents without a socket, operators, health. */
+/** The fleet's interface for the HTTP API: readers' lists, agents without a socket, operators, health. */
 export interface HttpFleet extends FleetReader {
   readonly hubId: string;
   readonly httpAgents: Pick<HttpAgents, 'register' | 'heartbeat' | 'deregister' | 'socketHolds'>;
   readonly operators: Operators;
-  /** True while every shard of the store is in reach, which none is before the view has loaded it. */
+  /** True while every shard of the store is in reach; false before the view is loaded. */
   readonly ready: boolean;
   /** Milliseconds since any part of the store answered. */
   unheardMs(): number;

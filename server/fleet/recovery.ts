@@ -10,20 +10,20 @@ import { type FleetCore, newerRecord } from './core.ts';
 import type { Decide } from './node-writes.ts';
 import type { Pacing } from './pacing.ts';
 
-/** Lost records that are put back in one call. */
+/** Lost records that are restored in one call. */
 const RESTORE_PAGE = 200;
 
-/** What this hub knew of a shard when the shard lost its data. */
+/** This hub's knowledge of a shard when the shard lost its data. */
 export interface Knowledge {
-  /** The view held all of it, up to the newest entry that was read. */
+  /** The view held the whole shard, up to the newest entry that was read. */
   viewIsWhole: boolean;
   /** Its log was not read for a while, so that registrations on other hubs may be lost without a trace. */
   missedSome: boolean;
 }
 
 /**
- * Puts back what the store lost: records, sessions and removals that this hub knows. What the store holds otherwise is
- * merged by the rules of restore.
+ * Restores what the store lost: records, sessions and removals that this hub knows. Nodes with another record in the
+ * store are merged by the rules of restore.
  */
 export class Recovery {
   readonly #core: FleetCore;
@@ -34,7 +34,7 @@ export class Recovery {
     this.#pacing = pacing;
   }
 
-  /** What this hub can put back into a shard: all it knows where its view was whole, else its own sessions. */
+  /** The nodes that this hub can restore into a shard: its whole view if that was complete, else its own sessions. */
   lostNodes(shard: number, viewIsWhole: boolean): LostNode[] {
     const { view, sessions } = this.#core;
     const records = new Map<string, NodeRecord>();
@@ -47,7 +47,7 @@ export class Recovery {
       records.set(nodeId, newest.session === record.session ? withTiming(newest, timing) : newest);
     }
     const lost: LostNode[] = [];
-    // However old it is: what registered after the removal stands all the same.
+    // Of any age: a registration after the removal stands all the same.
     for (const tombstone of view.tombstones.ofShard(shard)) {
       lost.push({ kind: 'gone', tombstone });
       const record = records.get(tombstone.id);
@@ -58,8 +58,8 @@ export class Recovery {
   }
 
   /**
-   * Puts these back. To be repeated from the start after a failure: what was put back before may have been lost again,
-   * and doing it twice is harmless. Throws `StoreAwayError` and `LostDataError`.
+   * Restores these nodes. To be repeated from the start after a failure: earlier pages may have been lost again, and a
+   * repeated restore is harmless. Throws `StoreAwayError` and `LostDataError`.
    */
   async restore(shard: number, lost: readonly LostNode[]): Promise<void> {
     const { store } = this.#core;
@@ -67,7 +67,7 @@ export class Recovery {
       await this.#merge(await store.restore(shard, lost.slice(from, from + RESTORE_PAGE)));
   }
 
-  /** Puts back what this hub knows of one node. Throws `StoreAwayError` and `LostDataError`. */
+  /** Restores what this hub knows of one node. Throws `StoreAwayError` and `LostDataError`. */
   async putBack(id: string): Promise<void> {
     const { store, sessions, view } = this.#core;
     const session = sessions.get(id);
@@ -77,7 +77,7 @@ export class Recovery {
   }
 
   /**
-   * The store was away: removals whose end in the log this hub has not read may be lost without a trace. Throws
+   * The store was away: removals that this hub has not read in the log may be lost without a trace. Throws
    * `StoreAwayError` and `LostDataError`.
    */
   async putBackRemovals(shard: number): Promise<void> {
@@ -85,8 +85,8 @@ export class Recovery {
   }
 
   /**
-   * The store's clock was set forwards, and tombstones may have ended with it: those that this hub remembers are put
-   * back. Throws `StoreAwayError` and `LostDataError`.
+   * The store's clock was set forwards, which may have expired tombstones: those in this hub's memory are restored.
+   * Throws `StoreAwayError` and `LostDataError`.
    */
   async keepRemovals(shard: number): Promise<void> {
     await this.restore(shard, [...this.#core.view.tombstones.ofShard(shard)].map(goneNode));
@@ -99,8 +99,9 @@ export class Recovery {
   }
 
   /**
-   * The hub that holds this node's socket may have given it a longer timeout than this hub knows: it gets the longest,
-   * until that hub writes a better one. So does an unreachable node, which may have registered on another hub since.
+   * The hub that holds this node's socket may have given it a longer timeout than this hub knows: the node gets the
+   * longest, until that hub writes a better one. So does an unreachable node, which may have registered on another hub
+   * since.
    */
   #withLongestTiming(record: NodeRecord): NodeRecord {
     const { longest } = this.#pacing;
@@ -110,7 +111,7 @@ export class Recovery {
     return withTiming(record, longest);
   }
 
-  /** Merges nodes that the store holds otherwise than this hub knew them. */
+  /** Merges nodes whose stored record differs from this hub's. */
   async #merge(unmerged: readonly NotRestored[]): Promise<void> {
     const { writes } = this.#core;
     await Promise.all(

@@ -31,12 +31,12 @@ import type { Pacing } from './pacing.ts';
 import { endedBy, type Link, LiveSession, supersededBy } from './sessions.ts';
 
 /**
- * Why nothing was written. `busy`: the store is out of reach. `contended`: too many others write this node now.
- * `not_your_node`: the agent that speaks for it showed more.
+ * Why nothing was written. `busy`: the store is out of reach. `contended`: other hubs keep writing this node.
+ * `not_your_node`: the node's agent has a stronger proof of identity.
  */
 export type Unwritten = 'busy' | 'contended' | 'not_your_node';
 
-/** A registration that is one too many now: of its node, of new nodes, or of the fleet. */
+/** A registration beyond a limit: of its node, of new nodes, or of the fleet. */
 export interface Held {
   kind: 'held';
   code: 'too_many_restarts' | Refused['code'];
@@ -61,7 +61,7 @@ interface Claimed {
   change: Change;
 }
 
-/** What agents say of themselves, on its way into the store: registrations, updates, and reports of their health. */
+/** Writes what agents send about themselves: registrations, updates, and reports of their health. */
 export class Registrar {
   /** Registrations that were held back so far. */
   readonly held: Record<Held['code'], number> = {
@@ -167,7 +167,7 @@ export class Registrar {
     const asked = message.heartbeat?.intervalMs;
     const fitting = pacing.fitting({ askedIntervalMs: asked });
     const { sent, connection } = session;
-    // A longer timeout is written before its agent can be sent it, a shorter one when nothing can fail any more.
+    // A longer timeout is written before its agent can get it, a shorter one when nothing can fail any more.
     const longer = fitting.timeoutMs > session.timing.timeoutMs;
     if (longer && !(await pacing.agree(session, fitting))) return { kind: 'busy' };
     const timing = fitting.intervalMs === sent.intervalMs ? session.timing : fitting;
@@ -194,7 +194,7 @@ export class Registrar {
     return { kind: 'updated', reply: this.#reply(record, true, session.sent), written: true };
   }
 
-  /** How long the node's next change is to wait, because it had too many: milliseconds, nearly always 0. */
+  /** How long the node's next change has to wait: milliseconds, nearly always 0. */
   heldMs(nodeId: string): number {
     return this.#budget.waitMs(nodeId, this.#core.clock.now());
   }
@@ -239,7 +239,7 @@ export class Registrar {
     const decide: Decide = (stored, stamp) => {
       if (!claims(stored)) return undefined;
       if (waitMs > 0) refused = restarts;
-      // Asked once, also where another hub comes between.
+      // Counted once, also after a conflict with another hub.
       if (!refused && stored.kind !== 'node' && !asked) {
         asked = true;
         refused = this.#newcomers.refusal(principal.name ?? principal.by, clock.now(), known);
@@ -248,14 +248,14 @@ export class Registrar {
     };
     let settled = await this.#settle(id, decide);
     if (refused) return this.#hold(registration, refused);
-    // What this hub knows may be a moment old: only the store itself refuses.
+    // This hub's record may be slightly outdated: only the store itself refuses.
     if (settled.kind === 'nothing') settled = await this.#core.writes.trySettle(id, decide);
     if (settled.kind !== 'done') return { kind: unwritten(settled) };
     if (identity.duplicate !== undefined) await this.#flagDuplicate(identity.duplicate, id, claims);
     return { kind: 'claimed', registration, change: settled.change };
   }
 
-  /** Which node an agent speaks for; nothing where only the store could say, and it is out of reach. */
+  /** The node that an agent registers; undefined if only the store knows, and it is out of reach. */
   async #identify({ node }: Register): Promise<Identity | undefined> {
     const { store, shards } = this.#core;
     const read = async (id: string): Promise<Stored> => {
@@ -276,7 +276,10 @@ export class Registrar {
     }
   }
 
-  /** Two nodes stand by one host name: the other one shows it too until its status changes, if this agent may claim it. */
+  /**
+   * Two nodes have one host name: the other one gets the evidence too, until its status changes, if this agent may
+   * claim it.
+   */
   async #flagDuplicate(duplicate: string, id: string, claims: (stored: Stored) => boolean): Promise<void> {
     this.#core.log.warn(
       { nodeId: id, other: duplicate },
@@ -354,7 +357,7 @@ export class Registrar {
   }
 }
 
-/** Without an answer the store is away; a registration that changes nothing was refused; else others came between. */
+/** No answer: the store is away. A registration that changes nothing was refused. Otherwise other hubs interfered. */
 export function unwritten({ kind }: Exclude<Settled | Away, { kind: 'done' }>): Unwritten {
   switch (kind) {
     case 'away':

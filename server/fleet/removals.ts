@@ -14,7 +14,7 @@ export class Removals {
     this.#core = core;
   }
 
-  /** The agent of a live session asks to be removed. */
+  /** The agent of a live session deregisters. */
   async deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome> {
     session.leaving = true;
     session.dropBeat();
@@ -33,7 +33,7 @@ export class Removals {
     return this.settled(id, ask, await this.#core.writes.trySettle(id, removalDecision(ask), known));
   }
 
-  /** Logs what became of a removal, and waits until this hub's readers see it. */
+  /** Logs the result of a removal, and waits until this hub's readers see it. */
   async settled(id: string, ask: RemovalAsk, settled: Settled | Away): Promise<RemovalOutcome> {
     if (settled.kind === 'nothing') return 'nothing';
     if (settled.kind !== 'done') return unwritten(settled);

@@ -1,19 +1,21 @@
 import type { Cancel, Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 
-/** Shards are put back one after the other: their sum is said when none came for so long, or the first is so old. */
+/**
+ * Shards are restored one after the other: their sum is logged once none came for this time, or the first is this old.
+ */
 const QUIET_MS = 1_000;
 const LATEST_MS = 10_000;
 
-/** Says in one line what was put back of all shards together. */
+/** Logs in one line the number of restored nodes of all shards together. */
 export class RestoredLog {
   readonly #clock: Clock;
   readonly #log: Log;
-  /** By shard, how many nodes and tombstones. */
+  /** By shard, the number of nodes and tombstones. */
   readonly #restored = new Map<number, number>();
   readonly #causes = new Set<string>();
   #cancel: Cancel | undefined;
-  /** Hub time of the first that is not said yet. */
+  /** Hub time of the first that is not logged yet. */
   #since = 0;
 
   constructor(clock: Clock, log: Log) {
@@ -21,7 +23,7 @@ export class RestoredLog {
     this.#log = log;
   }
 
-  /** So many of this shard were put back. `why` is one of a few texts. */
+  /** Adds restored nodes of this shard. `why` is one of a few texts. */
   add(shard: number, count: number, why: string): void {
     const now = this.#clock.now();
     if (this.#restored.size === 0) this.#since = now;
@@ -31,7 +33,7 @@ export class RestoredLog {
     this.#cancel = this.#clock.after(Math.min(QUIET_MS, this.#since + LATEST_MS - now), () => this.flush());
   }
 
-  /** Says what waits to be said. */
+  /** Logs the waiting sum. */
   flush(): void {
     this.#cancel?.();
     this.#cancel = undefined;

@@ -4,12 +4,12 @@ import type { FleetCore } from './core.ts';
 import { isAway } from './node-writes.ts';
 import type { LiveSession } from './sessions.ts';
 
-/** Writes the timings of live sessions, many at once. */
+/** Writes the timings of live sessions, in batches. */
 export class Retimer {
   readonly #core: FleetCore;
   /** Sessions whose new timing is on its way to the store. */
   readonly #busy = new Set<LiveSession>();
-  /** Sessions of which a write failed: the store may hold either timing. */
+  /** Sessions with a failed write: the store may hold either timing. */
   readonly #unsure = new WeakSet<LiveSession>();
 
   constructor(core: FleetCore) {
@@ -21,12 +21,12 @@ export class Retimer {
     return this.#busy.has(session);
   }
 
-  /** The store may hold another timing than the session has: it must be written before its agent is told anything. */
+  /** The store may hold another timing than the session: it must be written before its agent gets another. */
   unsure(session: LiveSession): boolean {
     return this.#unsure.has(session);
   }
 
-  /** Writes the timings that these sessions of a shard have. Throws `StoreAwayError` and `LostDataError`. */
+  /** Writes the present timings of these sessions of a shard. Throws `StoreAwayError` and `LostDataError`. */
   async rewrite(shard: number, sessions: readonly LiveSession[]): Promise<void> {
     if (sessions.length === 0) return;
     const { clock, store, log } = this.#core;
@@ -38,15 +38,15 @@ export class Retimer {
       }
     } catch (error) {
       if (isAway(error)) throw error;
-      // A store that takes everything but this is in reach: the timings are written when a change needs them.
+      // A store that refuses only this is still in reach: the timings are written when a change needs them.
       for (const session of sessions) this.#unsure.add(session);
       log.error({ err: error, shard }, 'Could not write heartbeat timings');
     }
   }
 
   /**
-   * Writes other timings and answers the sessions that have them now. A session's heartbeats are written with the
-   * new timeout from before the call: one that is on its way meanwhile must not bring back the old.
+   * Writes other timings and returns the sessions that have them now. A session's heartbeats are written with the new
+   * timeout from before the call: a heartbeat on its way meanwhile must not bring back the old one.
    */
   async write(
     shard: number,
@@ -69,7 +69,7 @@ export class Retimer {
     const written: LiveSession[] = [];
     for (const { session, was, is } of before) {
       this.#busy.delete(session);
-      // Written again meanwhile, as its agent asked for.
+      // Written again meanwhile, at its agent's request.
       if (session.timing !== is || session.ended) continue;
       if (refused && !refused.has(session.nodeId)) {
         this.#unsure.delete(session);
@@ -82,7 +82,7 @@ export class Retimer {
     return written;
   }
 
-  /** `epoch` also where the shard is out of reach. */
+  /** `epoch` also if the shard is out of reach. */
   async #retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer> {
     const { store, shards, log } = this.#core;
     if (retimings.length === 0 || !shards.at(shard).usable) return 'epoch';

@@ -13,20 +13,20 @@ import {
 import type { Principal } from '../rules/principal.ts';
 import type { LogEntry, NodeRecord } from '../store/fleet-store.ts';
 
-/** The socket of an agent, as far as the fleet needs to know it. */
+/** The socket of an agent, in the fleet's terms. */
 export interface Link {
   readonly remoteAddress: string;
-  /** Who opened it. Default: nobody. */
+  /** Default: an anonymous caller. */
   readonly principal?: Principal;
-  /** Its agent says that it was registered before. */
+  /** Its agent states an earlier registration. */
   readonly known?: boolean;
-  /** Ends the socket with this code. The node's status is left to its heartbeat. */
+  /** Ends the socket with this code. The node's status depends on its heartbeat alone. */
   end(code: CloseCode): void;
   /** Whether its agent announced this in `register.features`. */
   understands(feature: Feature): boolean;
   /**
-   * Sends a message. False where it is not sent: before the registration is answered, after the end, or where the
-   * message is only for agents that announced it.
+   * Sends a message. False if it is not sent: before the registration is answered, after the end, or if the message is
+   * only for agents that announced it.
    */
   send(message: HubMessage): boolean;
 }
@@ -40,7 +40,7 @@ export class LiveSession {
   readonly session: string;
   readonly shard: number;
   readonly link: Link;
-  /** The connection as it was registered: the record has none while the node is out of contact. */
+  /** The connection of the registration: the record has none while the node is out of contact. */
   connection: Connection;
   /** The timing of its record: never a shorter timeout than its agent knows. */
   timing: HeartbeatTiming;
@@ -56,11 +56,11 @@ export class LiveSession {
   waitingStats: NodeStats | undefined = undefined;
   /** The conditions in the record were reported by an earlier instance of the agent. */
   conditionsInherited: boolean;
-  /** Its agent asked to be removed: the removal that follows is not answered as another's. */
+  /** Its agent deregistered: the removal that follows is not treated as another caller's. */
   leaving = false;
   ended = false;
   #record: NodeRecord;
-  /** How many times something made it uncertain that this session still speaks for its node. */
+  /** Counts the events that made it uncertain that this is still the node's session. */
   #uncertain = 0;
   /** `#uncertain` when the store or the log last confirmed it. */
   #confirmedAt = -1;
@@ -88,7 +88,7 @@ export class LiveSession {
     this.#record = record;
   }
 
-  /** The newest record that is known to carry this session. */
+  /** The newest known record with this session. */
   get record(): NodeRecord {
     return this.#record;
   }
@@ -115,14 +115,14 @@ export class LiveSession {
     return this.#uncertain;
   }
 
-  /** The store took a heartbeat that was compared: confirmed, unless something happened since the mark. */
+  /** The store took a compared heartbeat: confirmed, unless something happened since the mark. */
   confirmedSince(mark: number): void {
     this.#confirmedAt = mark;
   }
 
   /**
-   * The log was followed to where this session speaks for the node as it is now, which is as good as a comparison in
-   * the store. A node that counts as gone is not confirmed: its heartbeat is compared and brings it back.
+   * The log shows this as the session of the node's present state, which is as good as a comparison in the store. An
+   * unreachable or offline node is not confirmed: its heartbeat is compared and brings it back.
    */
   confirmedByLog({ status }: FleetNode): void {
     if (inContact(status)) this.#confirmedAt = this.#uncertain;
@@ -153,7 +153,7 @@ export function endedBy(
 /** The live sessions of this hub, one per node. */
 export class Sessions {
   readonly #byNode = new Map<string, LiveSession>();
-  /** By node, the registrations that are being written, and the newest entry of the log that came meanwhile. */
+  /** By node, the number of registrations in progress, and the newest entry of the log meanwhile. */
   readonly #expected = new Map<string, { registrations: number; newest: LogEntry | undefined }>();
 
   get size(): number {
@@ -173,8 +173,8 @@ export class Sessions {
   }
 
   /**
-   * A registration is being written. The log may bring a newer one before this write is answered. The returned function,
-   * to be called once the session is attached or will not be, returns the newest such entry.
+   * A registration is being written. The log may bring a newer one before the answer to this write. The returned
+   * function, to be called once the session is attached or given up, returns the newest such entry.
    */
   expect(nodeId: string): () => LogEntry | undefined {
     const expected = this.#expected.get(nodeId) ?? { registrations: 0, newest: undefined };
@@ -194,7 +194,7 @@ export class Sessions {
     if (expected) expected.newest = entry;
   }
 
-  /** The session is over. One that was replaced meanwhile leaves its successor alone. */
+  /** The session is over. If it was replaced meanwhile, its successor stays. */
   detach(session: LiveSession): void {
     session.dropBeat();
     session.ended = true;

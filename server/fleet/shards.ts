@@ -10,7 +10,7 @@ export class Shard {
   readonly storeClock = new StoreClock();
   /** The store answers. */
   reachable = false;
-  /** How far its log was followed; nothing while something has to be loaded or put back first. */
+  /** The position up to which its log was followed; undefined while data has to be loaded or restored first. */
   position: Position | undefined;
   /** A write failed since the shard was last followed. */
   writeFailed = false;
@@ -26,12 +26,14 @@ export class Shard {
     return this.reachable && this.position !== undefined;
   }
 
-  /** The store's time: milliseconds since the epoch. Where it keeps none, the hub's wall clock. */
+  /** The store's time: milliseconds since the epoch. Without one, the hub's wall clock. */
   storeNow(): number {
     return this.storeClock.at(this.#clock.now()) ?? this.#clock.wall();
   }
 
-  /** A write failed, or found another data set: the shard is followed at once, which shows whether the store is there. */
+  /**
+   * A write failed, or found another data set: the shard is followed at once, which shows whether the store is there.
+   */
   recheck(): void {
     this.writeFailed = true;
     this.#follow();
@@ -64,7 +66,7 @@ export class Shards {
     return shard;
   }
 
-  /** The shard in which a node lies. */
+  /** The shard of a node. */
   of(nodeId: string): Shard {
     return this.at(this.#shardOf(nodeId));
   }
