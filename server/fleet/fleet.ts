@@ -40,7 +40,7 @@ import { RestoredLog } from './restored-log.ts';
 import { type Link, type LiveSession, Sessions } from './sessions.ts';
 import { Shards } from './shards.ts';
 
-/** The interval of steps without a notification: silence is detected no later than that. */
+/** The interval of steps without a bell: silence is detected no later than that. */
 const TICK_MS = 50;
 /** Default limit of a fleet's nodes. */
 const MAX_NODES = 100_000;

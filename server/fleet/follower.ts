@@ -29,7 +29,7 @@ const ENTRIES_PER_TICK = 250;
 const ENTRIES_PER_SLICE = 25;
 /** The most overdue nodes that one step examines. */
 const OVERDUE_PER_TICK = 200;
-/** The longest time between two steps without a notification and without a due node. */
+/** The longest time between two steps without a bell and without a due node. */
 const IDLE_MS = 500;
 
 /** The parts that a follower feeds with the log and its findings. */
@@ -61,7 +61,7 @@ type Phase =
   | { kind: 'lost'; why: string; waiting: LostNode[] };
 
 /**
- * Follows one shard for one hub, one step at a time: at every notification, and when a node is due. A step
+ * Follows one shard for one hub, one step at a time: at every bell, and when a node is due. A step
  *
  * 1. reads the log into the view (`#take`), where `Fencing` ends sessions that are over,
  * 2. passes overdue nodes to `Expiry`,
@@ -82,7 +82,7 @@ export class Follower {
   #running: Promise<void> | undefined;
   #again = false;
   #ended = false;
-  /** When the next step is due without a notification, hub time. */
+  /** When the next step is due without a bell, hub time. */
   #nextAt = 0;
   /** When the newest step began, and when it was answered. */
   #startedAt = Number.NEGATIVE_INFINITY;
@@ -103,7 +103,7 @@ export class Follower {
     shard.onRecheck(() => void this.wake());
   }
 
-  /** Whether a step is due without a notification. */
+  /** Whether a step is due without a bell. */
   due(now: number): boolean {
     return now >= this.#nextAt;
   }
@@ -135,7 +135,7 @@ export class Follower {
         break;
       }
     } while (this.#again && !this.#ended);
-    // Without an await since the last check for a notification: a later one begins a step of its own.
+    // Without an await since the last check for a bell: a later one begins a step of its own.
     this.#running = undefined;
   }
 
@@ -148,7 +148,7 @@ export class Follower {
     this.#nextAt = 0;
     if (!(error instanceof StoreAwayError)) {
       this.#parts.limitedLog.say('follow', (more) =>
-        this.#core.log.error({ err: error, shard: this.#shard.index, ...more }, 'A look at the store failed'),
+        this.#core.log.error({ err: error, shard: this.#shard.index, ...more }, 'A step of following the store failed'),
       );
     }
     this.#reach(false);
@@ -259,7 +259,7 @@ export class Follower {
     }
   }
 
-  /** A process that was stopped may get here (a notification, a socket's end) before its timers show the stall. */
+  /** A process that was stopped may get here (a bell, a socket's end) before its timers show the stall. */
   #noticeStall(now: number): void {
     const stalls = this.#core.stalls.count(now);
     if (stalls === this.#stalls) return;
@@ -341,7 +341,7 @@ export class Follower {
   }
 
   /**
-   * Nothing is overdue: the next step waits for the next deadline or a notification. The deadline was computed about
+   * Nothing is overdue: the next step waits for the next deadline or a bell. The deadline was computed about
    * half a round trip ago, so that with a distant store the step begins earlier by that.
    */
   #rest({ nextDueInMs = Number.POSITIVE_INFINITY }: News): void {
