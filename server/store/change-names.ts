@@ -1,20 +1,19 @@
 import { randomBytes, randomFillSync } from 'node:crypto';
 
 const NAME_BYTES = 12;
-/** A multiple of three, so that it is the same characters of every name. */
+/** A multiple of three, so that these bytes are the same characters of every name. */
 const MARK_BYTES = 6;
 const NAMES_AT_ONCE = 256;
 
 /**
- * Names of changes that no other change has, all with the same beginning, which no other hub's have. Every record
- * keeps one. `randomUUID` would do, but leaves a text of thirteen pieces in memory, some 450 bytes, until somebody
- * reads it, which nobody does of a store in memory.
+ * Unique names of changes, all with the same beginning, which no other hub uses. Every record keeps one. `randomUUID`
+ * would do, but its text consists of thirteen pieces in memory until it is read, and a store in memory never reads it.
  */
 export class ChangeNames {
   readonly #mark = randomBytes(MARK_BYTES);
   readonly #pool = Buffer.allocUnsafe(NAMES_AT_ONCE * NAME_BYTES);
   #at = this.#pool.length;
-  /** What they all begin with. */
+  /** The common beginning. */
   readonly mark = this.#mark.toString('base64url');
 
   next(): string {

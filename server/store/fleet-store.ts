@@ -7,13 +7,13 @@ export interface LogPlace {
 }
 
 /**
- * The store of the fleet: records, heartbeats, and one event log, cut into shards by node id. It compares,
- * writes and appends; what is to be written is decided elsewhere, so that its implementations cannot drift.
- * Every implementation passes the same contract suite.
+ * The store of the fleet: records, heartbeats, and one event log, split into shards by node id. It compares, writes and
+ * appends; the rules decide what is written, so that implementations cannot drift. Every implementation passes the same
+ * contract suite.
  *
- * A shard has a data set, named by an epoch. `attach` adopts the data set that is there (and makes one where
- * there is none); after that every verb answers `epoch` (or throws `LostDataError`) once the data set is
- * another one, because the shard has then lost its data.
+ * A shard has a data set, named by an epoch. `attach` adopts the present data set (and makes one if there is none);
+ * after that every verb returns `epoch` (or throws `LostDataError`) once the data set is another one, because the shard
+ * has then lost its data.
  *
  * Every verb may throw `StoreAwayError`: the outcome is then unknown, and a write may still have happened.
  */
@@ -26,43 +26,43 @@ export interface FleetStore {
   /** Ends every connection and timer. Calling it twice is harmless. */
   close(): Promise<void>;
 
-  /** Adopts the shard's data set, making one where there is none. */
+  /** Adopts the shard's data set, or makes one if there is none. */
   attach(shard: number): Promise<void>;
 
   read(id: string): Promise<Stored>;
 
-  /** A name for a change that no other change has. */
+  /** A unique name for a change. */
   newChangeId(): string;
 
   /**
-   * All or nothing: where the stored version is `change.expected` (and, where asked, no heartbeat is left),
-   * writes the record or the tombstone, appends the event, and sets or clears the heartbeat. A change that
-   * the store already holds (same `changeId`) is `done`, which makes a retry after an unknown outcome safe.
+   * All or nothing: if the stored version is `change.expected` (and, where requested, no heartbeat is left), writes the
+   * record or the tombstone, appends the event, and sets or clears the heartbeat. A change that the store already holds
+   * (same `changeId`) is `done`, which makes a retry after an unknown outcome safe.
    */
   commit(change: Change): Promise<CommitOutcome>;
 
   /**
-   * Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some.
-   * `followed` is how far the caller followed the shard's log; without it nothing can be confirmed for.
+   * Refreshes the heartbeats of many nodes of one shard at once, and the last stats of those that sent some. `followed`
+   * is the position up to which the caller followed the shard's log; without it no session counts as confirmed.
    */
   beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer>;
 
   /**
-   * Gives live sessions another timing, each all or nothing, without a new version and without an event: whoever
-   * wrote or writes a record of such a session, the timing in it does not count any more. It lasts as long as the
-   * session speaks for the node. The heartbeat that stands counts for so long from now on.
+   * Gives live sessions another timing, each all or nothing, without a new version and without an event: it replaces
+   * the timing in any record of such a session, earlier or later, as long as the session is the node's. The present
+   * heartbeat's lifetime is set too.
    */
   retime(shard: number, retimings: readonly Retiming[]): Promise<RetimeAnswer>;
 
   /**
-   * When these nodes last beat, and their last stats. A timeout that was changed by `retime` counts, not the one
-   * asked with. A node without a heartbeat is absent, and so is one whose shard lost its data.
+   * The last heartbeats of these nodes, and their last stats. A timeout set by `retime` counts before the one in the
+   * argument. A node without a heartbeat is absent, and so is one whose shard lost its data.
    */
   stats(nodes: ReadonlyArray<{ id: string; timeoutMs: number }>): Promise<Map<string, LastBeat>>;
 
   /**
-   * The shard's records in pages, and the position of the log before the first of them was read: what
-   * changes meanwhile comes again from there. A record may come twice.
+   * The shard's records in pages, and the position of the log before the first was read: changes meanwhile come again
+   * from there. A record may come twice.
    */
   snapshot(shard: number): Promise<{ position: Position; pages: AsyncIterable<NodeRecord[]> }>;
 
@@ -70,12 +70,14 @@ export interface FleetStore {
   tick(shard: number, request: TickRequest): Promise<TickAnswer>;
 
   /**
-   * Calls back with a node whose record was no record and was put aside: whoever knows the node puts it back by
-   * `restore`. A hint, which may be lost. Returns its end.
+   * Calls back with a node whose broken record was put aside: a hub that knows the node restores it by `restore`. A
+   * hint, which may be lost. Returns a function that ends it.
    */
   onPutAside(listener: (id: string) => void): () => void;
 
-  /** Calls back when a shard may have something new: a hint, late or lost at any time. Returns its end. */
+  /**
+   * Calls back when a shard may have something new: a hint, late or lost at any time. Returns a function that ends it.
+   */
   onBell(listener: (shard: number) => void): () => void;
 
   /** The log of one shard after `after` up to and with `upTo`, oldest first, at most `limit` entries; or a gap. */
@@ -91,35 +93,35 @@ export interface FleetStore {
   history(request: { id?: string; limit: number }): Promise<FleetEvent[]>;
 
   /**
-   * Puts back one record or tombstone that the shard may have lost. Absent: written, flagged `restored`, with
-   * an `updated`/`store_restored` event. Stored, still flagged and of a lower version: replaced likewise. The
-   * same change, a flagged one of the same session that is no older, or a newer tombstone: left alone. Anything else
-   * is answered, to be merged by a commit.
+   * Restores records and tombstones that the shard may have lost. Absent: written, flagged `restored`, with an
+   * `updated`/`store_restored` event. Stored, still flagged and of a lower version: replaced likewise. The same change,
+   * a flagged one of the same session that is no older, or a newer tombstone: unchanged. Anything else is returned, to
+   * be merged by a commit.
    */
   restore(shard: number, lost: ReadonlyArray<LostNode>): Promise<NotRestored[]>;
 
   /**
-   * The store's clock was set by about so many milliseconds (0: nobody knows whether it was): no heartbeat of the shard
-   * lasts longer than its node's timeout from now on, and each node is examined in time. Any hub may do it, also twice.
+   * The store's clock was set by about this many milliseconds (0: unknown): no heartbeat of the shard lasts longer than
+   * its node's timeout from now on, and each node is examined in time. Any hub may do it, also twice.
    */
   settleClock(shard: number, step: { steppedMs: number; defaultTimeoutMs: number }): Promise<void>;
-  /** The same of the leases: none lasts longer than this. */
+  /** The same for the leases: none lasts longer than this. */
   settleLeases(longestMs: number): Promise<void>;
 
-  /** How many nodes all shards hold. */
+  /** The number of nodes of all shards. */
   nodeCount(): Promise<number>;
 
-  /** Holds or renews this hub's lease for so long. */
+  /** Takes or renews this hub's lease for this time. */
   renewLease(lease: HubLease, ttlMs: number): Promise<void>;
   dropLease(hubId: string): Promise<void>;
   /** Every hub that holds a lease. */
   leases(): Promise<HeldLease[]>;
 }
 
-/** What the store holds of a node. `node.seq` is its version. */
+/** The stored state of a node. `node.seq` is its version. */
 export interface NodeRecord {
   node: FleetNode;
-  /** The fencing token of the registration that speaks for this node. A secret between agent and hub. */
+  /** The fencing token of the node's newest registration. A secret between agent and hub. */
   session: string;
   /** The version that this registration made. */
   sessionSeq: number;
@@ -129,11 +131,11 @@ export interface NodeRecord {
   changeId: string;
 }
 
-/** What is left of a removed node for 24 h, so that its versions go on if it comes back. */
+/** The remains of a removed node for 24 h, so that its versions continue if it comes back. */
 export interface Tombstone {
   id: string;
   version: number;
-  /** Where the removal itself was seen: the `registeredAt` of the registration that it ended, and when. */
+  /** The removal itself, if it was seen: the `registeredAt` of the registration that it ended, and its time. */
   removal?: { registeredAt: string; at: string };
 }
 
@@ -142,13 +144,13 @@ export type Stored =
   | { kind: 'node'; record: NodeRecord; restored: boolean }
   | { kind: 'gone'; tombstone: Tombstone };
 
-/** The version that a commit must expect over what is stored. */
+/** The version that a commit must expect over this state. */
 export function versionOf(stored: Stored): number {
   if (stored.kind === 'node') return stored.record.node.seq;
   return stored.kind === 'gone' ? stored.tombstone.version : 0;
 }
 
-/** The record with this timing; the same one where it has it already, or none is given. */
+/** The record with this timing; the same record if it has it already, or none is given. */
 export function withTiming(record: NodeRecord, timing: HeartbeatTiming | undefined): NodeRecord {
   const { node } = record;
   const { intervalMs, timeoutMs } = node.heartbeat;
@@ -158,16 +160,16 @@ export function withTiming(record: NodeRecord, timing: HeartbeatTiming | undefin
 
 export interface Change {
   id: string;
-  /** The stored version that it was decided on; 0 where there was nothing. */
+  /** The stored version that the decision is based on; 0 for none. */
   expected: number;
   /** The record after the change; its event carries the version. */
   record: NodeRecord;
   event: FleetEvent;
-  /** Removed: the record goes, a tombstone stays. */
+  /** Removed: the record is deleted, a tombstone stays. */
   removed: boolean;
-  /** Only where the node's heartbeat is gone, else `still-beating`. */
+  /** Only if the node's heartbeat is gone, else `still-beating`. */
   onlyIfSilent: boolean;
-  /** It lasts so long from now on, is gone at once, or stays as it is. */
+  /** The heartbeat lasts this long from now on, is deleted at once, or stays as it is. */
   heartbeat: 'keep' | 'clear' | { lastsMs: number };
   /** When the node's heartbeat is examined next: after these milliseconds, or never. */
   deadline: 'keep' | 'never' | { afterMs: number };
@@ -179,18 +181,18 @@ export type CommitOutcome = 'done' | 'conflict' | 'still-beating' | 'epoch';
 export interface Beat {
   id: string;
   session: string;
-  /** How long the heartbeat still counts: the node's timeout less its age. Positive. */
+  /** How long the heartbeat still counts: the node's timeout minus its age. Positive. */
   ttlMs: number;
   /** The newest stats, as JSON. */
   stats?: string;
   /**
-   * The caller saw the store take a heartbeat of this session, or the log say that it speaks for the node, which is
-   * not called gone; and it has followed the log since: only what was logged after that is compared.
+   * The caller saw the store accept a heartbeat of this session, or the log show it as the node's session (and the node
+   * neither unreachable nor offline); and it has followed the log since: only later entries are compared.
    */
   confirmed?: boolean;
 }
 
-/** Why a beat was not taken: who the store says speaks for the node. */
+/** Why a beat was refused, with the node's state in the store. */
 export type RefusedBeat = { id: string; session: string } & (
   | { by: 'session'; storedSession: string; storedSessionSeq: number; storedVersion: number }
   | { by: 'tombstone'; storedVersion: number }
@@ -201,7 +203,7 @@ export type BeatAnswer =
   | 'epoch'
   | {
       refused: RefusedBeat[];
-      /** Nodes that beat although their record calls them `unreachable` or `offline`. */
+      /** Nodes that beat although their record's status is `unreachable` or `offline`. */
       returned: string[];
     };
 
@@ -210,17 +212,17 @@ export interface Retiming {
   id: string;
   session: string;
   timing: HeartbeatTiming;
-  /** How long the heartbeat that stands still counts: the new timeout less its age. Zero or less leaves it as it is. */
+  /** How long the present heartbeat still counts: the new timeout minus its age. Zero or less leaves it unchanged. */
   ttlMs: number;
 }
 
-/** `refused`: ids for which another session speaks, or none. */
+/** `refused`: ids of nodes with another session, or none. */
 export type RetimeAnswer = 'epoch' | { refused: string[] };
 
 export interface LastBeat {
-  /** Milliseconds since the epoch, by the store's clock; where it has none, by the hub's. */
+  /** Milliseconds since the epoch, by the store's clock; without one, by the hub's. */
   at: number;
-  /** How long ago, milliseconds; negative where the heartbeat lasts longer than the timeout. */
+  /** Age, milliseconds; negative if the heartbeat lasts longer than the timeout. */
   agoMs: number;
   stats: NodeStats;
 }
@@ -236,7 +238,7 @@ const splitPosition = (at: string): [number, number] => {
   return [Number(at.slice(0, dash)), Number(at.slice(dash + 1))];
 };
 
-/** False for a text that is no place in any log, such as a client may send. */
+/** False for a text that is no position of any log, such as a client may send. */
 export function isPosition(at: string): boolean {
   return /^\d{1,15}-\d{1,15}$/.test(at);
 }
@@ -249,8 +251,8 @@ export function comparePositions(a: string, b: string): number {
 }
 
 /**
- * One entry of the log: the event, and the record of its node, which carries what hubs need beside it and never leaves
- * them. Of a removal, the record as it was.
+ * One entry of the log: the event, and the record of its node, with fields for hubs only. For a removal, the last
+ * record.
  */
 export interface LogEntry {
   at: string;
@@ -260,50 +262,50 @@ export interface LogEntry {
 
 export interface TickRequest {
   after: Position;
-  /** At most so many log entries; an answer may bring fewer. */
+  /** The most log entries; an answer may bring fewer. */
   limit: number;
   /** How many overdue nodes to examine, after the first `skip`; 0 examines none. */
   overdue: { skip: number; limit: number };
 }
 
 export type TickAnswer =
-  /** The data set is another one: everything in it was lost. */
+  /** The data set is another one: the data was lost. */
   | { kind: 'epoch' }
   /** The position's own entry is gone: trimmed because the reader was slow, or lost with the log's tail. */
   | { kind: 'gap'; cause: 'trimmed' | 'lost' }
   | {
       kind: 'news';
       entries: LogEntry[];
-      /** How far the log was read, also past entries that nobody can read; absent where nothing was logged. */
+      /** The position up to which the log was read, unreadable entries included; absent if nothing was logged. */
       upTo?: string;
-      /** A change was logged that cannot be read: what is known of the shard is no longer whole. */
+      /** A change in the log is unreadable: knowledge of the shard is no longer complete. */
       unreadable?: boolean;
       silent: SilentNode[];
-      /** More was logged than was asked for, or than one answer takes. */
+      /** The log has more entries than requested, or than one answer takes. */
       moreLogged: boolean;
-      /** How many overdue nodes it examined, how many of these beat (and were put off), and whether there are more. */
+      /** The overdue nodes that were examined, of which some beat (and were postponed), and whether there are more. */
       examined: number;
       putOff: number;
       moreDue: boolean;
-      /** In how long the next node is due, or earlier than that; nothing where none was examined. */
+      /** Upper bound of the time until the next node is due; undefined if none was examined. */
       nextDueInMs: number | undefined;
-      /** The store's own clock, milliseconds since the epoch; nothing where it has none but the hub's. */
+      /** The store's own clock, milliseconds since the epoch; undefined if it has none but the hub's. */
       now: number | undefined;
     };
 
 /** A node whose deadline passed and whose heartbeat is gone. */
 export interface SilentNode {
   record: NodeRecord;
-  /** For how long it has been due, milliseconds. */
+  /** Time since the deadline, milliseconds. */
   overdueMs: number;
 }
 
 export type LostNode =
-  /** `removal`: the last one before the node registered anew, where it was seen. */
+  /** `removal`: the last one before the node registered anew, if it was seen. */
   | { kind: 'node'; record: NodeRecord; event: FleetEvent; removal?: Tombstone['removal'] }
   | { kind: 'gone'; tombstone: Tombstone };
 
-/** A node that is stored otherwise than the hub knows it. */
+/** A node whose stored state differs from the hub's. */
 export interface NotRestored {
   lost: LostNode;
   stored: Stored;
@@ -316,7 +318,7 @@ export interface HubLease {
   version: string;
 }
 
-/** A lease that stands, and for how long if it is not renewed. */
+/** A valid lease, and its remaining time. */
 export interface HeldLease {
   lease: HubLease;
   leftMs: number;
@@ -327,7 +329,7 @@ export class StoreAwayError extends Error {
   override name = 'StoreAwayError';
 }
 
-/** The shard's data set is another one than was attached. */
+/** The shard's data set is not the attached one. */
 export class LostDataError extends Error {
   override name = 'LostDataError';
 }
@@ -339,15 +341,15 @@ export class StoreRefusedError extends Error {
 
 /** How long a tombstone stays. */
 export const TOMBSTONE_MS = 24 * 3_600_000;
-/** One that is put back stays for so long at least. */
+/** The shortest time that a restored tombstone stays. */
 export const LEAST_TOMBSTONE_MS = 3_600_000;
 
-/** How long a tombstone still stays, that is put back now. */
+/** The remaining time of a tombstone that is restored now. */
 export function tombstoneLeftMs({ removal }: Tombstone, now: number): number {
   if (!removal) return TOMBSTONE_MS;
   const leftMs = new Date(removal.at).getTime() + TOMBSTONE_MS - now;
   return Math.min(TOMBSTONE_MS, Math.max(LEAST_TOMBSTONE_MS, leftMs));
 }
 
-/** About how many events each shard's log keeps: more than a fleet of 50,000 makes when it all reconnects. */
+/** Entries that each shard's log keeps, roughly: more than a fleet of 50,000 writes when it all reconnects. */
 export const LOG_ENTRIES_PER_SHARD = 5_000;

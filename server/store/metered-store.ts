@@ -1,6 +1,6 @@
 import type { Change, FleetStore, Position } from './fleet-store.ts';
 
-/** Verbs of the store whose duration is told. */
+/** Verbs of the store whose duration is measured. */
 export type StoreVerb =
   | 'read'
   | 'commit'
@@ -16,19 +16,19 @@ export type StoreVerb =
   | 'lease'
   | 'settle-clock';
 
-/** Who is told what goes through a store. Called on the hot path: it only counts. */
+/** Receives measurements of a store. Called on the hot path: it only counts. */
 export interface StoreObserver {
-  /** A call ended after so many milliseconds. */
+  /** A call ended after this many milliseconds. */
   called(verb: StoreVerb, ms: number, failed: boolean): void;
-  /** So many heartbeats went in one call that took so long. */
+  /** One call wrote this many heartbeats in this time. */
   flushed(beats: number, withStats: number, ms: number): void;
   /** A change of this hub was written. */
   committed(change: Change): void;
-  /** A look at a shard ended. */
+  /** A read of a shard's news ended. */
   ticked(shard: number): void;
 }
 
-/** Wraps a store and tells an observer what goes through it; answers and errors pass as they are. */
+/** Wraps a store and reports its calls to an observer; results and errors pass unchanged. */
 export function meteredStore(
   store: FleetStore,
   observer: StoreObserver,
@@ -41,7 +41,7 @@ export function meteredStore(
   ): Promise<T> => {
     const from = now();
     const answer = run();
-    // Beside the caller, who is not held up by it.
+    // Beside the caller, which does not wait for it.
     answer.then(
       (value) => {
         const ms = now() - from;

@@ -25,38 +25,41 @@ import {
   withTiming,
 } from '../fleet-store.ts';
 
-/** More news than this and each heartbeat is compared. */
+/** With more log entries than this each heartbeat is compared. */
 const MOST_NEWS = 20;
-/** Nodes that are due so soon and beat are put off with those that are due: one walk a second does it for all. */
-const LOOK_AHEAD_MS = 1_000;
+/**
+ * Nodes that are due within this time and beat are postponed together with those that are due: one pass a second serves
+ * all.
+ */
+const AHEAD_MS = 1_000;
 
-/** All that is held of a node, in one object: it is there for every node of the fleet. */
+/** The whole state of a node, in one object: there is one for every node of the fleet. */
 interface Held {
   record: NodeRecord;
   restored: boolean;
-  /** The timing that the record's session was given since it registered. */
+  /** The timing that the record's session got after its registration. */
   timing: HeartbeatTiming | undefined;
-  /** When its heartbeat ends; long ago where there is none. */
+  /** When its heartbeat expires; in the distant past without one. */
   beatsUntil: number;
-  /** What the heartbeat brought, as JSON. It ends with it. */
+  /** The heartbeat's stats, as JSON. They expire with it. */
   stats: string | undefined;
   /** Its deadline: when its heartbeat is examined. */
   dueAt: number;
 }
 
-/** An entry of the log as it is kept: nearly every node has one. */
+/** An entry of the log in memory: nearly every node has one. */
 type Logged = Omit<LogEntry, 'at'>;
 
-/** Of a heartbeat that is not there. */
+/** The expiry of an absent heartbeat. */
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 const NEVER = Number.POSITIVE_INFINITY;
 
-/** One data set of one shard, in memory. Every method runs to its end at once, so nothing can come between. */
+/** One data set of one shard, in memory. Every method is synchronous, so that no other call can interfere. */
 export class MemoryShard {
   readonly #nodes = new Map<string, Held>();
   readonly #gone = new Map<string, { version: number; until: number }>();
   #earliestDue = NEVER;
-  /** Entry `n` of the log stands at index `n - #firstN`, so that it need not say where it is. */
+  /** Entry `n` of the log is at index `n - #firstN`, so that it need not store its position. */
   #log: Logged[] = [];
   #firstN = 1;
 
@@ -67,7 +70,7 @@ export class MemoryShard {
     private readonly logEntries: number = LOG_ENTRIES_PER_SHARD,
   ) {}
 
-  /** Nodes that it holds. */
+  /** The number of its nodes. */
   get size(): number {
     return this.#nodes.size;
   }
@@ -99,13 +102,13 @@ export class MemoryShard {
       this.#setDeadline(held, deadline === 'never' ? NEVER : this.now() + deadline.afterMs);
   }
 
-  /** A heartbeat. What an earlier one brought stays while that one lasts. */
+  /** A heartbeat. Earlier stats stay as long as their heartbeat lasts. */
   #beat(held: Held, ttlMs: number, stats?: string): void {
     held.stats = stats ?? (this.#isBeating(held) ? held.stats : undefined);
     held.beatsUntil = this.now() + ttlMs;
   }
 
-  /** The heartbeat is over, and what it brought with it. */
+  /** Ends the heartbeat, and its stats. */
   #still(held: Held): void {
     held.beatsUntil = LONG_AGO;
     held.stats = undefined;
@@ -136,7 +139,7 @@ export class MemoryShard {
     return { id, session, by: 'session', storedSession, storedSessionSeq, storedVersion };
   }
 
-  /** The nodes that the log speaks of after a position; nothing where that cannot be told. */
+  /** The nodes with log entries after a position; undefined if these are no longer complete. */
   #changedSince(position: Position): Set<string> | undefined {
     const entries = position.epoch === this.epoch ? this.entriesAfter(position, MOST_NEWS + 1) : 'lost';
     if (!Array.isArray(entries) || entries.length > MOST_NEWS) return undefined;
@@ -156,7 +159,7 @@ export class MemoryShard {
     return { refused };
   }
 
-  /** The heartbeat that stands ends in so long. */
+  /** Sets the remaining time of the present heartbeat. */
   #shift(held: Held, ttlMs: number): void {
     if (!this.#isBeating(held) || ttlMs <= 0) return;
     held.beatsUntil = this.now() + ttlMs;
@@ -185,22 +188,22 @@ export class MemoryShard {
     const asked = overdue.limit > 0;
     const { silent, putOff } = asked ? this.#overdue() : { silent: [], putOff: 0 };
     const now = this.now();
-    const told = silent.slice(overdue.skip, overdue.skip + overdue.limit);
-    for (const held of told) this.#still(held);
+    const reported = silent.slice(overdue.skip, overdue.skip + overdue.limit);
+    for (const held of reported) this.#still(held);
     return {
       kind: 'news',
       entries,
-      silent: told.map(({ record, dueAt }): SilentNode => ({ record, overdueMs: now - dueAt })),
+      silent: reported.map(({ record, dueAt }): SilentNode => ({ record, overdueMs: now - dueAt })),
       moreLogged: entries.length >= limit,
-      examined: told.length + putOff,
+      examined: reported.length + putOff,
       putOff,
-      moreDue: asked && told.length >= overdue.limit,
+      moreDue: asked && reported.length >= overdue.limit,
       nextDueInMs: asked ? this.#earliestDue - now : undefined,
       now: undefined,
     };
   }
 
-  /** Log entries after a position; or why it cannot be told what came after it. */
+  /** Log entries after a position; or why these are not available. */
   entriesAfter(after: Position, limit: number): LogEntry[] | 'trimmed' | 'lost' {
     const n = isPosition(after.at) ? Number.parseInt(after.at, 10) : Number.POSITIVE_INFINITY;
     if (n > this.#lastN()) return 'lost';
@@ -235,7 +238,7 @@ export class MemoryShard {
     if (stored.kind === 'node') {
       if (stored.record.changeId === record.changeId) return undefined;
       if (!stored.restored) return { lost, stored };
-      // Versions of two registrations may be of two data sets, and say nothing of each other.
+      // Versions of two registrations may belong to two data sets, and are not comparable.
       if (stored.record.node.seq >= seq)
         return stored.record.session === record.session ? undefined : { lost, stored };
     }
@@ -296,8 +299,8 @@ export class MemoryShard {
   }
 
   /**
-   * One entry more for each node: all may be lost in one turn of the event loop, in which nobody reads the log, and
-   * what is trimmed before it was read makes everybody start over.
+   * One entry more for each node: all may be lost in one round of the event loop, in which the log is not read, and an
+   * entry that is trimmed before it was read makes every reader start over.
    */
   #keptEntries(): number {
     return this.logEntries + this.#nodes.size + this.#gone.size;
@@ -316,7 +319,7 @@ export class MemoryShard {
     this.#earliestDue = Math.min(this.#earliestDue, at);
   }
 
-  /** Who is silent, the longest overdue first. Those that are due, or will be soon, and still beat are put off. */
+  /** Silent nodes, the longest overdue first. Nodes that are due, or will be soon, and still beat are postponed. */
   #overdue(): { silent: Held[]; putOff: number } {
     const now = this.now();
     const silent: Held[] = [];
@@ -324,7 +327,7 @@ export class MemoryShard {
     if (this.#earliestDue > now) return { silent, putOff };
     this.#earliestDue = NEVER;
     for (const held of this.#nodes.values()) {
-      if (held.dueAt <= now + LOOK_AHEAD_MS && this.#isBeating(held)) {
+      if (held.dueAt <= now + AHEAD_MS && this.#isBeating(held)) {
         if (held.dueAt <= now) putOff += 1;
         held.dueAt = held.beatsUntil;
       }
@@ -336,5 +339,5 @@ export class MemoryShard {
   }
 }
 
-/** The place of entry `n` in the log. */
+/** The position of entry `n` in the log. */
 const placeOf = (n: number): string => `${n}-0`;

@@ -29,7 +29,7 @@ import {
 import { shardOf } from '../shards.ts';
 import { MemoryShard } from './memory-shard.ts';
 
-/** What a memory store keeps: the part that a Redis server would be. Several stores may share one in tests. */
+/** The data of a memory store: the counterpart of a Redis server. Several stores may share one in tests. */
 export class MemoryFleet {
   readonly shards: MemoryShard[];
   readonly leases = new Map<string, { lease: HubLease; until: number }>();
@@ -38,13 +38,13 @@ export class MemoryFleet {
   constructor(
     readonly clock: Clock,
     shards = 1,
-    /** About how many entries each shard's log keeps, beside one for each node. */
+    /** Entries that each shard's log keeps, roughly, beside one for each node. */
     private readonly logEntries: number = LOG_ENTRIES_PER_SHARD,
   ) {
     this.shards = Array.from({ length: shards }, () => this.#emptyShard());
   }
 
-  /** Loses all data of one shard, as an emptied Redis does. */
+  /** Deletes all data of one shard, as an emptied Redis does. */
   empty(shard: number): void {
     this.shards[shard] = this.#emptyShard();
   }
@@ -146,7 +146,7 @@ export class MemoryStore implements FleetStore {
     return data.tick(request);
   }
 
-  /** Nobody else writes here. */
+  /** There is no other writer. */
   onPutAside(): () => void {
     return () => {};
   }
@@ -188,7 +188,7 @@ export class MemoryStore implements FleetStore {
     return unmerged;
   }
 
-  /** Its clock is the hub's steady one, which nobody can set. */
+  /** Its clock is the hub's monotonic one, which cannot be set. */
   async settleClock(): Promise<void> {}
 
   async settleLeases(): Promise<void> {}

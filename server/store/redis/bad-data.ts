@@ -2,20 +2,20 @@ import type { Clock } from '../../runtime/clock.ts';
 import { LimitedLog } from '../../runtime/limited-log.ts';
 import type { StoreLogger } from './redis-link.ts';
 
-/** What was found under the fleet's keys that no hub wrote so. */
+/** Data under the fleet's keys that no hub wrote. */
 export type BadKind =
-  /** A node's record of which some fields cannot be read: the rest counts. */
+  /** A node's record with unreadable fields: the rest counts. */
   | 'fields'
   /** A key that was put aside. */
   | 'key'
-  /** An entry of a log: passed over. */
+  /** An entry of a log: skipped. */
   | 'entry'
-  /** The last stats of a node: passed over. */
+  /** The last stats of a node: skipped. */
   | 'stats'
-  /** A hub's lease: passed over. */
+  /** A hub's lease: skipped. */
   | 'lease';
 
-/** Findings that are remembered, so that each is said and counted once. */
+/** The most findings in memory, so that each is logged and counted once. */
 const MOST_REMEMBERED = 5_000;
 
 const WORDS: Readonly<Record<BadKind, string>> = {
@@ -26,7 +26,7 @@ const WORDS: Readonly<Record<BadKind, string>> = {
   lease: 'A lease in the store cannot be read; it was passed over',
 };
 
-/** Tells of bad data in the store: each counted once, and one line a kind a minute. */
+/** Reports bad data in the store: each finding is counted once, with one line per kind a minute. */
 export class BadData {
   readonly #logger: StoreLogger | undefined;
   readonly #counted: ((kind: BadKind) => void) | undefined;
@@ -39,7 +39,7 @@ export class BadData {
     this.#limited = new LimitedLog(parts.clock);
   }
 
-  /** `key`: where it stands. Of an entry of a log, with its id. */
+  /** `key`: the key of the finding; for an entry of a log, with its id. */
   found(kind: BadKind, key: string): void {
     const name = `${kind} ${key}`;
     if (this.#seen.has(name)) return;

@@ -1,7 +1,7 @@
-/** Bytes of arguments in one script call: a larger one holds up everybody else at the server. */
+/** Bytes of arguments in one script call: a larger one delays every other client of the server. */
 export const BATCH_BYTES = 256 * 1024;
 
-/** Cuts a list into runs of at most `BATCH_BYTES`, where a single item is not larger already. */
+/** Splits a list into runs of at most `BATCH_BYTES`, except a single item that is larger. */
 export function* runsOf<T>(
   items: readonly T[],
   bytesOf: (item: T) => number,
@@ -25,7 +25,7 @@ export function argumentBytes(args: readonly string[]): number {
   return args.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
 }
 
-/** Cuts groups of arguments into batches, each with the place of its first group. */
+/** Splits groups of arguments into batches, each with the index of its first group. */
 export function* batchesOf<T>(
   groups: readonly T[],
   toArguments: (group: T) => string[],
@@ -35,5 +35,5 @@ export function* batchesOf<T>(
   }
 }
 
-/** A lifetime as a script takes it: whole milliseconds, at least one. */
+/** A lifetime for a script: whole milliseconds, at least one. */
 export const ttlText = (ttlMs: number): string => String(Math.max(1, Math.floor(ttlMs)));

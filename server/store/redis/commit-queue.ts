@@ -3,26 +3,26 @@ import { type Change, type CommitOutcome, StoreAwayError } from '../fleet-store.
 import { argumentBytes, BATCH_BYTES, ttlText } from './batches.ts';
 import { asList, asText } from './replies.ts';
 
-/** Changes in one call: at about 40 us each, Redis serves everybody else after 5 ms. */
+/** The most changes in one call: Redis serves other clients after a few milliseconds. */
 const BATCH_CHANGES = 128;
-/** Changes of one shard that may wait: beyond it Redis is so far behind that it counts as away. */
+/** The most waiting changes of one shard: beyond it Redis is so slow that it counts as away. */
 const MOST_WAITING = 10_000;
 
-/** Changes that go in one call, in their order. */
+/** Changes of one call, in their order. */
 export interface Batch {
-  /** The data set that they were decided on. */
+  /** The data set that the decisions are based on. */
   epoch: string;
   changes: readonly Change[];
   args: string[];
 }
 
-/** Makes one call, and answers what became of each change; an `Error` is why it was refused. */
+/** Makes one call, and returns the outcome of each change; an `Error` is the reason of its refusal. */
 export type CommitCall = (batch: Batch) => Promise<Array<CommitOutcome | Error>>;
 
 interface Waiting {
   epoch: string;
   change: Change;
-  /** Made when it is about to be sent: in a storm thousands wait, and texts that wait are what V8 collects the longest. */
+  /** Made just before sending: in a storm thousands wait, and waiting texts are a burden on the garbage collector. */
   args: string[] | undefined;
   since: number;
   resolve: (outcome: CommitOutcome) => void;
@@ -30,14 +30,14 @@ interface Waiting {
 }
 
 /**
- * The changes of one shard on their way to Redis, in the order in which they were asked for. Those of one turn go
- * in one call, and so do those that are asked for while a call is under way: a change that comes alone goes at
- * once, and a storm makes few and large calls. Each change has its own outcome.
+ * The changes of one shard on their way to Redis, in the order of the requests. Changes of one round of the event loop
+ * go in one call, and so do changes requested during a call: a single change goes at once, and a storm makes few and
+ * large calls. Each change has its own outcome.
  */
 export class CommitQueue {
   readonly #call: CommitCall;
   readonly #clock: Clock;
-  /** A change that could not be sent for so long has failed; it was never written. */
+  /** A change that could not be sent within this time has failed; it was never written. */
   readonly #sentWithinMs: number;
   #waiting: Waiting[] = [];
   #running = false;
@@ -66,7 +66,7 @@ export class CommitQueue {
     this.#running = false;
   }
 
-  /** The next batch; at least one change, however large. */
+  /** The next batch; at least one change, of any size. */
   #take(): Waiting[] {
     const epoch = this.#waiting[0]?.epoch;
     let bytes = 0;
@@ -96,7 +96,7 @@ export class CommitQueue {
         else reject(new StoreAwayError(`Redis refused a change: ${outcome?.message ?? 'no answer'}`));
       }
     } catch (error) {
-      // Those that wait behind it would only wait for the same failure, one call after the other.
+      // The changes behind it would wait for the same failure, one call after the other.
       const failed = error instanceof Error ? error : new Error(String(error));
       for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(failed);
     }
@@ -118,7 +118,7 @@ function changeArguments(change: Change): string[] {
   ];
 }
 
-/** The answer of `commits` to so many changes: what became of each, or why Redis refused it. */
+/** The reply of `commits`: the outcome of each change, or the reason for which Redis refused it. */
 export function toOutcomes(reply: unknown, changes: number): Array<CommitOutcome | Error> {
   if (reply === 'epoch') return Array.from({ length: changes }, () => 'epoch');
   return asList(reply).map((outcome) =>

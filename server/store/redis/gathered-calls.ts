@@ -11,18 +11,18 @@ export interface Share {
 
 interface Asked {
   shard: number;
-  /** About how many bytes of arguments it brings. */
+  /** The bytes of its arguments, roughly. */
   bytes: number;
-  /** Made when it is known how many shards go together, so that each can take less of a call. */
+  /** Called once the number of shards in the call is known, so that each can take its part of the call's limit. */
   share: (together: number) => Share;
   resolve: (reply: unknown) => void;
   reject: (error: unknown) => void;
 }
 
 /**
- * Gathers the calls of one script that are asked for in one turn of the event loop. A hub looks at all its shards,
- * and writes all their heartbeats, in the same turn: on one server that is one call and one answer. On a Cluster
- * each shard goes alone, because a script's keys must lie in one slot.
+ * Gathers the calls of one script within one round of the event loop. A hub reads all its shards, and writes all their
+ * heartbeats, in the same round: on one server that is one call and one reply. On a Cluster each shard has its own
+ * call, because a script's keys must be in one slot.
  */
 export class GatheredCalls {
   readonly #link: RedisLink;
@@ -34,7 +34,9 @@ export class GatheredCalls {
     link: RedisLink,
     options: {
       shardsGoTogether: boolean;
-      /** Sends the script: how many keys, the keys, the arguments. It answers a list, one answer for each share. */
+      /**
+       * Sends the script: the number of keys, the keys, the arguments. The reply is a list, one element for each share.
+       */
       send: (client: RedisClient, args: ReadonlyArray<string | number>) => Promise<unknown>;
     },
   ) {
@@ -43,7 +45,7 @@ export class GatheredCalls {
     this.#send = options.send;
   }
 
-  /** The script's answer for this shard. Throws `StoreAwayError`. */
+  /** The script's reply for this shard. Throws `StoreAwayError`. */
   ask(shard: number, bytes: number, share: Asked['share']): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#asked.length === 0) process.nextTick(() => this.#sendAll());

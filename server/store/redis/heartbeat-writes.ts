@@ -5,7 +5,7 @@ import type { ShardKeys } from './keys.ts';
 import { asList, asText } from './replies.ts';
 import { readVersion } from './salvage.ts';
 
-/** Where heartbeats are written, and how far the hub followed the log there ('' where it vouches for nothing). */
+/** The shard of heartbeats, and the position up to which the hub followed its log ('' if no session is confirmed). */
 export interface BeatPlace {
   shard: number;
   keys: ShardKeys;
@@ -14,8 +14,8 @@ export interface BeatPlace {
 }
 
 /**
- * Writes heartbeats with the script `beat`. Those that were confirmed for in vain, and those whose key was rubbish, are
- * written once more and compared with the record.
+ * Writes heartbeats with the script `beat`. Confirmed ones that the script wants compared, and those whose key was
+ * broken, are written once more and compared with the record.
  */
 export async function writeBeats(
   calls: GatheredCalls,
@@ -59,7 +59,7 @@ async function write(calls: GatheredCalls, place: BeatPlace, beats: readonly Bea
   return all;
 }
 
-/** Id, session and time of one heartbeat, about; its stats come on top. */
+/** Bytes of the id, session and time of one heartbeat, roughly; its stats are extra. */
 const BEAT_BYTES = 100;
 
 const bytesOf = ({ stats }: Beat): number => BEAT_BYTES + (stats?.length ?? 0);
@@ -79,12 +79,12 @@ function beatArguments(beats: readonly Beat[]): string[] {
   return counts.concat(pings, stats, checked);
 }
 
-/** What `beat` said of one shard's heartbeats; `toCheck`: confirmed ones that are to be sent again, to be checked. */
+/** The reply of `beat` for one shard; `toCheck`: confirmed heartbeats to be sent again for a comparison. */
 type BeatReply =
   | 'epoch'
   | (Exclude<BeatAnswer, 'epoch'> & {
       toCheck: Set<string>;
-      /** Nodes whose key is rubbish. */
+      /** Nodes whose key is broken. */
       bad: string[];
     });
 
@@ -111,7 +111,7 @@ function toRefusedBeat(by: string | undefined, id: string, fields: readonly stri
     const [storedSession = '', storedSessionSeq, storedVersion] = stored;
     return {
       ...{ id, session, by, storedSession },
-      // What is no version is older than any.
+      // An invalid version is older than any.
       storedSessionSeq: readVersion(storedSessionSeq) ?? 0,
       storedVersion: readVersion(storedVersion) ?? 0,
     };

@@ -14,7 +14,7 @@ async function* newestFirst(
   let end = '+';
   for (;;) {
     const read = link.run(shard, (client) => client.xrevrange(eventsKey, end, '-', 'COUNT', pageSize));
-    // A key of another type holds no events; the next look at the shard puts it aside.
+    // A key of another type holds no events; the next tick of the shard puts it aside.
     const page = asList(
       await read.catch((error: unknown) => {
         if (error instanceof WrongTypeError) return [];
@@ -47,7 +47,7 @@ export async function historyOfNode(
   return events;
 }
 
-/** The last entry before a time, by which a reader goes on from there; ids of entries begin with Redis' time. */
+/** The last entry before a time, from which a reader continues; ids of entries begin with Redis' time. */
 export async function placeOfTime(
   link: RedisLink,
   shard: number,
@@ -62,18 +62,18 @@ export async function placeOfTime(
   if (before) return { at: before.at, keptSince: undefined };
   const first = await one((client) => client.xrange(eventsKey, '-', '+', 'COUNT', 1));
   if (!first || !(await wasTrimmed(link, shard, eventsKey))) return { at: '0-0', keptSince: undefined };
-  // What a reader goes on from must still be there: the first entry is the price.
+  // A reader's position must still be present: so the first entry itself is left out.
   return { at: first.at, keptSince: Number.parseInt(first.at, 10) + 1 };
 }
 
-/** Whether entries were ever taken off a log's beginning. */
+/** Whether entries were ever removed from a log's beginning. */
 async function wasTrimmed(link: RedisLink, shard: number, eventsKey: string): Promise<boolean> {
   const info = asList(await link.run(shard, (client) => client.xinfo('STREAM', eventsKey)));
   const fieldOf = (name: string): unknown => info[info.indexOf(name) + 1];
   return fieldOf('entries-added') !== fieldOf('length');
 }
 
-/** The newest events of the fleet: every shard's log read backwards, always on where the newest head is. */
+/** The newest events of the fleet: every shard's log is read backwards, always at the newest head. */
 export async function historyOfFleet(
   link: RedisLink,
   eventsKeys: readonly string[],

@@ -1,16 +1,16 @@
 import { slotTags } from './slot-tags.ts';
 
-/** The names of one shard's keys. All of them lie in one slot, that of the shard's hash tag. */
+/** The names of one shard's keys. All are in one slot, that of the shard's hash tag. */
 export interface ShardKeys {
-  /** What all of them begin with; scripts make the keys of a node from it. */
+  /** The common prefix; scripts derive the keys of a node from it. */
   prefix: string;
   epoch: string;
   deadlines: string;
   events: string;
   /**
-   * Never written. While a slot of a Cluster is on its way to another master, the new one answers for any single
-   * key as if what has not come yet were not there, but refuses calls of which a declared key is missing. So a
-   * script that makes keys of its own declares this one: it runs where all of them are, or not at all.
+   * Never written. While a slot of a Cluster migrates to another master, the new one treats any single key that has not
+   * arrived as absent, but refuses calls of which a declared key is missing. So a script that derives keys declares
+   * this one: it runs only where all keys are.
    */
   absent: string;
   node(id: string): string;
@@ -18,15 +18,15 @@ export interface ShardKeys {
   gone(id: string): string;
 }
 
-/** Where a key of the whole fleet is put aside: in its own slot, so that RENAME can. */
+/** The name of a whole fleet's key that is put aside: in its own slot, so that RENAME works. */
 export const quarantineOf = (keyPrefix: string, key: string): string => `${keyPrefix}:quarantine:{${key}}`;
 
-/** The names of every key, and of the doorbell's channel. */
+/** The names of every key, and of the bell's channel. */
 export interface FleetKeys {
   keyPrefix: string;
   /** The key format and the number of shards. */
   meta: string;
-  /** Sorted set: hub id → when its lease ends, so that the leases need no scan. */
+  /** Sorted set: hub id → the end of its lease, so that reading the leases needs no scan. */
   hubs: string;
   hub(hubId: string): string;
   bell: string;
@@ -44,7 +44,7 @@ const shardKeys = (prefix: string): ShardKeys => ({
   gone: (id) => `${prefix}gone:${id}`,
 });
 
-/** The keys of a fleet of so many shards under a prefix (`fleet`). */
+/** The keys of a fleet with this number of shards under a prefix (`fleet`). */
 export function fleetKeys(keyPrefix: string, shards: number): FleetKeys {
   return {
     keyPrefix,

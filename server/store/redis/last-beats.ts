@@ -4,15 +4,15 @@ import type { RedisLink } from './redis-link.ts';
 import { asList, asNumber, asText, toStats, toTiming } from './replies.ts';
 import type { AttachedShard } from './snapshot.ts';
 
-/** A node and how long its heartbeat counts, milliseconds. */
+/** A node and the timeout of its heartbeat, milliseconds. */
 export interface TimedNode {
   id: string;
   timeoutMs: number;
 }
 
 /**
- * When these nodes of one shard last beat, told by what is left of their timeouts, and their last stats. A timeout
- * that the store knows better counts: whoever asks may not have heard of it.
+ * The last heartbeats of these nodes of one shard, derived from the rest of their timeouts, and their last stats. A
+ * timeout in the store counts before the caller's, which may be outdated.
  */
 export async function lastBeats(
   link: RedisLink,

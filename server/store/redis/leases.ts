@@ -16,21 +16,23 @@ const leaseSchema = z.object({
   version: z.string(),
 });
 
-/** How long the list remembers a hub whose lease ended, by this hub's clock: its key alone says whether it stands. */
+/**
+ * How long the list keeps a hub whose lease ended, by this hub's clock: only its key shows whether the lease is valid.
+ */
 const FORGET_AFTER_MS = 3_600_000;
-/** Hubs that are listed at most: more are no hubs. */
+/** The most hubs in the list: more cannot be hubs. */
 const MOST_HUBS = 10_000;
 
 /**
- * The leases of all hubs: a key each, whose TTL ends it, and a list of them, which lies on another node of a Cluster.
- * Of the times in the list nothing follows: the store's clock may have been set since.
+ * The leases of all hubs: a key each, whose TTL ends it, and a list, which is on another node of a Cluster. The times
+ * in the list prove nothing: the store's clock may have been set since.
  */
 export class Leases {
   readonly #link: RedisLink;
   readonly #keys: FleetKeys;
   readonly #clock: Clock;
   readonly #bad: BadData;
-  /** Since when the hubs in the list that hold no lease have been without, hub time. */
+  /** For hubs in the list without a lease, the hub time since when. */
   readonly #missingSince = new Map<string, number>();
 
   constructor(link: RedisLink, keys: FleetKeys, { clock, bad }: { clock: Clock; bad: BadData }) {
@@ -56,7 +58,7 @@ export class Leases {
     await this.#link.run('fleet', (client) => client.zrem(this.#keys.hubs, hubId));
   }
 
-  /** Every lease that stands. What is no lease is passed over. */
+  /** Every valid lease. Other values are skipped. */
   async read(): Promise<HeldLease[]> {
     const hubIds = await this.#listed();
     const found = await Promise.all(hubIds.map((hubId) => this.#read(hubId)));
@@ -82,7 +84,7 @@ export class Leases {
     return this.#withList((client) => client.zrange(this.#keys.hubs, '0', String(MOST_HUBS - 1)));
   }
 
-  /** Works on the list of hubs; where that is of another type it is put aside, and begun anew. */
+  /** Runs work on the list of hubs; a key of another type is put aside, and the list begins anew. */
   async #withList<T>(work: (client: RedisClient) => Promise<T>): Promise<T> {
     try {
       return await this.#link.run('fleet', work);
@@ -116,13 +118,13 @@ export class Leases {
   }
 }
 
-/** A key of another type is no lease; anything else is thrown on. */
+/** A key of another type is no lease; any other error is rethrown. */
 function notOfType(error: unknown): '' {
   if (error instanceof WrongTypeError) return '';
   throw error;
 }
 
-/** Moves a key of the whole fleet out of the way, where no other hub has done so. */
+/** Moves a key of the whole fleet aside, unless another hub has done so. */
 export async function putKeyAside(
   link: RedisLink,
   { keyPrefix }: FleetKeys,

@@ -3,12 +3,15 @@ import type { FleetKeys } from './keys.ts';
 import type { RedisLink } from './redis-link.ts';
 import { asList, asText, type Rubbish } from './replies.ts';
 
-/** What was put aside is kept for so long. */
+/** How long a key that was put aside is kept. */
 export const QUARANTINE_MS = 7 * 24 * 3_600_000;
-/** Keys of one shard that are kept aside at most; more are deleted. */
+/** The most keys of one shard that are kept aside; more are deleted. */
 const MOST_KEPT = 100;
 
-/** Puts aside what no hub wrote of a shard: its own keys of another type, and these nodes. Throws `StoreAwayError`. */
+/**
+ * Puts aside the data of a shard that no hub wrote: its own keys of another type, and these nodes. Throws
+ * `StoreAwayError`.
+ */
 export async function mend(
   link: RedisLink,
   keys: FleetKeys,

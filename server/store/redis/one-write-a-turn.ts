@@ -2,9 +2,9 @@ import { Cluster } from 'ioredis';
 import type { RedisClient } from './redis-client.ts';
 
 /**
- * Gathers the commands of one turn of the event loop into one write to each socket. A hub sends the looks at
- * all shards, their heartbeats and the commits of a storm in the same turn, and a write to a socket costs more
- * than all that ioredis does for a command. Nothing else changes: order, answers and errors stay the commands' own.
+ * Gathers the commands of one round of the event loop into one write to each socket. A hub sends the ticks of all
+ * shards, their heartbeats and the commits of a storm in the same round, and a write to a socket costs more than
+ * ioredis' work for a command. Order, replies and errors of the commands do not change.
  */
 export class OneWriteATurn {
   readonly #client: RedisClient;
@@ -19,7 +19,7 @@ export class OneWriteATurn {
     this.#client = client;
   }
 
-  /** To be called before a command is sent; the sockets are written to at the end of this turn. */
+  /** To be called before a command is sent; the sockets are written at the end of this round. */
   hold(): void {
     if (this.#held.length > 0) return;
     const clients = this.#client instanceof Cluster ? this.#client.nodes('master') : [this.#client];

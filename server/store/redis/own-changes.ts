@@ -1,19 +1,20 @@
 import { ChangeNames } from '../change-names.ts';
 import type { Change } from '../fleet-store.ts';
 
-/** Changes that may wait to be read back from the log; of those beyond, the oldest are read like anybody's. */
+/** The most changes that wait to be read from the log; the oldest beyond it are read like those of other hubs. */
 const MOST_CHANGES = 20_000;
 
 /**
  * The changes that this hub wrote and has not yet read in the log. A hub reads its own changes there like all others,
- * in their order; what they say it is not sent again, and need not parse, which in a storm is a tenth of its work.
+ * in order; but Redis sends only their names, and the hub need not parse these records again, a substantial part of its
+ * work in a storm.
  */
 export class OwnChanges {
-  /** They are known among all by what their names begin with. */
+  /** The common beginning of the names marks them. */
   readonly names = new ChangeNames();
   readonly #changes = new Map<string, Change>();
 
-  /** It goes to the store now. */
+  /** The change is about to be sent to the store. */
   remember(change: Change): void {
     this.#changes.set(change.record.changeId, change);
     if (this.#changes.size <= MOST_CHANGES) return;
@@ -21,7 +22,7 @@ export class OwnChanges {
     if (oldest !== undefined) this.#changes.delete(oldest);
   }
 
-  /** It was not written. */
+  /** The change was not written. */
   forget({ record }: Change): void {
     this.#changes.delete(record.changeId);
   }

@@ -7,18 +7,18 @@ import { type RedisLink, type StoreLogger, WrongTypeError } from './redis-link.t
 import { asList } from './replies.ts';
 import { readVersion } from './salvage.ts';
 
-/** The format of the keys. A hub refuses a fleet whose keys are of another. */
+/** The format of the keys. A hub refuses a fleet with another format. */
 const KEY_FORMAT = '1';
 const MOST_SHARDS = 1_024;
 const OLDEST_MAJOR = 7;
 
-/** Throws `StoreRefusedError` where so many shards cannot be made. */
+/** Throws `StoreRefusedError` for an impossible number of shards. */
 export function checkShards(shards: number): void {
   if (!Number.isInteger(shards) || shards < 1 || shards > MOST_SHARDS || SLOTS % shards !== 0)
     throw new StoreRefusedError(`SHARDS (${shards}) must be a power of two up to ${MOST_SHARDS}`);
 }
 
-/** Throws `StoreRefusedError` where keys cannot begin so: braces would be taken for a slot's hash tag. */
+/** Throws `StoreRefusedError` for an impossible prefix: braces would be taken for a slot's hash tag. */
 export function checkKeyPrefix(keyPrefix: string): void {
   if (!/^[A-Za-z0-9._:-]{1,64}$/.test(keyPrefix))
     throw new StoreRefusedError(`KEY_PREFIX (${keyPrefix}) must be letters, digits and ._:-, 64 at most`);
@@ -27,7 +27,7 @@ export function checkKeyPrefix(keyPrefix: string): void {
 const infoField = (info: string, name: string): string | undefined =>
   new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1];
 
-/** Throws `StoreRefusedError` where a server's `INFO server` names a Redis that is too old, or the wrong mode. */
+/** Throws `StoreRefusedError` if a server's `INFO server` reports an old Redis, or the wrong mode. */
 export function checkServer(info: string, asCluster: boolean): void {
   const version = infoField(info, 'redis_version') ?? '';
   if (Number.parseInt(version, 10) < OLDEST_MAJOR)
@@ -38,16 +38,16 @@ export function checkServer(info: string, asCluster: boolean): void {
     );
 }
 
-/** How a hub found the key prefix, or claimed it: the older claim stands. */
+/** The claim of a hub to the key prefix, found or made: the older claim wins. */
 export interface Claim {
   /** When the prefix was claimed first, milliseconds since the epoch. */
   claimedAt: number;
 }
 
 /**
- * Claims the key prefix for this key format and this many shards, or finds it claimed for them already. A hub that
- * holds an older claim than the one that it finds puts its own back: the store lost it, and somebody else came first.
- * Throws `StoreRefusedError` where the prefix is another's.
+ * Claims the key prefix for this key format and this number of shards, or finds it claimed for them already. A hub with
+ * an older claim than the stored one writes its own again: the store lost it, and another fleet claimed the prefix
+ * meanwhile. Throws `StoreRefusedError` if the prefix is another's.
  */
 export async function claimFormat(
   link: RedisLink,
@@ -81,7 +81,7 @@ export async function claimFormat(
   throw new StoreRefusedError(`SHARDS (${shards}) must be ${storedShards}, with which ${keys.meta} was made`);
 }
 
-/** The fields that stand, each written first where it was absent. */
+/** The stored fields, each written first if it was absent. */
 async function readClaim(
   link: RedisLink,
   keys: FleetKeys,
@@ -100,12 +100,12 @@ async function readClaim(
   return asList(replies.at(-1));
 }
 
-/** Warns of settings under which Redis may drop heartbeats or forget the fleet. */
+/** Warns of settings under which Redis may drop heartbeats or lose the fleet. */
 export async function warnOfSettings(link: RedisLink, logger: StoreLogger): Promise<void> {
   const infos = await link.onEveryMaster(async (client) => {
     const memory = await client.info('memory');
     const persistence = await client.info('persistence');
-    // Some hosts forbid CONFIG; then nothing is known of save points, and nothing said of them.
+    // Some hosts forbid CONFIG; then save points are unknown, and there is no warning.
     const save = await client.config('GET', 'save').catch(() => undefined);
     return { memory, persistence, save };
   });

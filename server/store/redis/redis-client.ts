@@ -5,23 +5,23 @@ import { loadScripts } from './scripts.ts';
 export type RedisClient = Redis | Cluster;
 
 /**
- * A reconnect comes within a fifth of a second, spread so that many hubs do not come at once: behind Sentinels
- * each try asks one of them, and the first who knows the new primary may be the last to be asked.
+ * A reconnect comes within a fifth of a second, spread so that many hubs do not come at once: behind Sentinels each
+ * attempt asks one, and the first that knows the new primary may be the last to be asked.
  */
 const retryDelayMs = (attempt: number): number => Math.min(50 * attempt, 100) * (1 + Math.random());
 
-/** A server that does not answer a goodbye: what it still owes has failed. */
+/** Time for a server's answer to QUIT: afterwards its outstanding replies have failed. */
 const GOODBYE_WITHIN_MS = 200;
 
-/** A node of a Cluster that does not say who has which slots: the next one is asked. */
+/** Time for a Cluster node to list its slots: afterwards the next one is asked. */
 const SLOTS_WITHIN_MS = 500;
 
-/** How often a Cluster is asked for its slots where nothing fails, to forget replicas that are gone. */
+/** How often a Cluster is asked for its slots without a failure, to drop replicas that are gone. */
 const SLOTS_EVERY_MS = 30_000;
 
 /**
- * What every connection has in common. Nothing waits in queues of the library: a command fails at once without
- * a connection, and with its connection; what must not be lost is kept, bounded, by the callers.
+ * Options of every connection. The library's queues are off: a command fails at once without a connection, and with its
+ * connection; the callers keep, in bounds, what must not be lost.
  */
 export function commonOptions(commandTimeoutMs: number) {
   return {
@@ -33,19 +33,19 @@ export function commonOptions(commandTimeoutMs: number) {
     connectTimeout: commandTimeoutMs,
     disconnectTimeout: GOODBYE_WITHIN_MS,
     commandTimeout: commandTimeoutMs,
-    // A server that accepts and never answers: commands that timed out stay queued until the socket goes.
+    // A server that accepts and never answers: commands that timed out stay queued until the socket closes.
     socketTimeout: commandTimeoutMs + Math.min(500, commandTimeoutMs),
     keepAlive: 10_000,
     disableClientInfo: true,
     connectionName: 'rollcall-hub',
-    // A master that became a replica, or is loading its data: look for the right one.
+    // A master that became a replica, or is loading its data: find the right one.
     reconnectOnError: ({ message }) => (/^(READONLY|LOADING)/.test(message) ? 1 : false),
   } satisfies CommonRedisOptions & { disconnectTimeout: number };
 }
 
 export interface ClientOptions {
   commandTimeoutMs: number;
-  /** Where the primary is that a Sentinel names, where it has moved. */
+  /** The address of the primary for the one that a Sentinel names, if it has moved. */
   whereIs?: (named: string) => HostPort | null;
 }
 
@@ -82,10 +82,10 @@ function makeCluster(target: Extract<RedisTarget, { kind: 'cluster' }>, commandT
   return new Cluster(target.nodes, {
     lazyConnect: true,
     scripts: loadScripts(),
-    // Each node connects with its first command, which has to wait for that; the nodes' own queues end with
-    // their connections.
+    // Each node connects with its first command, which has to wait for that; the nodes' own queues end with their
+    // connections.
     enableOfflineQueue: true,
-    // A command whose outcome is unknown is not sent again behind our back.
+    // A command whose outcome is unknown is not repeated by the library.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     clusterRetryStrategy: retryDelayMs,
@@ -105,7 +105,7 @@ function makeCluster(target: Extract<RedisTarget, { kind: 'cluster' }>, commandT
 }
 
 /**
- * ioredis hears only the first error of a socket. A second one, as of a TLS handshake that was broken off, would end the
+ * ioredis handles only the first error of a socket. A second one, as of an aborted TLS handshake, would end the
  * process.
  */
 function outliveSocketErrors(client: Redis): Redis {
@@ -113,7 +113,7 @@ function outliveSocketErrors(client: Redis): Redis {
     const stream: Redis['stream'] | undefined = client.stream;
     if (stream && stream.listenerCount('error', ignore) === 0) stream.on('error', ignore);
   };
-  // The socket is made a moment after `connecting`.
+  // The socket is created a moment after `connecting`.
   client.on('connecting', () => setImmediate(listen));
   for (const event of ['connect', 'error']) client.on(event, listen);
   return client;
@@ -129,7 +129,7 @@ export function makeClient(target: RedisTarget, options: ClientOptions): RedisCl
   return cluster;
 }
 
-/** The connection that listens to the doorbell; a Cluster's client keeps one of its own for that. */
+/** The connection that subscribes to the bell; a Cluster's client keeps one of its own for that. */
 export function makeSubscriber(
   target: RedisTarget,
   client: RedisClient,

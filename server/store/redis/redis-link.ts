@@ -8,7 +8,7 @@ import { describeTarget, type HostPort, type RedisTarget } from './redis-url.ts'
 import { SentinelWatch } from './sentinel-watch.ts';
 import { wrongTransport } from './transport.ts';
 
-/** As much of a pino logger as the store needs. */
+/** The part of a pino logger that the store needs. */
 export interface StoreLogger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -16,30 +16,27 @@ export interface StoreLogger {
 
 export interface LinkOptions {
   target: RedisTarget;
-  /** The doorbell's channel. */
+  /** The bell's channel. */
   channel: string;
   clock: Clock;
   logger?: StoreLogger;
-  /** A command without an answer for so long has failed. */
+  /** A command without an answer within this time has failed. */
   commandTimeoutMs: number;
   /** How long `open` waits for the first connection. */
   openWithinMs: number;
 }
 
-/** What a call is about: a shard, or the whole fleet. Parts of a Cluster can be away on their own. */
+/** The subject of a call: a shard, or the whole fleet. Parts of a Cluster can be away on their own. */
 export type Part = number | 'fleet';
 
-/** While part of a Cluster is away, it is asked so often who took its slots over. */
+/** While part of a Cluster is away, how often it is asked for the new owner of its slots. */
 const ASK_SLOTS_EVERY_MS = 100;
 
-/** Errors of a connection that trying again does not mend. */
+/** Errors of a connection that a retry does not mend. */
 const REFUSALS =
   /WRONGPASS|NOAUTH|NOPERM|invalid username-password|DB index is out of range|cluster support disabled/;
 
-/**
- * The connections to Redis: one for commands, one for the doorbell. Every failure of theirs is a
- * `StoreAwayError`.
- */
+/** The connections to Redis: one for commands, one for the bell. Each failure is a `StoreAwayError`. */
 export class RedisLink {
   readonly #options: LinkOptions;
   readonly #client: RedisClient;
@@ -76,8 +73,8 @@ export class RedisLink {
   }
 
   /**
-   * Waits for the first connection. Throws `StoreAwayError` where none comes, `StoreRefusedError` where the
-   * server refuses it, its certificate is not trusted, or it speaks TLS where it should not or the other way round.
+   * Waits for the first connection. Throws `StoreAwayError` if none comes, `StoreRefusedError` if the server refuses
+   * it, its certificate is not trusted, or only one side speaks TLS.
    */
   async open(): Promise<void> {
     const name = describeTarget(this.#options.target);
@@ -133,8 +130,8 @@ export class RedisLink {
   }
 
   /**
-   * Sends several commands about one shard at once, as `pipeline` does; `undefined` is the answer of a command that
-   * found a key of another type.
+   * Sends several commands about one shard at once, as `pipeline` does; `undefined` is the reply of a command on a key
+   * of another type.
    */
   async lenientPipeline(
     part: Part,
@@ -146,7 +143,7 @@ export class RedisLink {
     });
   }
 
-  /** Sends several commands about one shard at once; on a Cluster their keys lie on one node. */
+  /** Sends several commands about one shard at once; on a Cluster their keys are on one node. */
   async pipeline(
     part: Part,
     build: (pipeline: ReturnType<RedisClient['pipeline']>) => void,
@@ -178,19 +175,19 @@ export class RedisLink {
     );
   }
 
-  /** Calls back with every ring of the doorbell. Returns its end. */
+  /** Calls back with every message of the bell. Returns a function that ends it. */
   onBell(listener: (payload: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  /** Calls back when the connection for commands is lost. Returns its end. */
+  /** Calls back when the connection for commands is lost. Returns a function that ends it. */
   onLost(listener: () => void): () => void {
     this.#lossListeners.add(listener);
     return () => this.#lossListeners.delete(listener);
   }
 
-  /** Ends the connections. What is under way fails. Calling it twice is harmless. */
+  /** Ends the connections. Commands in progress fail. Calling it twice is harmless. */
   close(): Promise<void> {
     this.#listeners.clear();
     this.#lossListeners.clear();
@@ -208,17 +205,17 @@ export class RedisLink {
     });
     const ready = new Promise<void>((resolve) => this.#client.once('ready', resolve));
     this.#watch?.start();
-    // The first attempt may fail: the clients go on trying, and the deadline judges.
+    // The first attempt may fail: the clients retry, and the deadline decides.
     for (const client of new Set([this.#client, this.#subscriber])) client.connect().catch(() => {});
     await Promise.all([ready, subscribed]);
   }
 
-  /** The doorbell is a convenience: without it, news wait for the next tick. */
+  /** The bell is an optimization: without it, changes wait for the next tick. */
   async #subscribe(): Promise<void> {
     try {
       await this.#subscriber.subscribe(this.#options.channel);
     } catch (error) {
-      // A lost connection is subscribed again when it is back; a user who may not listen is told of once.
+      // A lost connection is subscribed again when it is back; a user without permission is logged once.
       const { message } = withoutArguments(error);
       if (this.#mayNotListen || !REFUSALS.test(message)) return;
       this.#mayNotListen = true;
@@ -237,12 +234,12 @@ export class RedisLink {
   }
 
   #remember(error: Error): void {
-    // A Cluster's "all nodes failed" says less than the error of the last of them.
+    // A Cluster's "all nodes failed" is less useful than the error of the last node.
     const inner = 'lastNodeError' in error ? error.lastNodeError : undefined;
     this.#lastError = withoutArguments(inner instanceof Error ? inner : error);
   }
 
-  /** Only parts of a Cluster come and go on their own. */
+  /** Only parts of a Cluster fail on their own. */
   #ownPart(part: Part): Part {
     return this.#client.isCluster ? part : 'fleet';
   }
@@ -251,7 +248,7 @@ export class RedisLink {
     this.#options.logger?.warn({ why }, 'Redis is away');
     const client = this.#client;
     if (client instanceof Cluster)
-      // Nobody else tells: commands for a frozen master wait for it, although it has a successor.
+      // There is no event for it: commands for a frozen master wait, although it has a successor.
       this.#askingSlots = this.#options.clock.every(ASK_SLOTS_EVERY_MS, () => client.refreshSlotsCache());
   }
 
@@ -260,7 +257,7 @@ export class RedisLink {
     this.#options.logger?.info({}, 'Redis is back');
   }
 
-  /** The primary is there now: connections to another server, which may hang, or lose all that it is told, end. */
+  /** The primary has moved: connections to another server, which may hang, or lose all its writes, are ended. */
   #follow(to: HostPort): void {
     for (const client of [this.#client, this.#subscriber]) {
       if (client instanceof Cluster || !client.stream) continue;
@@ -279,24 +276,24 @@ export class RedisLink {
   }
 }
 
-/** A key of the fleet holds something of another type. Redis itself is well. */
+/** A key of the fleet has another type. Redis itself is healthy. */
 export class WrongTypeError extends Error {
   override name = 'WrongTypeError';
 }
 
 export const isWrongType = (error: Error): boolean => error.message.includes('WRONGTYPE');
 
-/** An error of ioredis without the command's arguments, which may be a password, or what an agent sent. */
+/** An error of ioredis without the command's arguments, which may be a password, or an agent's data. */
 function withoutArguments(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   if ('command' in error) error.command = undefined;
   return error;
 }
 
-/** A stuck server does not hold up the end for longer. */
+/** A server that hangs does not delay the end beyond this. */
 const END_WITHIN_MS = 1_000;
 
-/** Disconnects a client and waits until its sockets are gone. */
+/** Disconnects a client and waits until its sockets are closed. */
 async function end(client: RedisClient, clock: Clock): Promise<void> {
   const wasOpen = client.status === 'ready' || client.status === 'connect';
   const ended = new Promise<void>((resolve) => client.once('end', resolve));
@@ -311,7 +308,7 @@ async function end(client: RedisClient, clock: Clock): Promise<void> {
   });
 }
 
-/** An error of the library where a connection was tried, in words. */
+/** An error of the library during a connection attempt, in words. */
 function inWords(error: Error): string {
   return /^All sentinels are unreachable/.test(error.message)
     ? 'none of them answers'

@@ -55,33 +55,33 @@ import { isId, readVersion } from './salvage.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { type TickPlace, tickShard } from './ticks.ts';
 
-/** Nodes whose heartbeats one call puts right after a step of the store's clock. */
+/** Heartbeats that one call corrects after a step of the store's clock. */
 const NODES_PER_SETTLING = 200;
 
 export interface RedisStoreOptions {
   /** `redis://`, `rediss://`, a comma list of a Cluster's nodes, or `redis+sentinel://…/name`. */
   url: string;
   clock: Clock;
-  /** What every key begins with. */
+  /** The prefix of every key. */
   keyPrefix?: string;
   /** A power of two up to 1,024; the same for the life of a fleet. */
   shards?: number;
   logger?: StoreLogger;
-  /** A command without an answer for so long has failed, its outcome unknown. */
+  /** A command without an answer within this time has failed, its outcome unknown. */
   commandTimeoutMs?: number;
   /** How long `open` waits for the first connection. */
   openWithinMs?: number;
-  /** About how many entries each shard's log keeps. */
+  /** Entries that each shard's log keeps, roughly. */
   logEntries?: number;
-  /** Told where the keys are found to be another fleet's, after `open`: the hub must end. */
+  /** Called if the keys turn out to be another fleet's, after `open`: the hub must end. */
   refused?: (error: StoreRefusedError) => void;
-  /** Told of each piece of bad data that is found. */
+  /** Called for each piece of bad data. */
   badData?: (kind: BadKind) => void;
 }
 
 /**
- * The fleet in Redis (7.0 or later, or Valkey), alone, behind Sentinels or as a Cluster. All keys of a shard
- * lie in one slot, and everything that must be all or nothing is one script on one shard.
+ * The fleet in Redis (7.0 or later, or Valkey), alone, behind Sentinels or as a Cluster. All keys of a shard are in one
+ * slot, and every atomic operation is one script on one shard.
  */
 export class RedisStore implements FleetStore {
   readonly shards: number;
@@ -91,10 +91,10 @@ export class RedisStore implements FleetStore {
   readonly #logger: StoreLogger | undefined;
   readonly #clock: Clock;
   readonly #logEntries: string;
-  /** Looks at the shards. */
+  /** Ticks of the shards. */
   readonly #ticks: GatheredCalls;
   readonly #beats: GatheredCalls;
-  /** By shard: the name of the data set that was attached; '' before. */
+  /** By shard: the name of the attached data set; '' before. */
   readonly #epochs: string[];
   readonly #commits: CommitQueue[];
   readonly #own = new OwnChanges();
@@ -127,7 +127,7 @@ export class RedisStore implements FleetStore {
       (_, shard) =>
         new CommitQueue((batch) => this.#commitAll(shard, batch), {
           clock,
-          // A call may take as long as it may; only a row of slow ones means that Redis is too far behind.
+          // One call may use its whole timeout; only a series of slow ones means that Redis is too slow.
           sentWithinMs: 5 * commandTimeoutMs,
         }),
     );
@@ -178,7 +178,7 @@ export class RedisStore implements FleetStore {
 
   async #attach(shard: number): Promise<void> {
     const keys = this.#shard(shard);
-    // An emptied Redis has also forgotten what the keys look like.
+    // An emptied Redis has also lost the claim to the keys.
     await this.#claim();
     const candidate = randomBytes(6).toString('base64url');
     const epoch = await this.#link.run(shard, (client) =>
@@ -191,7 +191,7 @@ export class RedisStore implements FleetStore {
     const shard = this.shardOf(id);
     const first = await this.#mending(shard, () => this.#read(id, shard));
     if (!('version' in first)) return first;
-    // It is read again, as somebody may have put it back; what is still no record counts as nothing.
+    // It is read again, as another hub may have restored it; if it is still broken it counts as absent.
     await this.#mend(shard, [first]);
     const again = await this.#read(id, shard);
     return 'version' in again ? { kind: 'nothing' } : again;
@@ -237,13 +237,13 @@ export class RedisStore implements FleetStore {
       const outcomes = await this.#mendRefused(shard, changes, toOutcomes(reply, changes.length));
       for (const [index, change] of changes.entries())
         if (outcomes[index] !== 'done') this.#own.forget(change);
-      // A Redis that refuses all of them is as good as none.
+      // A Redis that refuses every change counts as away.
       if (outcomes.every((outcome) => outcome instanceof Error)) throw outcomes[0];
       return outcomes;
     });
   }
 
-  /** Changes that met a key of another type: it is put aside, and they are to be decided anew. */
+  /** Changes that met a key of another type: the key is put aside, and the changes are to be decided anew. */
   async #mendRefused(
     shard: number,
     changes: readonly Change[],
@@ -265,7 +265,7 @@ export class RedisStore implements FleetStore {
 
   beat(shard: number, beats: readonly Beat[], followed?: Position): Promise<BeatAnswer> {
     const place = this.#place(shard);
-    // A position in another data set says nothing of this one.
+    // A position in another data set proves nothing for this one.
     const at = followed?.epoch === place.epoch ? followed.at : '';
     return writeBeats(this.#beats, { ...place, followed: at }, beats, (ids) =>
       this.#mend(shard, ids.map(unread)),
@@ -298,7 +298,7 @@ export class RedisStore implements FleetStore {
   }
 
   tick(shard: number, request: TickRequest): Promise<TickAnswer> {
-    // Shards that are followed together share what one call may take.
+    // Shards in one call share its limits.
     const part = (most: number, together: number) => Math.ceil(most / together);
     return tickShard(this.#ticks, this.#tickPlace(shard), request, part, this.#own);
   }
@@ -410,7 +410,7 @@ export class RedisStore implements FleetStore {
   }
 
   async nodeCount(): Promise<number> {
-    // Every node has a place among the deadlines.
+    // Every node is in the set of deadlines.
     const counts = await Promise.all(
       this.#keys.shards.map(({ deadlines }, shard) =>
         this.#link.run(shard, (client) => client.zcard(deadlines)),
@@ -423,9 +423,9 @@ export class RedisStore implements FleetStore {
     return this.#leases.read();
   }
 
-  /** Claims the keys, or finds them claimed. Where they are another fleet's by now, this hub must end. */
+  /** Claims the keys, or finds them claimed. If they are another fleet's by now, this hub must end. */
   #claim(): Promise<void> {
-    // All shards ask at once after a loss.
+    // After a loss all shards call this at once.
     this.#claiming ??= this.#claimNow().finally(() => {
       this.#claiming = undefined;
     });
@@ -456,13 +456,13 @@ export class RedisStore implements FleetStore {
     };
   }
 
-  /** Puts aside what no hub wrote, and lets whoever knows the nodes put them back. */
+  /** Puts aside what no hub wrote, and lets the hubs that know the nodes restore them. */
   async #mend(shard: number, nodes: readonly Rubbish[]): Promise<void> {
     await mend(this.#link, this.#keys, shard, { nodes, bad: this.#bad });
     for (const { id } of nodes) for (const listener of this.#putAside) listener(id);
   }
 
-  /** Runs a verb; where a key of its shard is of another type, that is put aside, and the data set counts as lost. */
+  /** Runs a verb; a key of its shard that has another type is put aside, and the data set counts as lost. */
   async #mending<T>(shard: number, run: () => Promise<T>): Promise<T> {
     try {
       return await run();
@@ -487,7 +487,7 @@ export class RedisStore implements FleetStore {
     return keys;
   }
 
-  /** A shard, and the data set that was attached there. */
+  /** A shard, and its attached data set. */
   #place(shard: number): { shard: number; keys: ShardKeys; epoch: string } {
     return { shard, keys: this.#shard(shard), epoch: this.#epoch(shard) };
   }

@@ -13,18 +13,18 @@ export interface Credentials {
   password?: string;
 }
 
-/** Where the fleet's Redis is. */
+/** The address of the fleet's Redis. */
 export type RedisTarget =
   | { kind: 'single'; at: HostPort; tls: boolean; db: number; credentials: Credentials }
   | { kind: 'cluster'; nodes: HostPort[]; tls: boolean; credentials: Credentials }
   | {
       kind: 'sentinel';
       sentinels: HostPort[];
-      /** The name under which the sentinels know the master. */
+      /** The name of the master among the sentinels. */
       name: string;
       db: number;
       credentials: Credentials;
-      /** The sentinels' own, where they have some. */
+      /** The sentinels' own credentials, if they have some. */
       sentinelCredentials: Credentials;
     };
 
@@ -39,9 +39,9 @@ const refuse = (why: string): never => {
 };
 
 /**
- * Reads `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS), a comma list of them (a Cluster, of
- * which one node is enough: `redis://host,`), or `redis+sentinel://[user:password@]host[:port],…/name[/db]`
- * (`?sentinelPassword=…` where the sentinels ask for one). Throws `RedisUrlError`.
+ * Reads `redis://[user:password@]host[:port][/db]`, `rediss://…` (TLS), a comma list of such URLs (a Cluster, of which
+ * one node is enough: `redis://host,`), or `redis+sentinel://[user:password@]host[:port],…/name[/db]`
+ * (`?sentinelPassword=…` if the sentinels require one). Throws `RedisUrlError`.
  */
 export function parseRedisUrl(text: string): RedisTarget {
   const url = text.trim();
@@ -62,7 +62,7 @@ function parseSingle(text: string): RedisTarget {
   };
 }
 
-/** The first server's scheme and credentials hold for all of them, so the others may be bare `host:port`. */
+/** The first server's scheme and credentials hold for all servers, so the others may be bare `host:port`. */
 function parseCluster(first: string, others: string[]): RedisTarget {
   const { url, tls } = parseServer(first);
   const scheme = `${url.protocol}//`;
@@ -104,7 +104,7 @@ function parseSentinel(rest: string): RedisTarget {
   };
 }
 
-/** What may be said of a target in logs and errors. */
+/** The parts of a target that may appear in logs and errors. */
 export function describeTarget(target: RedisTarget): string {
   const list = (hosts: HostPort[]) => hosts.map(({ host, port }) => `${host}:${port}`).join(', ');
   if (target.kind === 'single') return `Redis at ${list([target.at])}`;

@@ -5,16 +5,14 @@ import type { BadData } from './bad-data.ts';
 import type { OwnChanges } from './own-changes.ts';
 import { isId, isObject, isTiming, parsedJson, readEvent, readNode, readVersion } from './salvage.ts';
 
-/*
- * What scripts and commands answer, made into what the store promises.
- */
+/** Converts the replies of scripts and commands into the store's types. */
 
-/** What is needed to read what may be rubbish. */
+/** Context for reading data that may be broken. */
 export interface Context {
   bad: BadData;
   /** Whether this id belongs to the shard that is read. */
   isOfShard: (id: string) => boolean;
-  /** An instant, for records that say none. */
+  /** An instant, for records that have none. */
   now: () => string;
 }
 
@@ -36,12 +34,12 @@ export function asNumber(reply: unknown): number {
   return number;
 }
 
-/** The `record` field of a node's hash: what clients see of the node, flat, and `instanceId`. */
+/** The `record` field of a node's hash: the node as clients see it, flat, and `instanceId`. */
 export function recordText({ node, instanceId }: NodeRecord): string {
   return JSON.stringify({ ...node, instanceId });
 }
 
-/** The timing that a session was given since its registration: the field `timing`, where it names that session. */
+/** The timing that a session got after its registration: the field `timing`, if it names that session. */
 export function toTiming(timing: unknown, session: unknown): HeartbeatTiming | undefined {
   if (typeof timing !== 'string' || timing === '') return undefined;
   const [ofSession, interval, timeout] = timing.split(' ');
@@ -57,7 +55,7 @@ export interface Rubbish {
   changeId: string;
 }
 
-/** A node of which nothing could be read. */
+/** An entirely unreadable node. */
 export const unread = (id: string): Rubbish => ({ id, version: '', changeId: '' });
 
 /** A record from the fields version, session, sessionSeq, changeId, record, timing of a node's hash. */
@@ -104,7 +102,7 @@ export interface RawEntry {
 export function toRawEntry(reply: unknown): RawEntry {
   const [at, flat] = asList(reply);
   const fields = asList(flat);
-  // Names stand at even places only: a value, such as a node's id, may read like a name.
+  // Names are at even places only: a value, such as a node's id, may equal a name.
   const field = (name: string): unknown => {
     for (let place = 0; place < fields.length; place += 2)
       if (fields[place] === name) return fields[place + 1];
@@ -113,7 +111,7 @@ export function toRawEntry(reply: unknown): RawEntry {
   return { at: asText(at), field };
 }
 
-/** The event of an entry; nothing where it cannot be read. */
+/** The event of an entry; undefined if it is unreadable. */
 export function toEvent(entry: RawEntry, { bad }: Context): FleetEvent | undefined {
   const nodeId = entry.field('nodeId');
   const read = isId(nodeId) ? readEvent(parsedJson(entry.field('event')), nodeId) : undefined;
@@ -127,17 +125,17 @@ export function toEvent(entry: RawEntry, { bad }: Context): FleetEvent | undefin
 }
 
 /**
- * An entry of the log. Of a change of this hub only its name may have come, and it is taken from `own`; nothing where
- * that does not know it. `foreign`: no hub wrote it. `unreadable`: a change that cannot be told.
+ * An entry of the log. A change of this hub may come as its name only, and is then taken from `own`; undefined if `own`
+ * no longer has it. `foreign`: no hub wrote it. `unreadable`: a change that cannot be read.
  */
 export function toLogEntry(
   reply: unknown,
   context: Context,
   own?: OwnChanges,
 ): LogEntry | 'foreign' | 'unreadable' | undefined {
-  const [at, told] = asList(reply);
-  if (own && typeof told === 'string') {
-    const change = own.take(told);
+  const [at, named] = asList(reply);
+  if (own && typeof named === 'string') {
+    const change = own.take(named);
     return change && { at: asText(at), event: change.event, record: change.record };
   }
   const entry = toRawEntry(reply);
@@ -160,7 +158,7 @@ export function toLogEntry(
   return { at: entry.at, event, record: { node: event.node, session, sessionSeq, instanceId, changeId } };
 }
 
-/** The last stats; none before the first, or where they cannot be read. */
+/** The last stats; undefined before the first, or if these are unreadable. */
 export function toStats(text: string): NodeStats | undefined {
   return text === '' ? {} : statsSchema.safeParse(parsedJson(text)).data;
 }

@@ -4,14 +4,14 @@ import type { ShardKeys } from './keys.ts';
 import type { RedisLink } from './redis-link.ts';
 import { asList, asNumber, type Context, type Rubbish, recordText, toStoredNode, unread } from './replies.ts';
 
-/** A shard as records are put back into it. */
+/** A shard into which records are restored. */
 export interface RestorePlace {
   shard: number;
   keys: ShardKeys;
   epoch: string;
-  /** About how many entries the shard's log keeps. */
+  /** Entries that the shard's log keeps, roughly. */
   logEntries: string;
-  /** The channel on which hubs are rung. */
+  /** The bell's channel. */
   bell: string;
   /** Hub time. */
   now: number;
@@ -19,8 +19,8 @@ export interface RestorePlace {
 }
 
 /**
- * Puts lost records and removals back with the script `restore`. `unmerged`: those of which the store holds something
- * else. `bad`: those in whose place rubbish stands. Throws `StoreAwayError` and `LostDataError`.
+ * Restores lost records and removals with the script `restore`. `unmerged`: those with another state in the store.
+ * `bad`: those with broken data in the store. Throws `StoreAwayError` and `LostDataError`.
  */
 export async function restoreLost(
   link: RedisLink,

@@ -15,9 +15,9 @@ import {
   TIMEOUT_INTERVALS,
 } from '../../../shared/index.ts';
 
-/*
- * Records and events were checked when they came in. Here only what would break a hub is looked at, because every hub
- * reads every event. What does not pass is read once more field by field, and the parts that are still true are kept.
+/**
+ * Records and events were validated at the edge. Here only the fields that could break a hub are checked, because every
+ * hub reads every event. An invalid record is read again field by field, and its valid parts are kept.
  */
 
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
@@ -106,10 +106,10 @@ const isWhole = (value: unknown, id: string): value is FleetNode =>
   isObject(value) && value.id === id && isNode(value);
 
 const TRUSTED = { by: 'token' };
-/** Of a reason that is none, or that a newer hub gave: whoever follows the fleet reads the reasons of one version. */
+/** For an invalid reason, or one of a newer hub: clients know the reasons of one version. */
 const UNKNOWN: Reason = 'unknown';
 
-/** Of a node whose record does not say it. */
+/** For a node whose record has none. */
 const USUAL_TIMING = { intervalMs: 10_000, timeoutMs: 30_000 };
 
 /** The timing with what is usual for the part that cannot be: its node is not to be called silent between two heartbeats. */
@@ -121,8 +121,8 @@ function readTiming(value: unknown): HeartbeatTiming {
 }
 
 /**
- * What is true of a node's record: all of it, or with what is usual in the place of fields that cannot be read; nothing
- * where it is no record of this node. `now`: an instant.
+ * The valid content of a node's record: all, or with defaults in the place of unreadable fields; undefined if it is no
+ * record of this node. `now`: an instant.
  */
 export function readNode(
   value: unknown,
@@ -141,7 +141,7 @@ export function readNode(
   if (Array.isArray(value.conditions)) kept.conditions ??= value.conditions.filter(isCondition);
   // How its agent showed who it is cannot be read, or is of a newer hub: it is not held weaker than a token's.
   if (value.trust !== undefined) kept.trust ??= TRUSTED;
-  // A newer hub may know more statuses: its nodes are live until they fall silent. Without any it is no record.
+  // A newer hub may know more statuses: its nodes are live until they fall silent. Without a status it is no record.
   if (kept.status === undefined && !isText(value.status)) return undefined;
   const known = [kept.registeredAt, kept.statusSince, kept.createdAt].find(isText) ?? now;
   const usual = {
@@ -155,7 +155,7 @@ export function readNode(
 /** The event of a log entry about this node, likewise. */
 export function readEvent(value: unknown, id: string): { event: FleetEvent; salvaged: boolean } | undefined {
   if (!isEventOf(value, id)) return undefined;
-  // Of a removal it is the node before it.
+  // For a removal, the node before it.
   const { node, seq } = value;
   const isSame = value.to === null || node.seq === seq;
   const read = readNode(isSame ? node : { ...node, seq }, id, value.at);
@@ -186,10 +186,10 @@ function isEventOf(value: unknown, id: string): value is FleetEvent {
   );
 }
 
-/** Whether a node can have this id. */
+/** Whether this is a valid id. */
 export const isId = (value: unknown): value is string => idSchema.safeParse(value).success;
 
-/** A version as it is stored; nothing where it is none. */
+/** A version as it is stored; undefined if it is none. */
 export function readVersion(text: unknown): number | undefined {
   if (!isText(text) || !/^[1-9]\d{0,15}$/.test(text)) return undefined;
   const version = Number(text);

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Result } from 'ioredis';
 
 /**
- * Scripts by the name of their ioredis command. The end of a file's name is how many keys it takes; `n`: the first
- * argument of the command tells.
+ * Scripts by the name of their ioredis command. The suffix of a file's name is its number of keys; `n`: the first
+ * argument of the command.
  */
 const files = {
   fleetAttach: 'attach-2',
@@ -19,7 +19,7 @@ const files = {
   fleetSettleClock: 'settle-clock-3',
 };
 
-/** The scripts as ioredis takes them, read from beside this module. */
+/** The scripts in ioredis' form, read from beside this module. */
 export function loadScripts(): Record<string, { lua: string; numberOfKeys?: number }> {
   return Object.fromEntries(
     Object.entries(files).map(([command, file]) => {

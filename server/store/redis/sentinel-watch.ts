@@ -3,13 +3,13 @@ import type { Clock } from '../../runtime/clock.ts';
 import { commonOptions } from './redis-client.ts';
 import type { HostPort, SentinelTarget } from './redis-url.ts';
 
-/** A Sentinel that cannot be heard is tried again after a second or two. */
+/** A lost subscription to a Sentinel is retried after a second or two. */
 const retryDelayMs = (): number => 1_000 + 1_000 * Math.random();
 
-/** Sentinels tell each other every two seconds: by then all of them name the new primary themselves. */
+/** Sentinels exchange their state every two seconds: by then all name the new primary themselves. */
 const BELIEVED_FOR_MS = 10_000;
 
-/** What one Sentinel says when it has made a replica the primary, and what each says when it hears of it. */
+/** Published by one Sentinel when it has promoted a replica, and by each when it learns of it. */
 const CHANNELS = ['+promoted-slave', '+switch-master'];
 
 interface Switch {
@@ -18,10 +18,9 @@ interface Switch {
 }
 
 /**
- * Listens to the Sentinels for a new primary. Without that, a hub would leave the old one only when its
- * connection ends: seconds late where that hangs, and after a failover by hand the old one takes writes for
- * another ten seconds, all of which are lost. ioredis' own `failoverDetector` ends a client for ever where the
- * news come while it connects.
+ * Subscribes to the Sentinels for a new primary. Without that, a hub would leave the old one only when its connection
+ * ends: seconds late if that hangs, and after a failover by hand the old one accepts writes for another ten seconds,
+ * all of which are lost. ioredis' own `failoverDetector` ends a client for ever if the message comes while it connects.
  */
 export class SentinelWatch {
   readonly #name: string;
@@ -30,7 +29,7 @@ export class SentinelWatch {
   readonly #moved: (to: HostPort) => void;
   #last: (Switch & { at: number }) | undefined;
 
-  /** `moved` is called, perhaps several times for one failover, with where the primary is now. */
+  /** `moved` is called, perhaps several times for one failover, with the address of the primary. */
   constructor(
     target: SentinelTarget,
     parts: { clock: Clock; commandTimeoutMs: number; moved: (to: HostPort) => void },
@@ -46,7 +45,7 @@ export class SentinelWatch {
         retryStrategy: retryDelayMs,
         enableReadyCheck: false,
       });
-      // One that is away is nothing to report while another answers, and the link reports where none does.
+      // One absent Sentinel is no fault while another answers, and the link reports if none does.
       client.on('error', () => {});
       client.on('ready', () => void client.subscribe(...CHANNELS).catch(() => {}));
       client.on('message', (channel: string, text: string) => this.#heard(channel, text));
@@ -62,7 +61,7 @@ export class SentinelWatch {
     for (const client of this.#clients) client.disconnect();
   }
 
-  /** Where the primary is that a Sentinel names, which may not have heard of the failover yet. */
+  /** The address of the primary for the one that a Sentinel names, which may not know of the failover yet. */
   whereIs(named: string): HostPort | null {
     const last = this.#last;
     if (!last || last.from !== named || this.#clock.now() - last.at > BELIEVED_FOR_MS) return null;

@@ -2,10 +2,10 @@ import calculateSlot from 'cluster-key-slot';
 import { SLOTS } from '../shards.ts';
 
 /**
- * The hash tag of each shard. A Redis Cluster gives each master a range of the slots, so shard `i` takes the
- * shortest tag whose slot lies near the middle of the i-th of as many equal ranges: then every master gets
- * its fair number of shards, however many masters there are. The table depends on the number of shards only;
- * changing how it is made would orphan the keys of every fleet.
+ * The hash tag of each shard. A Redis Cluster gives each master a range of the slots, so shard `i` takes the shortest
+ * tag whose slot is near the middle of the i-th of as many equal ranges: then every master gets its fair number of
+ * shards, for any number of masters. The table depends on the number of shards only; a change of its algorithm would
+ * orphan the keys of every fleet.
  */
 export function slotTags(shards: number): string[] {
   const range = SLOTS / shards;

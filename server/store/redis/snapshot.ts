@@ -13,18 +13,18 @@ export interface AttachedShard {
 
 const RECORD_FIELDS = ['version', 'session', 'sessionSeq', 'changeId', 'record', 'timing'];
 
-/** How records are read, and what is done with those that are none. */
+/** How records are read, and how invalid ones are handled. */
 export interface Reading {
   context: Context;
   mend: (nodes: readonly Rubbish[]) => Promise<void>;
 }
 
-/** How many records one page has at most. */
+/** The most records in one page. */
 const PAGE_RECORDS = 200;
 
 /**
- * The log's end and who is there, then all records: what changes meanwhile comes again from there. Redis' own
- * SCAN would not do: its cursor means nothing to a server that takes over between two pages.
+ * The log's end and the list of nodes, then all records: changes meanwhile come again from there. Redis' own SCAN would
+ * not do: its cursor means nothing to a server that takes over between two pages.
  */
 export async function takeSnapshot(
   link: RedisLink,
@@ -54,7 +54,7 @@ async function* pagesOf(
   for (let from = 0; from < ids.length; from += PAGE_RECORDS) {
     const page = ids.slice(from, from + PAGE_RECORDS);
     const [, storedEpoch, ...replies] = await link.lenientPipeline(shard, (pipeline) => {
-      // Two keys of which one is missing: refused amid the move of a slot, as by the scripts.
+      // Two keys of which one is missing: refused during the migration of a slot, as by the scripts.
       pipeline.exists(keys.epoch, keys.absent);
       pipeline.get(keys.epoch);
       for (const id of page) pipeline.hmget(keys.node(id), ...RECORD_FIELDS);
@@ -65,7 +65,7 @@ async function* pagesOf(
     for (const [index, id] of page.entries()) {
       const reply = replies[index];
       const fields = reply === undefined ? [''] : asList(reply);
-      // Listed and not there: somebody deleted it, and whoever knows it is asked as well.
+      // Listed but absent: it was deleted by hand, and a hub that knows it may restore it as well.
       if (!context.isOfShard(id)) continue;
       const record = toRecord(id, fields, context);
       if (isRubbish(record)) rubbish.push(record);

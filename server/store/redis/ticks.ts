@@ -20,21 +20,21 @@ import {
   unread,
 } from './replies.ts';
 
-/** A shard as it is followed. */
+/** A shard of a follower. */
 export interface TickPlace {
   shard: number;
   keys: ShardKeys;
   epoch: string;
   context: Context;
-  /** Puts rubbish aside. */
+  /** Puts broken data aside. */
   mend: (nodes: readonly Rubbish[]) => Promise<void>;
 }
 
 /**
  * Reads what is new in a shard, and which nodes are overdue, with the script `tick`.
  *
- * `part` says how much of a limit a shard gets where several shards go together in one call. `own`: changes of this hub,
- * of which the script sends the names only.
+ * `part` is a shard's part of a limit when several shards go together in one call. `own`: changes of this hub, of which
+ * the script sends the names only.
  */
 export async function tickShard(
   calls: GatheredCalls,
@@ -56,10 +56,10 @@ export async function tickShard(
     };
   });
   const read = toTickReply(reply, context, own);
-  // An own change may be forgotten here, or was read before: then everything is asked for in full.
+  // An own change may have been dropped here, or was read before: then everything is requested in full.
   if (read === undefined) return tickShard(calls, place, request, part, own, '');
   if (read === 'bad') {
-    // What stands there instead of the data set is put aside: as good as a data set that was lost.
+    // Broken data in the place of the data set is put aside: the data set counts as lost.
     await mend([]);
     return { kind: 'epoch' };
   }
@@ -67,16 +67,16 @@ export async function tickShard(
   return read.answer;
 }
 
-/** The arguments of one shard, about. */
+/** Bytes of the arguments of one shard, roughly. */
 const TICK_BYTES = 200;
 
-/** What `tick` answered of one shard, and the nodes there whose records are rubbish. */
+/** The reply of `tick` for one shard, and the nodes with broken records. */
 interface TickReply {
   answer: TickAnswer;
   rubbish: Rubbish[];
 }
 
-/** `bad`: a key of the shard is of another type. Nothing where it did not tell of an own change which is not remembered. */
+/** `bad`: a key of the shard has another type. Undefined if the reply names an own change that is no longer kept. */
 function toTickReply(
   reply: unknown,
   context: Context,
@@ -127,7 +127,7 @@ function toTickReply(
   };
 }
 
-/** A number, or nothing: also for the infinities that a score may be. */
+/** A number; undefined for other texts and for the infinities that a score may be. */
 function finite(text: unknown): number | undefined {
   const number = typeof text === 'string' && text !== '' ? Number(text) : Number.NaN;
   return Number.isFinite(number) ? number : undefined;

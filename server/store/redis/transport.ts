@@ -3,8 +3,8 @@ import { connect as connectTls } from 'node:tls';
 import type { HostPort, RedisTarget } from './redis-url.ts';
 
 /**
- * What is wrong with `redis://` or `rediss://` for this server, or nothing. A Redis that is greeted the other way
- * round says nothing at all, so that the client sees a silence; this asks the way that was not configured.
+ * The mismatch of `redis://` or `rediss://` with this server, if any. A Redis that gets the other protocol is silent,
+ * so that the client sees only a timeout; this tries the protocol that was not configured.
  */
 export async function wrongTransport(target: RedisTarget, withinMs: number): Promise<string | undefined> {
   switch (target.kind) {
@@ -29,13 +29,13 @@ async function ofServer(at: HostPort, tls: boolean, withinMs: number): Promise<s
   return (await speaksTls(at, withinMs)) ? 'it speaks TLS; write rediss://' : undefined;
 }
 
-/** The handshake is all that is wanted: whose certificate it is does not matter, and nothing is sent. */
+/** The handshake alone matters: the certificate is not verified, and nothing is sent. */
 function speaksTls({ host, port }: HostPort, withinMs: number): Promise<boolean> {
   const socket = connectTls({ host, port, rejectUnauthorized: false, timeout: withinMs });
   return answerOf(socket, (answer) => socket.once('secureConnect', () => answer(true)));
 }
 
-/** Any line that Redis could have said, also that it asks for a password. */
+/** Any line of Redis proves it, also a request for a password. */
 function speaksPlain({ host, port }: HostPort, withinMs: number): Promise<boolean> {
   const socket = connect({ host, port, timeout: withinMs });
   return answerOf(socket, (answer) => {
@@ -44,7 +44,7 @@ function speaksPlain({ host, port }: HostPort, withinMs: number): Promise<boolea
   });
 }
 
-/** What is heard on a socket, which ends with it; no where that is nothing. */
+/** The result of listening on a socket, which ends with it; false without an answer. */
 function answerOf(socket: Socket, listen: (answer: (is: boolean) => void) => void): Promise<boolean> {
   return new Promise((resolve) => {
     const answer = (is: boolean): void => {

@@ -1,5 +1,5 @@
 --[[
-Adopts a shard's data set; where there is none, names a new one.
+Adopts a shard's data set; if there is none, names a new one.
 
 KEYS  1 epoch  2 absent
 ARGV  1 the name for a new data set

@@ -1,28 +1,28 @@
 --[[
 Refreshes the heartbeats of many nodes of one or more shards, and the last stats of those that sent some.
 
-A vouched heartbeat is one whose hub saw this session speak for the node, and has followed the shard's log since.
-It costs one command: only where the log went on after the hub's position, or where there is no heartbeat to
-refresh, is there more to look at, and the hub is told to send that one to be checked.
+A confirmed heartbeat is one whose hub saw the store or the log confirm this session, and has followed the shard's log
+since. It costs one command: only if the log continued after the hub's position, or if there is no heartbeat to
+refresh, does it need a comparison, and the reply asks the hub to send it again for that.
 
 KEYS  for each shard: epoch, events, absent
 ARGV  for each shard: the attached epoch
-                      the position up to which the hub followed the log ('' where nothing is vouched)
-                      what the shard's keys begin with; node, beat and gone keys are made of it and the ids
-                      how many vouched pings, vouched stats and checked heartbeats follow
-                      vouched pings: node id, how long it counts (ms)
-                      vouched stats: node id, how long it counts (ms), stats (JSON)
-                      checked: node id, session, how long it counts (ms), stats (JSON; '' for a ping)
-Returns for each shard {'epoch'} where the data set is another one, else a list of what was not ordinary:
-        {'check', id}: vouched, but not to be taken without a look; nothing was done
-        {'returned', id}: taken, although the record calls the node unreachable or offline
+                      the position up to which the hub followed the log ('' if nothing is confirmed)
+                      the prefix of the shard's keys; node, beat and gone keys are derived from it and the ids
+                      the numbers of confirmed pings, confirmed stats and compared heartbeats that follow
+                      confirmed pings: node id, lifetime (ms)
+                      confirmed stats: node id, lifetime (ms), stats (JSON)
+                      compared: node id, session, lifetime (ms), stats (JSON; '' for a ping)
+Returns for each shard {'epoch'} if the data set is another one, else a list of exceptions:
+        {'check', id}: confirmed, but in need of a comparison; nothing was done
+        {'returned', id}: taken, although the record's status is unreachable or offline
         {'session', id, session, stored session, its sessionSeq, stored version}: refused
         {'tombstone', id, session, its version}: refused
         {'nothing', id, session}: refused
         {'bad', id}: not taken, because its node is a key of another type
 ]]
 local call = redis.call
--- More news than this and each heartbeat is looked at: reading the news would cost more.
+-- With more log entries than this each heartbeat is compared: reading the entries would cost more.
 local MOST_NEWS = 20
 
 local function refusal(prefix, id, session, stored_session)
@@ -43,20 +43,20 @@ local function shard(share, entries)
   local beat_prefix = prefix .. 'beat:'
   local answer = {}
 
-  -- Whoever the log spoke of since is not vouched for any more; nor is anybody where it spoke of many.
-  local vouched, changed = share.position ~= '' and #entries <= MOST_NEWS, {}
+  -- A node with a newer entry in the log needs a comparison; with many entries every node does.
+  local confirmed, changed = share.position ~= '' and #entries <= MOST_NEWS, {}
   for n = 1, #entries do
     changed[entries[n][2][2]] = true
   end
   for n = pings, stats - 1, 2 do
     local id = ARGV[n]
-    if not vouched or changed[id] or call('PEXPIRE', beat_prefix .. id, ARGV[n + 1]) == 0 then
+    if not confirmed or changed[id] or call('PEXPIRE', beat_prefix .. id, ARGV[n + 1]) == 0 then
       answer[#answer + 1] = { 'check', id }
     end
   end
   for n = stats, checked - 1, 3 do
     local id = ARGV[n]
-    if not vouched or changed[id] or not call('SET', beat_prefix .. id, ARGV[n + 2], 'PX', ARGV[n + 1], 'XX') then
+    if not confirmed or changed[id] or not call('SET', beat_prefix .. id, ARGV[n + 2], 'PX', ARGV[n + 1], 'XX') then
       answer[#answer + 1] = { 'check', id }
     end
   end
@@ -98,7 +98,7 @@ for k = 1, #KEYS, 3 do
   at = share.beyond
 end
 
--- What was logged after the positions. That the position's own entry still stands is seen by the looks.
+-- Log entries after the positions. Ticks check that the position's own entry is still present.
 local news = {}
 if #logs > 0 then
   local words = { 'COUNT', MOST_NEWS + 1, 'STREAMS', unpack(logs) }
@@ -107,7 +107,7 @@ if #logs > 0 then
   for _, log in ipairs(read) do
     news[log[1]] = log[2]
   end
-  -- A log of another type: nobody is vouched for, and the look at its shard puts it aside.
+  -- A log of another type: nothing is confirmed, and the tick of its shard puts it aside.
   if read.err then
     for _, share in ipairs(shares) do share.position = '' end
   end

@@ -1,17 +1,17 @@
 --[[
-Puts aside what is not of this fleet's making, so that it holds up nobody. It is moved to `quarantine:` and its name
-beside the shard's other keys, at most so many keys for so long; beyond them it is deleted.
+Puts broken data aside, so that it blocks no hub. A key is moved to `quarantine:` and its name beside the shard's other
+keys, up to a number of keys and for a limited time; beyond that number it is deleted.
 
-A key of the shard itself (epoch, deadlines, events) that is of another type: the whole data set counts as lost, so that
-every hub puts back what it knows. A node: its version stays as a tombstone, so that it does not begin anew; every hub
-is told by the doorbell, and puts the node back if it knows it.
+A key of the shard itself (epoch, deadlines, events) that has another type: the whole data set counts as lost, so that
+every hub restores what it knows. A node: its version stays as a tombstone, so that it does not begin anew; the bell
+notifies every hub, and a hub that knows the node restores it.
 
 KEYS  1 epoch  2 deadlines  3 events  4 absent
-ARGV  1 what the shard's keys begin with; all others are made of it
-      2 at most so many keys are kept aside  3 for so long, ms
-      4 the doorbell's channel  5 the shard's number
-      then for each node that may be rubbish: id, the version and the changeId that were read ('' for none)
-Returns the names of what was put aside, without the prefix.
+ARGV  1 the prefix of the shard's keys; all others are derived from it
+      2 the most keys kept aside  3 their lifetime, ms
+      4 the bell's channel  5 the shard's number
+      then for each node that may be broken: id, the version and the changeId that were read ('' for none)
+Returns the names of the keys that were put aside, without the prefix.
 ]]
 local prefix, most, lasts = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local list_key = prefix .. 'quarantine'
@@ -23,7 +23,7 @@ end
 
 if type_of(list_key) ~= 'zset' then redis.call('DEL', list_key) end
 
--- The score is the version of a node, which its tombstone has too: so it can be told from a removed one.
+-- The score is the version of a node, which its tombstone has too: so it can be distinguished from a removed one.
 local function put_aside(name, version)
   local aside = prefix .. 'quarantine:' .. name
   if redis.call('ZCARD', list_key) >= most and not redis.call('ZSCORE', list_key, name) then
@@ -50,7 +50,7 @@ for at = 6, #ARGV, 3 do
   local version, rubbish = nil, found ~= 'none' and found ~= 'hash'
   if found == 'hash' then
     local stored = redis.call('HMGET', prefix .. name, 'version', 'changeId')
-    -- Somebody may have written it anew meanwhile.
+    -- It may have been written anew meanwhile.
     rubbish = (stored[1] or '') == seen_version and (stored[2] or '') == seen_change
     if stored[1] and #stored[1] < 16 and string.find(stored[1], '^[1-9]%d*$') then version = stored[1] end
   end
@@ -62,7 +62,7 @@ for at = 6, #ARGV, 3 do
     redis.call('ZREM', KEYS[2], id)
     if version then redis.call('SET', prefix .. gone_name, version, 'PX', lasts, 'NX') end
   end
-  -- Also of one that is not there although it was listed. Who knows of its removal leaves it so.
+  -- Also for a node that is listed but absent. A hub that knows of its removal restores nothing.
   if rubbish or found == 'none' then
     redis.pcall('PUBLISH', ARGV[4], 'mend ' .. ARGV[5] .. ' ' .. id)
   end

@@ -1,5 +1,5 @@
 --[[
-What is stored of one node.
+The stored state of one node.
 
 KEYS  1 epoch  2 node  3 gone
 ARGV  1 the attached epoch

@@ -1,19 +1,19 @@
 --[[
-Puts back nodes and tombstones that the shard may have lost. Stored facts are not replaced where they are not
-themselves restored ones, or are of another session and no older version: then the two must be merged, and what is
-stored is answered.
+Restores nodes and tombstones that the shard may have lost. A stored record is not replaced if it is not itself a
+restored one, or is of another session and no older version: then the two must be merged, and the stored one is
+returned.
 
 KEYS  1 epoch  2 deadlines  3 events  4 absent
 ARGV  1 the attached epoch
-      2 what the shard's keys begin with; node and gone keys are made of it and the ids
-      3 about how many entries the log keeps
-      4 the doorbell's channel  5 the shard's number
+      2 the prefix of the shard's keys; node and gone keys are derived from it and the ids
+      3 entries that the log keeps, roughly
+      4 the bell's channel  5 the shard's number
       then for each: 'node', id, version, changeId, session, sessionSeq, instanceId, status,
-                       ms until the next look ('never' for an offline node), record (JSON), event (JSON)
-                  or 'gone', id, version, how long the tombstone still stays (ms)
-Returns {'epoch'} where the data set is another one, else those to be merged, as
+                       ms until its deadline ('never' for an offline node), record (JSON), event (JSON)
+                  or 'gone', id, version, the tombstone's remaining time (ms)
+Returns {'epoch'} if the data set is another one, else those to be merged, as
         {place in the list (from 0), version, session, sessionSeq, changeId, restored ('1' or '0'), record, timing}, ''
-         for what is absent; or {place, 'bad'} where a key of it is of another type, or no version
+         for what is absent; or {place, 'bad'} if a key of it has another type, or no version
 ]]
 local deadlines_key, events_key, prefix = KEYS[2], KEYS[3], ARGV[2]
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -27,28 +27,28 @@ local function stored_node(key)
   return redis.call('HMGET', key, 'version', 'session', 'sessionSeq', 'changeId', 'restored', 'record', 'timing')
 end
 
-local function look_at(id, look)
-  redis.call('ZADD', deadlines_key, look == 'never' and '+inf' or now + look, id)
+local function set_deadline(id, after)
+  redis.call('ZADD', deadlines_key, after == 'never' and '+inf' or now + after, id)
 end
 
--- The tombstone is no removal: the node stood there at this version, as rubbish.
+-- The tombstone is no removal: a broken record of this version was put aside.
 local function was_put_aside(id, version, gone)
   return gone == version and redis.call('ZSCORE', prefix .. 'quarantine', 'node:' .. id)
 end
 
--- True where the node must be merged.
+-- True if the node must be merged.
 local function restore_node(at)
   local id, version, change_id = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local key, gone_key = prefix .. 'node:' .. id, prefix .. 'gone:' .. id
   local stored = redis.call('HMGET', key, 'version', 'changeId', 'restored', 'session')
   if stored[1] then
-    -- The sorted set is also the list of all nodes, and may be what was lost: who read it meanwhile must hear of this one.
+    -- The sorted set is also the list of all nodes, and may be lost itself: a hub that read it needs this event.
     local is_listed = redis.call('ZSCORE', deadlines_key, id)
     if stored[2] == change_id then
       if is_listed then return false end
     else
       if stored[3] ~= '1' then return true end
-      -- Versions of two registrations may be of two data sets, and say nothing of each other.
+      -- Versions of two registrations may belong to two data sets, and are not comparable.
       if tonumber(stored[1]) >= tonumber(version) then return stored[4] ~= ARGV[at + 4] end
     end
   else
@@ -58,14 +58,14 @@ local function restore_node(at)
   redis.call('HSET', key, 'version', version, 'session', ARGV[at + 4], 'sessionSeq', ARGV[at + 5],
     'status', ARGV[at + 7], 'changeId', change_id, 'restored', '1', 'record', ARGV[at + 9])
   redis.call('DEL', gone_key)
-  look_at(id, ARGV[at + 8])
+  set_deadline(id, ARGV[at + 8])
   redis.call('XADD', events_key, 'MAXLEN', '~', ARGV[3], '*', 'nodeId', id, 'event', ARGV[at + 10],
     'session', ARGV[at + 4], 'sessionSeq', ARGV[at + 5], 'instanceId', ARGV[at + 6], 'changeId', change_id)
   written = true
   return false
 end
 
--- True where a node stands that the tombstone says was removed.
+-- True if the store has a node that the tombstone removed.
 local function restore_tombstone(at)
   local id, version = ARGV[at + 1], ARGV[at + 2]
   local gone_key = prefix .. 'gone:' .. id

@@ -1,19 +1,19 @@
 --[[
-The clock of this server was set, or a server whose clock differs took over. TTLs and deadlines are moments of that
-clock: this puts those of some nodes right, each to what was left of it, and never to more than the node's timeout.
-What another hub put right, or wrote since, is left as it is. To be called until the cursor comes back as 0.
+The clock of this server was set, or a server whose clock differs took over. TTLs and deadlines are times of that
+clock: this corrects those of some nodes, each to its remaining time, and never to more than the node's timeout.
+Values that another hub corrected, or wrote since, do not change. To be called until the cursor comes back as 0.
 
 KEYS  1 epoch  2 deadlines  3 absent
 ARGV  1 the attached epoch
-      2 what the shard's keys begin with; node and beat keys are made of it and the ids
-      3 the cursor; '0': from the beginning  4 about how many nodes
-      5 by how much the clock was set at least, ms; negative: back; 0: nobody knows
-      6 the default timeout, ms: of most nodes, and of those whose record cannot be read
+      2 the prefix of the shard's keys; node and beat keys are derived from it and the ids
+      3 the cursor; '0': from the beginning  4 the number of nodes, roughly
+      5 the least step of the clock, ms; negative: back; 0: unknown
+      6 the default timeout, ms: of most nodes, and of those with an unreadable record
 Returns {'epoch'}: the data set is another one
         {'next', the next cursor, '0' at the end}
 ]]
 local call = redis.call
--- Deadlines that passed so lately are left alone after a step forwards: another hub may have moved them already.
+-- Deadlines that passed this recently do not change after a step forwards: another hub may have moved them already.
 local LATELY_MS = 2000
 
 local deadlines_key, prefix = KEYS[2], ARGV[2]

@@ -1,6 +1,6 @@
 --[[
-The end of a shard's log and all of its nodes, at one moment and of one server: whatever changes after it, whichever
-server takes over, comes by the log from there, or the log shows that it lost that end.
+The end of a shard's log and all of its nodes, at one moment and of one server: every later change, on any
+server that takes over, is in the log after it, or the log shows that it lost that end.
 
 KEYS  1 epoch  2 deadlines  3 events  4 absent
 ARGV  1 the attached epoch

@@ -1,39 +1,40 @@
 #!lua
 --[[
-One look at one or more shards: what was logged after a position, and which nodes fell silent.
+Reads the news of one or more shards: log entries after a position, and silent nodes.
 
-A log whose tail was lost (a failover, an old dump) and that was written on since passes every check of ids:
-only the position's own entry, still standing there, shows that nothing is missing after it.
+A log whose tail was lost (a failover, an old dump) and that was continued since passes every check of ids:
+only the position's own entry, still present, proves that nothing is missing after it.
 
-A script that begins as this one is refused where Redis refuses to write (no memory, no disk, too few replicas):
-while nobody's heartbeats can be written, there is nothing to be seen here.
+A script with this first line, without flags, is refused whenever Redis refuses writes (no memory, no disk, too few
+replicas):
+while no heartbeats can be written, no node may be found silent.
 
 KEYS  for each shard: epoch, deadlines, events, absent
 ARGV  for each shard: the attached epoch
                       the position: the id of the last entry that the reader saw, '0-0' for the log's beginning
-                      at most so many entries
+                      the most entries
                       overdue nodes to skip
-                      overdue nodes to look at; 0: none
-                      what the shard's keys begin with; node and beat keys are made of it and the ids
-                      what the names of the reader's own changes begin with; '': it is told of all in full
+                      overdue nodes to examine; 0: none
+                      the prefix of the shard's keys; node and beat keys are derived from it and the ids
+                      the prefix of the names of the reader's own changes; '': all come in full
 Returns for each shard
         {'epoch'}: the data set is another one
-        {'bad'}: a key of the shard is of another type
-        {'gap', 'trimmed' | 'lost'}: what came after the position cannot be told
-        {'news', now (ms), overdue nodes looked at, '1' where more are overdue, '1' where more was logged,
-          when the next one is due (ms; '' where none was looked for),
+        {'bad'}: a key of the shard has another type
+        {'gap', 'trimmed' | 'lost'}: the entries after the position are no longer complete
+        {'news', now (ms), overdue nodes examined, '1' if more are overdue, '1' if the log has more,
+          when the next one is due (ms; '' if none was examined),
           entries as XRANGE gives them, those of the reader's own changes as {id, changeId}, silent nodes:
           {{due (ms), id, version, session, sessionSeq, changeId, record, timing}, ...}, '' for what is absent;
-          ids of nodes whose key is of another type}
+          ids of nodes whose key has another type}
 ]]
 local call = redis.call
--- Nodes that are due so soon are looked at together with those that are due: those that beat are put off, so that
--- one look a second does it for all of them, and only what really ends soon is waited for.
+-- Nodes that are due within this time are examined together with those that are due: nodes that beat are postponed, so
+-- that one tick a second serves all, and only heartbeats that really expire soon cause another.
 local AHEAD_MS = 1000
--- Given to a heartbeat that has no end.
+-- The lifetime of a heartbeat without a TTL.
 local LOST_TTL_MS = 60000
 
--- True where entries were ever taken off the log's beginning.
+-- True if entries were ever removed from the log's beginning.
 local function was_trimmed(events_key)
   local info, added, length = call('XINFO', 'STREAM', events_key), nil, nil
   for at = 1, #info, 2 do
@@ -50,7 +51,7 @@ local function is_before(id, other)
   return ms < other_ms or (ms == other_ms and n < other_n)
 end
 
--- What the reader wrote itself it need not be told: the name of the change stands for it.
+-- The reader has its own changes already: the name of a change is enough.
 local function shorten(entries, mark)
   for at, entry in ipairs(entries) do
     local fields = entry[2]
@@ -62,12 +63,12 @@ local function shorten(entries, mark)
   end
 end
 
-local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, skip, look, prefix, mark)
+local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, skip, most, prefix, mark)
   if call('GET', epoch_key) ~= epoch then
     return { 'epoch' }
   end
 
-  limit, look = tonumber(limit), tonumber(look)
+  limit, most = tonumber(limit), tonumber(most)
   local entries
   if after == '0-0' then
     entries = call('XRANGE', events_key, '-', '+', 'COUNT', limit)
@@ -90,16 +91,16 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
 
   local time = call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
-  local silent, bad, looked, more_due, next_due = {}, {}, 0, false, ''
-  if look > 0 then
+  local silent, bad, examined, more_due, next_due = {}, {}, 0, false, ''
+  if most > 0 then
     local ahead = string.format('%.0f', now + AHEAD_MS)
-    local due = call('ZRANGE', deadlines_key, '-inf', ahead, 'BYSCORE', 'LIMIT', skip, look, 'WITHSCORES')
+    local due = call('ZRANGE', deadlines_key, '-inf', ahead, 'BYSCORE', 'LIMIT', skip, most, 'WITHSCORES')
     local soonest = math.huge
     for at = 1, #due, 2 do
       local id, due_at = due[at], tonumber(due[at + 1])
       local left = call('PTTL', prefix .. 'beat:' .. id)
-      if due_at <= now then looked = looked + 1 end
-      -- Without an end it would count for ever: it gets one, and the next heartbeat gives it the right one.
+      if due_at <= now then examined = examined + 1 end
+      -- Without a TTL it would count for ever: it gets one, and the next heartbeat sets the right one.
       if left == -1 then
         call('PEXPIRE', prefix .. 'beat:' .. id, LOST_TTL_MS)
         left = LOST_TTL_MS
@@ -123,16 +124,16 @@ local function shard(epoch_key, deadlines_key, events_key, epoch, after, limit, 
         end
       end
     end
-    more_due = looked >= look
+    more_due = examined >= most
     local beyond = due[#due]
-    if #due < 2 * look then
+    if #due < 2 * most then
       beyond = call('ZRANGE', deadlines_key, '(' .. ahead, '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     end
     soonest = math.min(soonest, tonumber(beyond) or math.huge)
     if soonest < math.huge then next_due = string.format('%.0f', soonest) end
   end
   return {
-    'news', string.format('%.0f', now), tostring(looked), more_due and '1' or '0', more_entries and '1' or '0',
+    'news', string.format('%.0f', now), tostring(examined), more_due and '1' or '0', more_entries and '1' or '0',
     next_due, entries, silent, bad,
   }
 end
@@ -143,7 +144,7 @@ for n = 0, #KEYS / 4 - 1 do
   local ran, answer = pcall(shard, KEYS[k + 1], KEYS[k + 2], KEYS[k + 3],
     ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4], ARGV[a + 5], ARGV[a + 6], ARGV[a + 7])
   if not ran then
-    -- The other shards go on. Anything but a key of another type is no matter of one shard.
+    -- The other shards continue. Any error but a key of another type concerns the whole server.
     local why = type(answer) == 'table' and answer.err or tostring(answer)
     if not string.find(why, 'WRONGTYPE', 1, true) then error(answer) end
     answer = { 'bad' }
