@@ -45,7 +45,7 @@ const list = z.string().transform((text) =>
 
 const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(host);
 
-/** A list that is set but holds nothing is a mistake: an empty secret file must not open the hub to everyone. */
+/** A list that is set but holds nothing is a mistake: an empty secret file must not open the hub to every caller. */
 const tokens = list
   .refine((all) => all.length > 0, { error: 'is set, but holds no token' })
   .refine((all) => all.every((token) => /^[\x21-\x7e]{8,512}$/.test(token)), {
@@ -89,7 +89,7 @@ const redisUrl = z.string().superRefine((text, context) => {
   }
 });
 
-/** Each is a process, with a connection to Redis and a view of its own. */
+/** Each worker is a process, with a connection to Redis and a view of its own. */
 const MOST_WORKERS = 256;
 
 const workers = z
@@ -116,7 +116,7 @@ const timeout = durationSchema
   .refine((ms) => ms <= LIMITS.longestTimeoutMs, { error: 'must be at most 24h' })
   .describe(`at least ${TIMEOUT_INTERVALS} x the interval, at most 24h`);
 
-/** An address or a name; IPv6 may be written in the brackets that it has in a URL. */
+/** An address or a name; IPv6 may be written in the brackets of a URL. */
 const host = z
   .string()
   .trim()
@@ -142,7 +142,9 @@ const openDialects = list.transform((entries, context): OpenDialects => {
   }
 });
 
-/** `connect=30s/90s,gpu-node=10s/30s`: a later entry counts, and dialects without one have the timing of their protocol. */
+/**
+ * `connect=30s/90s,gpu-node=10s/30s`: a later entry counts, and dialects without one have the timing of their protocol.
+ */
 const dialectTiming = list.transform((entries, context): DialectTiming => {
   const timing = { ...DIALECT_TIMING };
   for (const entry of entries) {
@@ -162,7 +164,7 @@ const dialectTiming = list.transform((entries, context): DialectTiming => {
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
-/** What the flag of a setting takes, what the setting does, and where the documentation says more. */
+/** The value of a setting's flag, the effect of the setting, and the place of its documentation. */
 const texts = z.registry<Pick<SettingText, 'takes' | 'what' | 'more'>>();
 
 /** Every setting of a hub, by its name in the environment. A setting whose text has no `takes` has no flag. */
@@ -277,13 +279,13 @@ const schema = z.object({
 export type HubSettings = z.output<typeof schema>;
 export type HubSettingName = keyof HubSettings;
 
-/** The settings' names, for whoever reads them from elsewhere than the environment. */
+/** The settings' names, for readers of other sources than the environment. */
 export const HUB_SETTINGS = z.keyof(schema).options;
 
 /** Settings that may also come from a file named by `<NAME>_FILE`, so that a secret need not stand in the environment. */
 const fileSettings = ['AGENT_TOKENS', 'DASHBOARD_TOKENS', 'ADMIN_TOKENS', 'LOG_LEVEL'] as const;
 
-/** Settings that a running hub takes up again from their files. */
+/** Settings that a running hub reads again from their files. */
 export const RELOADED_SETTINGS = fileSettings;
 
 /** Every setting of a hub in words, in their order. */
@@ -320,8 +322,8 @@ function written(value: HubSettings[HubSettingName] | undefined, isDuration: boo
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads a hub's settings. Throws `SettingsError`. An empty value counts as none. `warn` gets a line for each setting
- * that is written in a way which the next version does not read any more.
+ * Parses a hub's settings. Throws `SettingsError`. An empty value counts as none. `warn` gets a line for each setting
+ * in a form that the next version no longer reads.
  */
 export function readHubSettings(
   environment: Environment,
@@ -353,7 +355,9 @@ export function readHubSettings(
   return result.data;
 }
 
-/** What version 0.1 wrote: dialects by their numbers, and `DIALECT_000_INTERVAL` and `DIALECT_000_TIMEOUT` for each. */
+/**
+ * The form of version 0.1: dialects by their numbers, and `DIALECT_000_INTERVAL` and `DIALECT_000_TIMEOUT` for each.
+ */
 function takeDialectNumbers(
   given: Record<string, string>,
   environment: Environment,
@@ -400,7 +404,7 @@ function readSecret(name: string, path: string, readFile: (path: string) => stri
   }
 }
 
-/** How often agents beat, where neither they nor the size of the fleet ask for more time. */
+/** The interval and timeout of agents, unless an agent or the size of the fleet requires longer ones. */
 export function hubTimingOf(settings: HubSettings): HeartbeatTiming {
   return { intervalMs: settings.HEARTBEAT_INTERVAL, timeoutMs: settings.HEARTBEAT_TIMEOUT };
 }
@@ -424,10 +428,10 @@ function checkStore({ REDIS_URL, SERVE, WORKERS }: HubSettings): void {
     throw new SettingsError(`WORKERS: ${WORKERS} workers need a REDIS_URL: in memory a fleet has one hub`);
 }
 
-/** Beats that are closer than this cannot be told apart at each look at them, as an interval that changes needs it. */
+/** Beats closer than this could not be distinguished at each check, which an adaptive interval needs. */
 const SHORTEST_ADAPTED_MS = 1_000;
 
-/** An interval that grows with the fleet. */
+/** The limits of an interval that grows with the fleet. */
 function checkPace(settings: HubSettings): void {
   const { HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, HEARTBEAT_INTERVAL_MAX } = settings;
   if (settings.MAX_HEARTBEATS_PER_SECOND === undefined) return;
@@ -451,7 +455,7 @@ function checkPace(settings: HubSettings): void {
   }
 }
 
-/** What only holds between settings. */
+/** Rules between settings. */
 function checkTogether(settings: HubSettings): void {
   const { HOST, HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, AGENT_TOKENS, DASHBOARD_TOKENS } = settings;
   checkStore(settings);

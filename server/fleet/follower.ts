@@ -148,7 +148,10 @@ export class Follower {
     this.#nextAt = 0;
     if (!(error instanceof StoreAwayError)) {
       this.#parts.limitedLog.say('follow', (more) =>
-        this.#core.log.error({ err: error, shard: this.#shard.index, ...more }, 'A step of following the store failed'),
+        this.#core.log.error(
+          { err: error, shard: this.#shard.index, ...more },
+          'A step of following the store failed',
+        ),
       );
     }
     this.#reach(false);

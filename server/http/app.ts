@@ -28,11 +28,11 @@ import { pageFiles } from './page.ts';
 import { Problem, type ProblemCode, sendProblem, setRetryAfter } from './problem.ts';
 import { BODY_BYTES } from './whole-body.ts';
 
-/** How often it is looked whether the last request in flight has ended. */
-const DRAIN_LOOK_MS = 20;
+/** How often the end of requests in flight is checked. */
+const DRAIN_CHECK_MS = 20;
 
 export interface HttpAppParts {
-  /** Its requests are answered here. */
+  /** The source of its requests. */
   listener: Listener;
   fleet: HttpFleet;
   access: Access;
@@ -42,27 +42,27 @@ export interface HttpAppParts {
   refusals: Refusals;
   clock: Clock;
   log: Log;
-  /** The folder of the built page; without it `/` tells programs where to look. */
+  /** The folder of the built page; without it `/` lists the API's addresses for programs. */
   page?: string | undefined;
-  /** Whom this hub serves; all where it is not said. */
+  /** The clients of this hub. Default: all. */
   role?: Role;
-  /** The group of hubs that this one answers for, where it is a worker. */
+  /** The group that this hub answers for, if it is a worker. */
   group?: HubGroup;
   metrics?: HubMetrics;
   dialects?: DialectOptions;
-  /** The account of what readers leave unread. */
+  /** The account of unread bytes. */
   readers: ReaderBudget;
-  /** Whether `/docs`, `/openapi.json` and `/asyncapi.json` are served; they are where it is not said. */
+  /** Whether `/docs`, `/openapi.json` and `/asyncapi.json` are served. Default: yes. */
   docs?: boolean;
 }
 
-/** The hub's HTTP face. */
+/** The hub's HTTP interface. */
 export interface HttpFace {
   app: FastifyInstance;
   streams: EventStreams;
   /**
-   * New requests are refused with 503 from now on, event streams end, and requests in flight get up to so long
-   * to be answered. Calling it twice is harmless.
+   * New requests are refused with 503 from now on, event streams end, and requests in flight get this time to be
+   * answered. Calling it twice is harmless.
    */
   drain(withinMs: number): Promise<void>;
 }
@@ -72,7 +72,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
   const { listener, fleet, access, refusals, clock, log, role = 'all', group, docs = true, readers } = parts;
   const app = Fastify({
     bodyLimit: BODY_BYTES,
-    // The server with its timeouts is the listener's, and so are its connections and their end.
+    // The server, its timeouts, its connections and their end belong to the listener.
     serverFactory: (handler) => {
       listener.handle(handler);
       return listener.server;
@@ -80,14 +80,14 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     clientErrorHandler: () => {},
     // Ids may be longer than the default of 100, and escaped. No route has a pattern that length could slow down.
     routerOptions: { maxParamLength: 16 * 1024 },
-    // A wrong %-escape is answered like everything else.
+    // A wrong %-escape gets a problem like any other fault.
     frameworkErrors: (_error, _request, reply) =>
       void sendProblem(reply.headers(SAFE_HEADERS), new Problem('invalid', 'the path is not valid')),
   });
   app.removeContentTypeParser('text/plain');
   jsonBodies(app);
   readers.watch(() => listener.requests.readers());
-  // At the beginning of each request, so that errors of any kind have them too.
+  // At the beginning of each request, so that errors of any kind have these headers too.
   app.addHook('onRequest', (_request, reply, next) => {
     void reply.headers(SAFE_HEADERS);
     next();
@@ -131,8 +131,8 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
     drain: async (withinMs) => {
       gate.close();
       streams.close();
-      for (let waited = 0; gate.inFlight > 0 && waited < withinMs; waited += DRAIN_LOOK_MS) {
-        await new Promise<void>((resolve) => void clock.after(DRAIN_LOOK_MS, resolve));
+      for (let waited = 0; gate.inFlight > 0 && waited < withinMs; waited += DRAIN_CHECK_MS) {
+        await new Promise<void>((resolve) => void clock.after(DRAIN_CHECK_MS, resolve));
       }
       if (gate.inFlight > 0) listener.server.closeAllConnections();
     },
@@ -171,7 +171,7 @@ function problemOf(error: unknown): Problem {
   return new Problem('internal', 'the hub failed; its log says more');
 }
 
-/** Counts requests in flight, and lets no more in once it is closed. */
+/** Counts requests in flight, and refuses new ones once it is closed. */
 class Gate {
   inFlight = 0;
   #closed = false;
@@ -197,7 +197,7 @@ class Gate {
   }
 }
 
-/** Remembers every route, to tell a wrong method from a wrong path. */
+/** Collects every route, to distinguish a wrong method from a wrong path. */
 function rememberRoutes(app: FastifyInstance): (path: string) => string[] {
   const routes: Array<{ pattern: RegExp; methods: string[] }> = [];
   app.addHook('onRoute', ({ method, url }) => {

@@ -9,7 +9,7 @@ import { Problem } from './problem.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who asks; null until the request was admitted. */
+    /** The caller's identity; null until the request was admitted. */
     principal: Principal | null;
   }
 }
@@ -20,9 +20,9 @@ interface Guard {
 }
 
 /**
- * Checks each request before anything of it is read: whether this hub serves it, and what the route's access asks for: a
- * local name where the hub has no tokens, the page's origin where something would be changed, and a token. What does
- * not exist is 404 for everybody.
+ * Checks each request before its content is read: whether this hub serves it, and the requirements of the route's
+ * access: a local name if the hub has no tokens, the page's origin for a change, and a token. An unknown address is 404
+ * for every caller.
  */
 export function guardRoutes(app: FastifyInstance, guard: Guard): void {
   app.decorateRequest('principal', null);
@@ -42,7 +42,7 @@ function refusalOf(app: FastifyInstance, request: FastifyRequest, guard: Guard):
     return new Problem('not_served', notServed(role));
   }
   const admitted = access.admit(request.raw, {
-    // The page's own files hold no data: it asks for the token itself.
+    // The page's own files hold no data: the page itself asks for the token.
     right: isForPage(app, request) ? 'none' : asks,
     entrance: entranceOf(request),
     changes: changes(request),
@@ -54,17 +54,17 @@ function refusalOf(app: FastifyInstance, request: FastifyRequest, guard: Guard):
   return undefined;
 }
 
-/** Where a request comes in. */
+/** The entrance of a request. */
 export function entranceOf({ routeOptions }: FastifyRequest): Entrance {
   const { dialect } = routeOptions.config;
   if (dialect) return `dialect_${dialect.name}`;
   return routeOptions.url === '/metrics' ? 'metrics' : 'api';
 }
 
-/** Who asks. */
+/** The caller's identity. */
 export const principalOf = ({ principal }: FastifyRequest): Principal => principal ?? ANONYMOUS;
 
-/** Who asks, and from where. */
+/** The caller's identity and address. */
 export const callerOf = (request: FastifyRequest, access: Access): Caller =>
   access.caller(request.raw, principalOf(request));
 

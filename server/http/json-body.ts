@@ -6,14 +6,14 @@ import { wholeBody } from './whole-body.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Why the body could not be read, where its route takes it all the same. */
+    /** Why the body is unreadable, if its route accepts that. */
     unreadable: Problem | null;
   }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Bodies are read as the frames of a socket are, so that the same text gets the same verdict. No body is none. */
+/** Bodies are parsed like the frames of a socket, so that the same text gets the same result. An empty body is none. */
 export function jsonBodies(app: FastifyInstance): void {
   app.decorateRequest('unreadable', null);
   app.removeContentTypeParser('application/json');

@@ -2,10 +2,10 @@ import { Readable } from 'node:stream';
 import type { FastifyReply } from 'fastify';
 import type { Slices } from '../runtime/slices.ts';
 
-/** So much is made at a time; the next piece is made when the client took most of this. */
+/** The size of one piece; the next is made once the client took most of it. */
 const PIECE_CHARACTERS = 64 * 1024;
 
-/** Pieces of a JSON text, gathered until they are worth a write. Each is made in a turn of readers. */
+/** Pieces of a JSON text, gathered until they are worth a write. Each is made in a slice for readers. */
 async function* gathered(parts: AsyncIterable<string>, slices: Slices): AsyncGenerator<string, void> {
   let piece = '';
   for await (const part of parts) {
@@ -19,8 +19,8 @@ async function* gathered(parts: AsyncIterable<string>, slices: Slices): AsyncGen
 }
 
 /**
- * Answers with a JSON text that may be long: it is made piece by piece, in turns with other work, and no faster than
- * it is read. A short one is sent as a whole.
+ * Answers with a JSON text that may be long: it is made piece by piece, in slices between other work, and no faster
+ * than the client reads. A short one is sent as a whole.
  */
 export async function sendLong(
   reply: FastifyReply,
@@ -42,7 +42,7 @@ export async function sendLong(
   return reply.send(Readable.from(rest(), { highWaterMark: 1 }));
 }
 
-/** `{"name":[…],…more}`: a list, and what is known of it once it was written. */
+/** `{"name":[…],…more}`: a list, and fields that are known once the list is written. */
 export async function* listText(
   name: string,
   items: AsyncIterable<string> | Iterable<string>,

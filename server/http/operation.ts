@@ -4,7 +4,7 @@ import type { Right } from '../edge/access.ts';
 import type { DialectName } from '../edge/dialects.ts';
 import { type ProblemCode, problemSchema, statusOf } from './problem.ts';
 
-/** What an operation asks of its caller; `open`: nothing. */
+/** The right that an operation requires; `open`: none. */
 export type OperationAccess = Right | 'open';
 
 /** The security schemes of the OpenAPI document. */
@@ -12,25 +12,25 @@ const SCHEME: Readonly<Record<Right, string>> = { reader: 'read', agent: 'agent'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Readers, where it is not said. */
+    /** Default: `reader`. */
     access?: OperationAccess;
-    /** Served by a hub of every role, whatever its access. */
+    /** Served by a hub of every role, regardless of its access. */
     everyRole?: boolean;
     /** A registration: it passes the agents' admission. */
     registers?: boolean;
-    /** Called also where the body cannot be read: `unreadable` of the request says why. */
+    /** Called even if the body is unreadable: `unreadable` of the request is the reason. */
     takesUnreadable?: boolean;
-    /** The protocol that a route belongs to, where it is not our own: it has its own tokens and errors. */
+    /** The dialect of a route, if it is not Rollcall's own: it has its own tokens and errors. */
     dialect?: DialectFace;
-    /** The operation for its documentation: handlers read their input by zod, which names the wrong field. */
+    /** The operation for its documentation: handlers parse their input by zod, which names the wrong field. */
     documented?: FastifySchema;
   }
 }
 
-/** What the app has to know of a dialect. */
+/** The app's interface to a dialect. */
 export interface DialectFace {
   name: DialectName;
-  /** Whether this address may come without a token. */
+  /** Whether this address needs no token. */
   opensTo(remoteAddress: string): boolean;
   /** An error in the shape of the dialect's document. */
   error(status: number, code: ProblemCode, message: string): unknown;
@@ -40,41 +40,41 @@ export interface Answer {
   description: string;
   schema: z.ZodType;
   example: unknown;
-  /** `application/json` where it is not said. */
+  /** Default: `application/json`. */
   type?: string;
 }
 
-/** One operation of the API, as its OpenAPI document tells it. */
+/** One operation of the API, as described in its OpenAPI document. */
 export interface Described {
   id: string;
   summary: string;
   description?: string;
   tag: string;
   access: OperationAccess;
-  /** Served by a hub of every role, whatever its access. */
+  /** Served by a hub of every role, regardless of its access. */
   everyRole?: boolean;
   /** A registration: it passes the agents' admission. */
   registers?: boolean;
-  /** A heartbeat: it counts, also where its body cannot be read; the answer says so then. */
+  /** A heartbeat: it counts even if its body is unreadable; the answer then names the fault. */
   heartbeat?: boolean;
   params?: z.ZodType;
   query?: z.ZodType;
   headers?: z.ZodType;
   body?: { schema: z.ZodType; examples: Readonly<Record<string, unknown>> };
   answers: Readonly<Record<number, Answer | readonly Answer[]>>;
-  /** Besides those that every operation has. */
+  /** Besides the ones that every operation has. */
   problems?: readonly ProblemCode[];
-  /** Errors of a dialect: status to what it means. */
+  /** Errors of a dialect: status to meaning. */
   errors?: Readonly<Record<number, Answer>>;
 }
 
-/** A zod schema as JSON Schema 2020-12, as OpenAPI 3.1 and AsyncAPI 3 take it. */
+/** A zod schema as JSON Schema 2020-12, in the form of OpenAPI 3.1 and AsyncAPI 3. */
 export function jsonSchemaOf(schema: z.ZodType, io: 'input' | 'output'): Record<string, unknown> {
   const { $schema: _, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return json;
 }
 
-/** What every operation that asks for something may answer. */
+/** The problems that any operation with these parts may answer. */
 function commonProblems({ access, everyRole, registers, params, body }: Described): ProblemCode[] {
   const behind: ProblemCode[] = access === 'open' ? [] : ['unauthenticated', 'forbidden', 'rate_limited'];
   if (access !== 'open' && !everyRole) behind.push('not_served');
@@ -129,7 +129,7 @@ function plainAnswers(answers: Described['answers']): Record<string, unknown> {
   );
 }
 
-/** What a route's options say of an operation: who may call it, and its documentation. */
+/** A route's options for an operation: its access, and its documentation. */
 export function describe(operation: Described): { config: FastifyContextConfig } {
   const { id, summary, description, tag, access, params, query, headers, body, answers, errors } = operation;
   const problems = errors

@@ -3,18 +3,18 @@ import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 
-/** Where the built page is, seen from the built hub and from its sources. */
+/** The built page, relative to the built hub and to its sources. */
 const folders = [
   join(import.meta.dirname, '../../dashboard'),
   join(import.meta.dirname, '../../dist/dashboard'),
 ];
 
-/** The folder of the built page, or undefined where it was not built. */
+/** The folder of the built page, or undefined without a build. */
 export function builtPage(): string | undefined {
   return folders.find((folder) => existsSync(join(folder, 'built')));
 }
 
-/** Programs that ask for JSON at `/` get it; whoever else comes there is a browser, or a person with curl. */
+/** Programs that ask for JSON at `/` get it; every other client is a browser, or a person with curl. */
 const wantsPage = ({ headers: { accept = '' } }: FastifyRequest): boolean => accept.includes('text/html');
 
 /** Whether a request is for the page's own files, which hold no data and so need no token. */
@@ -24,10 +24,10 @@ export function isForPage(app: FastifyInstance, request: FastifyRequest): boolea
   return path === '/' ? wantsPage(request) : path === '/favicon.svg' || path.startsWith('/assets/');
 }
 
-/** A Host header that may stand in a policy. */
+/** A Host header that is safe in a policy. */
 const plainHost = /^[A-Za-z0-9.:[\]-]{1,255}$/;
 
-/** Nothing runs, loads or connects but what comes from this hub. Older browsers do not count WebSockets as 'self'. */
+/** Scripts, resources and connections come from this hub only. Older browsers do not count WebSockets as 'self'. */
 function policy(host: string | undefined): string {
   const sockets = host !== undefined && plainHost.test(host) ? ` ws://${host} wss://${host}` : '';
   return [
@@ -50,8 +50,8 @@ function withPageHeaders(request: FastifyRequest, reply: FastifyReply): FastifyR
 }
 
 /**
- * Answers a browser that comes to `/` with the page, and says whether it did: programs, and hubs without a built
- * page, are answered by whoever asks.
+ * Answers a browser at `/` with the page, and returns whether it did: for programs, and without a built page, the
+ * caller answers.
  */
 export function sentPage(app: FastifyInstance, request: FastifyRequest, reply: FastifyReply): boolean {
   if (!app.hasDecorator('page')) return false;
@@ -61,7 +61,7 @@ export function sentPage(app: FastifyInstance, request: FastifyRequest, reply: F
   return true;
 }
 
-/** Serves the page's files from its folder, under `/assets/`, where their names carry their content's hash. */
+/** Serves the page's files from its folder, under `/assets/`; their names contain their content's hash. */
 export function pageFiles(app: FastifyInstance, folder: string): void {
   app.decorate('page', folder);
   app.register(fastifyStatic, {

@@ -15,27 +15,27 @@ export const problemCodeSchema = z.enum([
   /** A heartbeat of a node that is not registered: register first. */
   'not_registered',
   'method_not_allowed',
-  /** This hub serves agents only, or dashboards only: ask another. */
+  /** This hub serves agents only, or dashboards only: another one serves this. */
   'not_served',
-  /** A newer session speaks for the node: register again, if this is the machine that should. */
+  /** The node has a newer session: register again, if this is the right machine. */
   'superseded',
   /** A heartbeat without a session for a node whose agent holds a socket. */
   'not_http',
-  /** The agent that speaks for this node showed more than this request: a token, where this one has none. */
+  /** The node's agent has a stronger proof of identity than this request: a token, where this one has none. */
   'not_your_node',
-  /** The node is not any more what the request asks it to be; nothing was done. */
+  /** The node no longer meets the request's precondition; nothing was done. */
   'precondition_failed',
-  /** Others change this node at the same moment, again and again: try again. */
+  /** Other writers change this node at the same moment, repeatedly: try again. */
   'contended',
   /** The log does not reach back to the cursor: read the nodes afresh. */
   'gap',
   'too_large',
   'unsupported_media_type',
-  /** Too many of these came; `Retry-After` says when to try again. */
+  /** Too many requests of this kind; `Retry-After` is the time to wait. */
   'rate_limited',
-  /** The fleet holds as many nodes as it may. */
+  /** The fleet has its limit of nodes. */
   'fleet_full',
-  /** Too many agents come at once, the hub is behind with its work, or it keeps as much for readers as it can. */
+  /** Too many agents come at once, the hub is late with its work, or readers' unread bytes are at the limit. */
   'busy',
   /** The hub is still loading its view; try again in a second. */
   'not_ready',
@@ -82,16 +82,16 @@ export const problemSchema = z.object({
   status: z.number().int(),
   code: problemCodeSchema,
   detail: z.string(),
-  /** The field that is wrong, as `node.labels.zone` or the name of a query parameter. */
+  /** The wrong field, as `node.labels.zone` or the name of a query parameter. */
   path: z.string().exactOptional(),
 });
 
-/** A request that cannot be answered; each face says it in its own shape. */
+/** A request that cannot be answered; each protocol sends it in its own form. */
 export class Problem extends Error {
   override name = 'Problem';
   readonly code: ProblemCode;
   readonly path: string | undefined;
-  /** When to try again, where the hub knows it. */
+  /** The time to wait before another attempt, if known. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ProblemCode, detail: string, path?: string, retryAfterMs?: number) {
@@ -107,7 +107,7 @@ export class Problem extends Error {
   }
 }
 
-/** Why a change of a node was not written. */
+/** The problem for a change of a node that was not written. */
 export function unwrittenProblem(why: Unwritten): Problem {
   if (why === 'not_your_node') return notYourNode();
   return why === 'contended'
@@ -115,13 +115,13 @@ export function unwrittenProblem(why: Unwritten): Problem {
     : new Problem('store_away', 'the hub cannot reach its store');
 }
 
-/** Somebody who showed less than the agent that speaks for a node. */
+/** The caller has a weaker proof of identity than the node's agent. */
 export const notYourNode = (): Problem => new Problem('not_your_node', NOT_YOUR_NODE);
 
-/** After which a client may try again what failed for the hub's sake. */
+/** The time to wait after a failure on the hub's side. */
 const RETRY_AFTER_MS = 1_000;
 
-/** Tells when to try again, where that may help. */
+/** Sets `Retry-After` if another attempt may help. */
 export function setRetryAfter(reply: FastifyReply, { status, retryAfterMs }: Problem): void {
   if (status !== 503 && status !== 429) return;
   void reply.header('Retry-After', String(Math.ceil((retryAfterMs ?? RETRY_AFTER_MS) / 1_000)));

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { type Dropped, faultOf, IN_WORDS, queryPairs, salvage } from '../../shared/index.ts';
 import { Problem } from './problem.ts';
 
-/** Reads a value by a schema. Throws a `Problem` that names the first wrong field. */
+/** Parses a value by a schema. Throws a `Problem` that names the first wrong field. */
 export function read<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
   const result = schema.safeParse(value, IN_WORDS);
   if (result.success) return result.data;
@@ -12,8 +12,8 @@ export function read<T extends z.ZodType>(schema: T, value: unknown): z.output<T
 }
 
 /**
- * Reads what an agent says of its machine: what is wrong is dropped, added to `dropped`, and the rest counts. Throws a
- * `Problem` where one of the `required` fields is wrong.
+ * Parses an agent's description of its machine: invalid fields are dropped and added to `dropped`, and the rest counts.
+ * Throws a `Problem` if one of the `required` fields is invalid.
  */
 export function readLeniently<T extends z.ZodType>(
   schema: T,
@@ -29,7 +29,7 @@ export function readLeniently<T extends z.ZodType>(
   return result.data;
 }
 
-/** The query of a request, as it was sent: repeated keys stay apart, and so do the values of a list. */
+/** The query of a request as it was sent: repeated keys stay apart, and so do the values of a list. */
 export function queryOf(url: string): URLSearchParams {
   const at = url.indexOf('?');
   return new URLSearchParams(at < 0 ? [] : queryPairs(url.slice(at + 1)));

@@ -3,17 +3,17 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 
-/** In the order in which they are chosen where a client takes several. */
+/** In order of preference. */
 const ENCODINGS = ['br', 'gzip', 'identity'] as const;
 type Encoding = (typeof ENCODINGS)[number];
 
-/** Half of the time of the best, and 3 % larger. */
+/** Half the time of the best quality, and slightly larger. */
 const BROTLI_QUALITY = 9;
 
 const brotli = promisify(brotliCompress);
 const zip = promisify(gzip);
 
-/** The encoding that a client's `Accept-Encoding` allows and that is smallest here. */
+/** The smallest encoding here that a client's `Accept-Encoding` allows. */
 export function encodingFor(accepted: string | undefined): Encoding {
   if (accepted === undefined) return 'identity';
   const weights = new Map<string, number>();
@@ -26,7 +26,7 @@ export function encodingFor(accepted: string | undefined): Encoding {
   return ENCODINGS.find((encoding) => takes(encoding) > 0) ?? 'identity';
 }
 
-/** Whether `If-None-Match` names this entity tag; by the weak comparison, as RFC 9110 asks. */
+/** Whether `If-None-Match` names this entity tag; by the weak comparison of RFC 9110. */
 function namesTag(header: string | undefined, tag: string): boolean {
   if (header === undefined) return false;
   const tags = header.split(',').map((text) => text.trim().replace(/^W\//, ''));
@@ -38,7 +38,7 @@ interface Made {
   hash: string;
 }
 
-/** A document that is the same for everybody, as long as the hub runs: made, compressed and tagged once. */
+/** A document that is the same for every client while the hub runs: made, compressed and tagged once. */
 export class StaticAnswer {
   readonly #type: string;
   readonly #text: () => string;

@@ -4,7 +4,7 @@ import { Problem } from './problem.ts';
 
 /** Bytes of a request's body. */
 export const BODY_BYTES = 64 * 1024;
-/** Each piece costs about as much as a frame, however little is in it: 16 bytes of a whole body on average. */
+/** Each piece costs about as much as a frame, even a tiny one: 16 bytes of a whole body on average. */
 const BODY_PIECES = BODY_BYTES / 16;
 const FIRST_BYTES = 4 * 1024;
 
@@ -13,8 +13,8 @@ const IN_PIECES = `the body comes in more than ${BODY_PIECES} pieces: send large
 const tooLarge = (why: string): Problem => new Problem('too_large', why);
 
 /**
- * Reads a body into one buffer, as large as what came. A list of its pieces would take a hundred times the bytes of a
- * body that comes byte by byte (`Transfer-Encoding: chunked`).
+ * Reads a body into one buffer of its size. A list of its pieces would take a hundred times the bytes of a body that
+ * comes byte by byte (`Transfer-Encoding: chunked`).
  */
 export function wholeBody(request: FastifyRequest, payload: IncomingMessage): Promise<Buffer> {
   const announced = Number(request.headers['content-length'] ?? Number.NaN);

@@ -43,7 +43,7 @@ const INSTANCES = uuidV5('rollcall.http.instance', uuidV5.URL);
  */
 export const instanceOf = (remoteAddress: string): string => uuidV5(remoteAddress, INSTANCES);
 
-/** A registration in the words of the socket's protocol. */
+/** A registration in the form of the socket's protocol. */
 function registerMessage(
   {
     instanceId,
@@ -61,7 +61,7 @@ function registerMessage(
   };
 }
 
-/** What was refused, as a problem; a taken heartbeat is handed back. Throws a `Problem`. */
+/** A refusal as a problem; a taken heartbeat is returned. Throws a `Problem`. */
 export function takenOrProblem(
   outcome: HttpHeartbeatOutcome,
 ): Extract<HttpHeartbeatOutcome, { kind: 'taken' }> {
@@ -107,13 +107,13 @@ function fittingStats(
 
 const REGISTER_REQUIRED = new Set(['node', 'node.hostname', 'node.nodeId']);
 
-/** The body of a registration; a node that is too large loses what can be missed. Throws a `Problem`. */
+/** The body of a registration; a node that is too large loses its optional fields. Throws a `Problem`. */
 function readRegistration(body: unknown, dropped: Dropped[]): z.output<typeof registerBodySchema> {
   const required = REGISTER_REQUIRED;
   try {
     return readLeniently(registerBodySchema, body, { required, dropped });
   } catch (error) {
-    // The node as a whole is wrong, so that it nests no deeper than it may: too large, or no node at all.
+    // The node as a whole is wrong, so that it is not parsed field by field: too large, or no node at all.
     const isWhole = error instanceof Problem && error.path === 'node';
     if (!isWhole || typeof body !== 'object' || body === null || !('node' in body)) throw error;
     return readFitting({ ...body, node: body.node }, error, dropped);
@@ -138,7 +138,7 @@ function readFitting(
 /** What was dropped, as a part of an answer. */
 const droppedOf = (dropped: readonly Dropped[]) => (dropped.length > 0 ? { dropped: namedOf(dropped) } : {});
 
-/** Registers the agent of a request; `timing` is its protocol's own. Throws a `Problem` where it is not written. */
+/** Registers the agent of a request; `timing` is its protocol's own. Throws a `Problem` if it is not written. */
 export async function registerByRequest(
   { fleet, access }: { fleet: HttpFleet; access: Access },
   request: FastifyRequest,

@@ -8,18 +8,18 @@ import type { Cancel, Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import { comparePositions, type Position } from '../../store/fleet-store.ts';
 
-/** A comment after so long keeps proxies from closing a quiet stream. */
+/** The interval of comments, which keep proxies from closing a quiet stream. */
 const COMMENT_EVERY_MS = 15_000;
-/** What is held for a stream that catches up; beyond it the stream ends and begins again at its last id. */
+/** The most held for a stream that catches up; beyond it the stream ends and begins again at its last id. */
 const HELD_BYTES = 4 * 1024 * 1024;
-/** The next page of a replay goes once less than this is unread. */
+/** The next page of a replay is sent once less than this is unread. */
 const DRAINED_BYTES = 1_000_000;
 const DRAIN_CHECK_MS = 10;
 const EVENTS_PER_PAGE = 250;
-/** Streams that one hub holds at most. */
+/** The most streams of one hub. */
 export const MOST_STREAMS = 10_000;
 
-/** One event in the words of server-sent events. `id`: the cursor, where everything up to here has been sent. */
+/** One event in the form of server-sent events. `id`: the cursor, if everything up to here has been sent. */
 export function sseEvent(name: string, data: unknown, id?: string): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
@@ -41,18 +41,18 @@ export interface EventStreamParts {
 interface Stream {
   response: ServerResponse;
   watch: SlowReaderWatch;
-  /** What came while it catches up; undefined once it is live. */
+  /** Events that came while the stream catches up; undefined once it is live. */
   held: string[] | undefined;
   heldBytes: number;
   ended: boolean;
 }
 
 /**
- * The event streams of one hub. Each event is encoded once for all of them; the events of one turn share one
- * id, on the last, so that a client that resumes gets some of them twice rather than none.
+ * The event streams of one hub. Each event is encoded once for all streams; the events of one round of the event loop
+ * share one id, on the last, so that a client that resumes gets some twice rather than none.
  */
 export class EventStreams {
-  /** How often clients were told to read afresh. */
+  /** How often clients had to read afresh. */
   resyncs = 0;
   readonly log: EventLog;
   readonly #fleet: FleetReader;
@@ -97,7 +97,7 @@ export class EventStreams {
   }
 
   /**
-   * Serves a stream from a cursor on, or from now on. The headers must have been written. `notKept`: what is missing
+   * Serves a stream from a cursor on, or from now on. The headers must have been written. `notKept`: the missing part
    * before that, in words. Resolves once it has caught up.
    */
   async serve(
@@ -116,14 +116,14 @@ export class EventStreams {
       if (notKept !== undefined) response.write(sseEvent('resync', { reason: notKept }));
       await this.#replay(stream, from, upTo);
     }
-    // At once an id, so that a client that loses the connection before the first event knows where it was.
+    // An id at once, so that a client that loses the connection before the first event can resume.
     else response.write(`id: ${this.log.now()}\n:\n\n`);
     if (stream.ended) return;
     for (const text of stream.held ?? []) response.write(text);
     stream.held = undefined;
   }
 
-  /** Ends all streams; clients come back by themselves, here or elsewhere. */
+  /** Ends all streams; clients reconnect by themselves, here or elsewhere. */
   close(): void {
     this.#closed = true;
     for (const end of this.#ends.splice(0)) end();
@@ -158,7 +158,7 @@ export class EventStreams {
     }
   }
 
-  /** Waits until most of what was sent has been taken. */
+  /** Waits until most of the sent bytes are taken. */
   async #drained(stream: Stream): Promise<boolean> {
     while (!stream.ended && unreadOf(stream.response) > DRAINED_BYTES) {
       await new Promise<void>((resolve) => void this.#clock.after(DRAIN_CHECK_MS, resolve));
@@ -166,7 +166,7 @@ export class EventStreams {
     return !stream.ended;
   }
 
-  /** Ends streams whose readers do not read, or not fast enough; they come back with `Last-Event-ID`. */
+  /** Ends streams whose clients read nothing, or too slowly; they reconnect with `Last-Event-ID`. */
   #check(): void {
     for (const stream of this.#streams) {
       const why = stream.watch.check(unreadOf(stream.response));
@@ -178,7 +178,7 @@ export class EventStreams {
     this.#pending.push(event);
     if (this.#flushWaits) return;
     this.#flushWaits = true;
-    // The positions are right only once the view has applied all events of this turn.
+    // The positions are right only once the view has applied all events of this round.
     queueMicrotask(() => {
       this.#flushWaits = false;
       this.#flush();
@@ -221,7 +221,7 @@ export class EventStreams {
     }
   }
 
-  /** A reset is the only end that frees at once what was not read, the kernel's part of it too. */
+  /** A reset is the only end that frees unread bytes at once, the kernel's part too. */
   #cutOff(stream: Stream, why: string): void {
     this.#hubLog.warn({ unreadBytes: unreadOf(stream.response), why }, 'Cutting off an event stream');
     this.#forget(stream);

@@ -84,13 +84,13 @@ function* textsOf(events: readonly FleetEvent[]): Generator<string, void> {
   for (const event of events) yield JSON.stringify(event);
 }
 
-/** Where a reader begins: undefined from now on. */
+/** The start of a reader: undefined for now. */
 interface Start {
   from: Position[] | 'gap' | undefined;
   keptSince?: string;
 }
 
-/** Reads `since`: a cursor, an instant, or a duration back from now. */
+/** Parses `since`: a cursor, an instant, or a duration back from now. */
 async function startOf(since: string | undefined, log: EventLog, nowMs: number): Promise<Start> {
   if (since === undefined) return { from: undefined };
   if (log.codec.isOurs(since)) return { from: await log.locate(since) };
@@ -119,7 +119,7 @@ async function begin(
   response: ServerResponse,
   { from, keptSince }: Start,
 ): Promise<void> {
-  // A stream has no end: only its unread bytes say that nobody is there any more.
+  // A stream has no end: only its unread bytes show that the client is gone.
   response.socket?.setTimeout(0);
   response.writeHead(200, {
     ...SAFE_HEADERS,

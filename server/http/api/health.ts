@@ -46,7 +46,7 @@ const names = {
   dashboards: '/socket.io',
 } as const;
 
-/** `GET /healthz`, `/readyz` for balancers, and `/`: the page for browsers, for programs the names of the rest. */
+/** `GET /healthz`, `/readyz` for balancers, and `/`: the page for browsers, for programs the addresses of the rest. */
 export function healthRoutes(
   app: FastifyInstance,
   { fleet, role, group, docs }: { fleet: HttpFleet; role: Role; group: HubGroup | undefined; docs: boolean },

@@ -32,10 +32,10 @@ import {
   sortSchema,
 } from './schemas.ts';
 
-/** Where a page ended: the order, then value and id of its last node, so that it stays right while nodes come and go. */
+/** The end of a page: the order, then value and id of its last node, so that it stays valid while nodes come and go. */
 const cursorSchema = z.tuple([sortSchema, z.string(), z.string()]);
 
-/** What the list itself reads; the rest of a query is a filter. */
+/** The list's own parameters; the rest of a query is a filter. */
 const OWN_PARAMETERS = ['sort', 'limit', 'fields', 'cursor'] as const;
 
 /** A page ends with the node that reaches this, whatever its limit. */
@@ -64,7 +64,7 @@ function decodeCursor(order: Order, text: string): OrderKey {
   throw new Problem('invalid', 'cursor: is not one of this list and order', 'cursor');
 }
 
-/** The texts of the first items that together have so many bytes, about; at least one. */
+/** The texts of the first items up to about this many bytes together; at least one. */
 function* within<T>(bytes: number, items: readonly T[], textOf: (item: T) => string): Generator<string> {
   let left = bytes;
   for (const item of items) {
@@ -75,7 +75,7 @@ function* within<T>(bytes: number, items: readonly T[], textOf: (item: T) => str
   }
 }
 
-/** Reads the filter that remains in a query once the list's own parameters are taken out. */
+/** Parses the filter that remains in a query without the list's own parameters. */
 export function readFilter(query: URLSearchParams) {
   const wrong = query.getAll('label').find((label) => !label.includes('='));
   if (wrong !== undefined)
@@ -83,7 +83,7 @@ export function readFilter(query: URLSearchParams) {
   return read(filterSchema, filterFromQuery(query));
 }
 
-/** A list can only be answered from a view that is whole. Throws a `Problem`. */
+/** A list can only be answered from a complete view. Throws a `Problem`. */
 export function requireView({ view }: FleetReader): void {
   if (!view.loaded) throw new Problem('not_ready', 'the hub is still loading its view');
 }
@@ -215,7 +215,7 @@ export function nodeRoutes(app: FastifyInstance, fleet: HttpFleet, access: Acces
   );
 }
 
-/** The versions in an `If-Match`; undefined where any will do. A weak tag is never a match (RFC 9110, 13.1.1). */
+/** The versions in an `If-Match`; undefined if any version matches. A weak tag is never a match (RFC 9110, 13.1.1). */
 function seqsOf(header: string | undefined): number[] | undefined {
   if (header === undefined || header.trim() === '*') return undefined;
   const tags = header.split(',').map((tag) => tag.trim());
@@ -230,7 +230,7 @@ const leftAsItIs = ({ id, hostname, status, statusSince, seq }: FleetNode): Prob
     `${hostname} (${id}) was left: it is ${status} since ${statusSince}, version ${seq}, and not what was asked for`,
   );
 
-/** The nodes of a page as they were asked for. */
+/** The nodes of a page in the requested form. */
 async function rowsOf(
   fleet: HttpFleet,
   nodes: readonly FleetNode[],
@@ -255,7 +255,7 @@ async function findNode(fleet: HttpFleet, id: string): Promise<FleetNode> {
   return node;
 }
 
-/** Live figures are a courtesy here: a store out of reach must not hide the nodes themselves. */
+/** Live figures are optional here: a store out of reach must not hide the nodes themselves. */
 async function liveStats(
   fleet: HttpFleet,
   nodes: readonly FleetNode[],

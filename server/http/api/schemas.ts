@@ -16,7 +16,7 @@ import {
   statusSchema,
 } from '../../../shared/index.ts';
 
-/** What the API answers and takes, beside what `shared` defines. */
+/** The API's requests and answers, beside the definitions in `shared`. */
 
 export const PAGE_LIMIT = { default: 100, most: 1_000 } as const;
 
@@ -34,7 +34,7 @@ export const nodeParamsSchema = z.object({ id: z.string().describe("The node's i
 
 const listOf = <T extends z.ZodType>(item: T) => z.array(item).exactOptional();
 
-/** A filter in a query, as it is documented; `filterFromQuery` reads it. */
+/** A filter in a query, for the documentation; `filterFromQuery` parses it. */
 const filterQueryShape = {
   status: listOf(statusSchema).describe('Any of these; repeated or a comma list'),
   kind: listOf(z.string()).describe('Any of these; repeated or a comma list. `%2C` is a comma in a value'),
@@ -48,7 +48,7 @@ const filterQueryShape = {
 /** The query of `DELETE /nodes/:id`: what the node must still match. */
 export const removalQuerySchema = z.object(filterQueryShape);
 
-/** What a list may be asked for: a row of each name below, or single fields of it. The id is always there. */
+/** The choice of a list's content: a row of each name below, or single fields of it. The id is always included. */
 const FIELDS = [...Object.keys(nodeSchema.shape), 'hubId', 'lastHeartbeatAt'];
 const fieldsFault = (name: string): string => `${noneOf(name, ['full', 'summary', ...FIELDS])}`;
 export const fieldsSchema = z
@@ -63,7 +63,7 @@ export const fieldsSchema = z
     return z.NEVER;
   });
 
-/** A node of a list that was asked for single fields. */
+/** A node of a list with single fields. */
 const partOfNodeSchema = z.object({
   ...nodeSchema.partial().shape,
   id: idSchema,
@@ -71,7 +71,7 @@ const partOfNodeSchema = z.object({
   lastHeartbeatAt: instantSchema.nullable().exactOptional(),
 });
 
-/** The query of `GET /nodes`, as it is documented. */
+/** The query of `GET /nodes`, for the documentation. */
 export const nodesQuerySchema = z.object({
   ...filterQueryShape,
   sort: sortSchema.default('hostname').describe('- before the name for descending'),
@@ -132,16 +132,16 @@ export const eventsAnswerSchema = z.object({
     ),
 });
 
-/** `POST /nodes`: the `register` message of the socket, without what only a socket needs. */
+/** `POST /nodes`: the `register` message of the socket, without the fields that only a socket needs. */
 export const registerBodySchema = z.object({
   instanceId: z.uuid().exactOptional(),
   heartbeat: z.object({ intervalMs: z.number().int().positive().max(86_400_000) }).exactOptional(),
   node: nodeFactsSchema,
 });
-/** The same, as documentation sees it: behind the guard that `nodeFactsSchema` has in front. */
+/** The same for the documentation: without the guard in front of `nodeFactsSchema`. */
 export const registerBodyDocSchema = registerBodySchema.extend({ node: nodeFactsSchema.out });
 
-/** What was wrong, and is not counted; the rest of the request is. */
+/** Invalid fields, which do not count; the rest of the request does. */
 const droppedSchema = z
   .array(z.object({ code: z.enum(['invalid', 'too_large']), path: z.string(), message: z.string() }))
   .exactOptional()
@@ -155,7 +155,7 @@ export const heartbeatBodySchema = z.object({
   session: z.string().exactOptional(),
   stats: statsSchema.exactOptional(),
 });
-/** The hot message: compiled. Its size is looked at where its stats become JSON anyway. */
+/** The hot message: compiled. Its size is checked where its stats become JSON anyway. */
 export const compiledHeartbeatSchema = z.compile(heartbeatBodySchema, { strict: true });
 export const heartbeatAnswerSchema = z.object({
   nodeId: idSchema,

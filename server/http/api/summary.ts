@@ -15,7 +15,7 @@ import { summaryAnswerSchema } from './schemas.ts';
 const MOST_LABELS = 16;
 const labelsSchema = z.object({ by: z.array(labelKeySchema).max(MOST_LABELS) });
 
-/** `GET /api/v1/summary`: counts of the view, and who holds a lease. */
+/** `GET /api/v1/summary`: counts of the view, and the hubs that hold a lease. */
 export function summaryRoute(app: FastifyInstance, fleet: HttpFleet): void {
   app.get(
     '/api/v1/summary',

@@ -10,8 +10,8 @@ import { read } from '../read.ts';
 import { answer, type Dialect, errorAnswers, lastSeen, Reading, textsOf } from './dialect.ts';
 
 /**
- * Hypervisors: JSON over Connect. A node is the one that its hostname names; RegisterNode answers with the whole
- * node, errors are Connect's `{code, message}`.
+ * Hypervisors: JSON over Connect. The hostname identifies the node; RegisterNode returns the whole node, errors are
+ * Connect's `{code, message}`.
  */
 
 /** Proto3 JSON writes 64-bit numbers as strings. */
@@ -25,7 +25,7 @@ const number64Schema = z
   ])
   .pipe(figureSchema.unwrap())
   .nullable();
-/** A model may be called `8280`: it stays text. */
+/** A model may be named `8280`: it stays text. */
 const numberedSchema = z
   .object({ model: z.string().exactOptional() })
   .catchall(z.union([number64Schema, z.unknown()]));
@@ -209,7 +209,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
   );
 }
 
-/** A node as this protocol writes it, and what its agent said of its machine. */
+/** A node in the form of this protocol, with its agent's own fields. */
 function nodeAs000(node: FleetNode, lastHeartbeat: string | undefined) {
   const { id, hostname, address, labels, roles, metadata, cpu, memory, status, createdAt } = node;
   return {

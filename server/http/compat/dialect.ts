@@ -19,7 +19,7 @@ import type { Answer, Described, DialectFace, describe } from '../operation.ts';
 import { type ProblemCode, statusOf } from '../problem.ts';
 import { readLeniently } from '../read.ts';
 
-/** What the routes of one dialect work with. */
+/** The context of one dialect's routes. */
 export interface Dialect {
   fleet: HttpFleet;
   access: Access;
@@ -28,29 +28,29 @@ export interface Dialect {
   route(operation: Omit<Described, 'tag'>): ReturnType<typeof describe>;
 }
 
-/** Names the fields of a request that were wrong and were dropped. The bodies of dialects have no place for them. */
+/** Names the dropped fields of a request. The bodies of dialects have no place for them. */
 const DROPPED_HEADER = 'Rollcall-Dropped';
 
 /**
- * What an agent of a dialect says of its machine: what is wrong is dropped, and the answer names it in a header; the
- * rest counts.
+ * Parses the messages of a dialect's agents: invalid fields are dropped and named in a header of the answer; the rest
+ * counts.
  */
 export class Reading {
   readonly #dropped: Dropped[] = [];
 
-  /** A body by the schema of its dialect. Throws a `Problem` where a `required` field is wrong. */
+  /** A body by the schema of its dialect. Throws a `Problem` if a `required` field is invalid. */
   body<T extends z.ZodType>(schema: T, value: unknown, required: readonly string[] = []): z.output<T> {
     return readLeniently(schema, value, { required: new Set(required), dropped: this.#dropped });
   }
 
-  /** Facts in our own words, checked like those of any agent. Throws a `Problem`. */
+  /** Facts in Rollcall's form, checked like those of any agent. Throws a `Problem`. */
   facts(facts: z.input<typeof nodeFactsSchema>): NodeFacts {
     const { node, dropped } = fitNode(facts);
     this.#dropped.push(...dropped);
     return this.body(nodeFactsSchema, node, ['hostname', 'nodeId']);
   }
 
-  /** Figures in our own words. */
+  /** Figures in Rollcall's form. */
   stats(stats: unknown): NodeStats {
     const fitting = fitStats(this.body(statsSchema, stats));
     this.#dropped.push(...fitting.dropped);
@@ -72,10 +72,10 @@ export class Reading {
   }
 }
 
-/** Live figures of many nodes are asked for so many at a time. */
+/** Nodes whose live figures are read in one call. */
 const STATS_PAGE = 500;
 
-/** Nodes with when they last beat; from their records where the store is out of reach. */
+/** Nodes with the time of their last heartbeat; from their records if the store is out of reach. */
 export async function lastSeen(fleet: HttpFleet, nodes: readonly FleetNode[]): Promise<Map<string, string>> {
   const stats = await fleet.stats(nodes).catch(() => new Map<string, LiveStats>());
   return new Map(
@@ -86,25 +86,25 @@ export async function lastSeen(fleet: HttpFleet, nodes: readonly FleetNode[]): P
   );
 }
 
-/** A whole fleet in the words of a dialect, as JSON: some at a time, as they are read. */
+/** A whole fleet in the form of a dialect, as JSON: a few nodes at a time, as the client reads. */
 export async function* textsOf(
   fleet: HttpFleet,
   nodes: readonly FleetNode[],
-  tell: (node: FleetNode, seen: ReadonlyMap<string, string>) => unknown,
+  shape: (node: FleetNode, seen: ReadonlyMap<string, string>) => unknown,
 ): AsyncGenerator<string, void> {
   for (let from = 0; from < nodes.length; from += STATS_PAGE) {
     const page = nodes.slice(from, from + STATS_PAGE);
     const seen = await lastSeen(fleet, page);
-    for (const node of page) yield JSON.stringify(tell(node, seen));
+    for (const node of page) yield JSON.stringify(shape(node, seen));
   }
 }
 
-/** An answer of a dialect as the documentation tells it. */
+/** An answer of a dialect for its documentation. */
 export function answer(description: string, example: unknown, schema: z.ZodType = z.looseObject({})): Answer {
   return { description, schema, example };
 }
 
-/** Errors that every operation of a dialect may answer, with what they say. */
+/** Errors that every operation of a dialect may answer, with their meaning. */
 const ERRORS = {
   invalid: 'a field is wrong',
   unauthenticated: 'the token is missing',
@@ -121,19 +121,19 @@ const ERRORS = {
   store_away: 'the hub cannot reach its store',
 } as const satisfies Partial<Record<ProblemCode, string>>;
 
-/** The errors of a dialect as the documentation tells them, in the dialect's own shape. */
+/** The errors of a dialect for its documentation, in the dialect's own form. */
 export function errorAnswers(
   schema: z.ZodType,
   error: DialectFace['error'],
   said: Partial<Record<keyof typeof ERRORS, string>>,
 ): Record<number, Answer> {
   const answers: Record<number, Answer> = {};
-  const tell = (code: ProblemCode, message: string) => {
+  const add = (code: ProblemCode, message: string) => {
     const status = statusOf(code);
     answers[status] = answer(message, error(status, code, message), schema);
   };
-  const told = { ...ERRORS, ...said };
-  for (const code of Object.keys(ERRORS)) if (isError(code)) tell(code, told[code]);
+  const texts = { ...ERRORS, ...said };
+  for (const code of Object.keys(ERRORS)) if (isError(code)) add(code, texts[code]);
   return answers;
 }
 

@@ -11,7 +11,7 @@ import { gameHostRoutes } from './game-host.ts';
 import { gpuNodeRoutes } from './gpu-node.ts';
 
 export interface DialectOptions {
-  /** Those that are on; the paths of the others are 404. */
+  /** The dialects that are on; the paths of others are 404. */
   enabled: readonly DialectName[];
   open: OpenDialects;
   timing: DialectTiming;

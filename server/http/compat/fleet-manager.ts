@@ -42,7 +42,7 @@ const heartbeatSchema = z.object({
   status: z.string().exactOptional(),
 });
 
-/** The document's states; contact that is lost but not proven gone still shows as online. */
+/** The protocol's states; a node that is unreachable but not offline yet still shows as online. */
 const shownAs: Record<Status, 'online' | 'degraded' | 'offline'> = {
   online: 'online',
   degraded: 'degraded',
@@ -79,7 +79,7 @@ const exampleRegistration = {
   metadata: exampleNode.metadata,
 };
 
-/** Times as the document prints them: whole seconds. */
+/** Times in the protocol's form: whole seconds. */
 const seconds = (at: string): string => at.replace(/\.\d{3}Z$/, 'Z');
 
 function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect): void {
@@ -238,7 +238,7 @@ const isUnread = (body: unknown, status: string | undefined): boolean =>
 
 const reportedDegraded: Condition = { type: 'status', status: 'fail', message: 'its agent reports degraded' };
 
-/** `online` says that nothing fails, `degraded` that something does; no or another word says nothing. */
+/** `online` reports no fault, `degraded` a fault; another word, or none, reports nothing. */
 function statsOf({
   uptime_seconds,
   free_memory_kb,

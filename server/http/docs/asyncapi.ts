@@ -37,9 +37,9 @@ interface Message {
   name: string;
   summary: string;
   schema: z.ZodType;
-  /** As the hub sees it: it receives from clients, and sends to them. */
+  /** From the hub's side: it receives from clients, and sends to them. */
   hub: Direction;
-  /** What the hub answers to exactly this message, as a Socket.IO acknowledgement. */
+  /** The hub's answer to this very message, as a Socket.IO acknowledgement. */
   ack?: z.ZodType;
 }
 

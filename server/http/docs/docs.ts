@@ -11,7 +11,9 @@ stable \`code\`; the compatible protocols keep the shapes of their own documents
 
 const token = (who: string) => ({ type: 'http', scheme: 'bearer', description: who }) as const;
 
-/** What the pages of `/docs` may load; nothing from elsewhere, and no other page may show them in a frame. */
+/**
+ * The sources that the pages of `/docs` may load; nothing from elsewhere, and no other page may show them in a frame.
+ */
 const policy = [
   "default-src 'self'",
   "img-src 'self' data:",
@@ -21,18 +23,18 @@ const policy = [
   "form-action 'none'",
 ].join('; ');
 
-/** `GET /openapi.json`, and the same to read at `/docs`. Must be registered before the routes that it describes. */
+/** `GET /openapi.json`, and the same as a page at `/docs`. Must be registered before the routes that it describes. */
 export function docsRoutes(app: FastifyInstance): void {
   const json = new StaticAnswer('application/json; charset=utf-8', () => JSON.stringify(app.swagger()));
   const yaml = new StaticAnswer('application/yaml; charset=utf-8', () => stringify(app.swagger()));
   const sendJson = (request: FastifyRequest, reply: FastifyReply) => json.send(request, reply);
-  /** The plugin would write the whole document anew at each request. */
+  /** The plugin would generate the whole document at each request. */
   const once: Readonly<Record<string, typeof sendJson>> = {
     '/docs/json': sendJson,
     '/docs/yaml': (request, reply) => yaml.send(request, reply),
   };
   void app.register(swagger, {
-    // What is not described is not part of the API: the page's files, and this documentation.
+    // Undescribed routes are not part of the API: the page's files, and this documentation.
     transform: ({ url, route }) => ({ url, schema: route.config?.documented ?? { hide: true } }),
     openapi: {
       openapi: '3.1.0',
@@ -54,7 +56,7 @@ export function docsRoutes(app: FastifyInstance): void {
     },
   });
   void app.register(async (scope) => {
-    // What the API is like is no secret, and a browser that opens the page has no token to send.
+    // The API's form is no secret, and a browser that opens the page has no token to send.
     scope.addHook('onRoute', (route) => {
       route.config = { ...route.config, access: 'open' };
       route.handler = once[route.url] ?? route.handler;

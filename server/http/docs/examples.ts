@@ -3,7 +3,7 @@ import { summarize } from '../../../shared/index.ts';
 
 const at = '2026-01-02T09:27:41.446Z';
 
-/** A node as the documentation shows it. */
+/** A node for the documentation's examples. */
 export const exampleNode: FleetNode = {
   id: '28113561-2e72-490d-8bd7-050d2e7c2d18',
   seq: 1,

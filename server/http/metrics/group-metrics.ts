@@ -1,7 +1,7 @@
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import { z } from 'zod';
 
-/** One registry's figures as prom-client hands them out, on their way from one process to another. */
+/** One registry's figures in prom-client's form, on their way from one process to another. */
 export const figuresSchema = z.array(
   z.object({
     name: z.string(),
@@ -10,7 +10,7 @@ export const figuresSchema = z.array(
     aggregator: z.string(),
     values: z.array(
       z.object({
-        // Also NaN, of what was not measured yet.
+        // Also NaN, for what was not measured yet.
         value: z.custom<number>((value) => typeof value === 'number'),
         labels: z.record(z.string(), z.union([z.string(), z.number()])),
         /** Of a histogram's parts. */
@@ -26,12 +26,12 @@ export async function figuresOf(registry: Registry): Promise<Figures> {
   return figuresSchema.parse(await registry.getMetricsAsJSON());
 }
 
-/** One worker that stands still is not to be hidden by the others that do not. */
+/** A stall of one worker must not be hidden by the others. */
 const isLag = (name: string): boolean => /^nodejs_eventloop_lag_(?:p\d+_)?seconds$/.test(name);
 
 /**
- * The figures of several processes as one text: each metric by its own aggregator (its sum where it says none), so
- * that what is the same everywhere is told once and what is each one's own is added up.
+ * The figures of several processes as one text: each metric by its own aggregator (default: the sum), so that common
+ * values appear once and each process' own are added up.
  */
 export function mergeFigures(all: readonly Figures[]): Promise<string> {
   const figures = all.map((metrics) =>

@@ -11,7 +11,7 @@ import type { StoreObserver, StoreVerb } from '../../store/metered-store.ts';
 import { describe } from '../operation.ts';
 import { type Figures, figuresOf } from './group-metrics.ts';
 
-/** What the metrics read when they are scraped. */
+/** The values that are read at each scrape. */
 export interface MeteredHub {
   fleet: Fleet;
   agents: {
@@ -37,15 +37,15 @@ export interface MeteredHub {
 const STORE_SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2];
 const OVERSHOOT_SECONDS = [0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30];
 /**
- * How often the event loop's lag is looked at; the figures include it. Node's default of 10 ms wakes an idle hub a
+ * How often the event loop's lag is sampled; the figures include this. Node's default of 10 ms wakes an idle hub a
  * hundred times a second for this alone.
  */
-const LAG_LOOK_MS = 50;
+const LAG_SAMPLE_MS = 50;
 const FLUSH_BEATS = [1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000];
 
 /**
- * The figures of one hub, in a registry of its own. Labels have few values: statuses, reasons, verbs. What goes
- * through the store is counted as it goes; the rest is read when somebody scrapes.
+ * The figures of one hub, in a registry of its own. Labels have few values: statuses, reasons, verbs. Calls of the
+ * store are counted as they happen; the rest is read at each scrape.
  */
 export class HubMetrics implements StoreObserver {
   readonly registry = new Registry();
@@ -98,7 +98,7 @@ export class HubMetrics implements StoreObserver {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: LAG_LOOK_MS });
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: LAG_SAMPLE_MS });
   }
 
   called(verb: StoreVerb, ms: number, failed: boolean): void {
@@ -125,7 +125,7 @@ export class HubMetrics implements StoreObserver {
     this.#overshoot.observe(Math.max(0, late) / 1_000);
   }
 
-  /** The store held something that no hub wrote so. */
+  /** The store held data that no hub wrote. */
   foundBad(kind: string): void {
     this.#badData.inc({ kind });
   }
@@ -263,7 +263,7 @@ export class HubMetrics implements StoreObserver {
         this.set({ state: 'wanted' }, wanted);
         this.set({ state: 'running' }, running);
         this.set({ state: 'ready' }, ready);
-        // Of a group only its primary can tell how many answered.
+        // Of a group only its primary knows the number of workers.
         if (!group) this.set({ state: 'answering' }, 1);
       },
     });
@@ -334,7 +334,7 @@ export class HubMetrics implements StoreObserver {
     });
   }
 
-  /** `aggregator`: what becomes of it where the figures of several workers are made one. */
+  /** `aggregator`: how the figures of several workers are merged. */
   #gauge(name: string, help: string, value: () => number, aggregator: Aggregator = 'sum'): void {
     new Gauge({
       name: `rollcall_${name}`,

@@ -48,7 +48,7 @@ export class SentinelWatch {
       // One absent Sentinel is no fault while another answers, and the link reports if none does.
       client.on('error', () => {});
       client.on('ready', () => void client.subscribe(...CHANNELS).catch(() => {}));
-      client.on('message', (channel: string, text: string) => this.#heard(channel, text));
+      client.on('message', (channel: string, text: string) => this.#received(channel, text));
       return client;
     });
   }
@@ -68,7 +68,7 @@ export class SentinelWatch {
     return last.to;
   }
 
-  #heard(channel: string, text: string): void {
+  #received(channel: string, text: string): void {
     const found = readSwitch(channel, text, this.#name);
     if (!found) return;
     this.#last = { ...found, at: this.#clock.now() };

@@ -6,8 +6,7 @@ A log whose tail was lost (a failover, an old dump) and that was continued since
 only the position's own entry, still present, proves that nothing is missing after it.
 
 A script with this first line, without flags, is refused whenever Redis refuses writes (no memory, no disk, too few
-replicas):
-while no heartbeats can be written, no node may be found silent.
+replicas): while no heartbeats can be written, no node may be found silent.
 
 KEYS  for each shard: epoch, deadlines, events, absent
 ARGV  for each shard: the attached epoch
