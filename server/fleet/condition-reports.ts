@@ -28,7 +28,7 @@ interface Report {
 export class ConditionReports {
   readonly #core: FleetCore;
   readonly #budget: ChangeBudget;
-  /** By session, of those whose last report was less than a second ago: the newest one since. */
+  /** By session, while its last report is less than a second old: the newest report since. */
   readonly #resting = new Map<string, Report | undefined>();
 
   constructor(core: FleetCore, budget: ChangeBudget) {
@@ -59,7 +59,7 @@ export class ConditionReports {
     if (newest && !newest.reporter.ended) this.report(newest.reporter, newest.conditions, newest.unread);
   }
 
-  /** A report that cannot be written is not kept: the agent's next stats bring it again. */
+  /** A report that cannot be written is not kept: the agent's next stats repeat it. */
   async #write({ reporter: session, conditions, unread }: Report): Promise<void> {
     const { writes, log } = this.#core;
     const reported = { session: session.session, conditions, unread };

@@ -29,7 +29,7 @@ export interface HttpHeartbeat {
   stats?: NodeStats;
   /** Conditions of the stats that cannot be read. */
   unread?: Unread;
-  /** The same stats as JSON, where the caller has it already. */
+  /** The same stats as JSON, if the caller has it already. */
   json?: string;
   /** Called only if the address is logged. */
   remoteAddress: () => string;

@@ -28,7 +28,7 @@ export interface SocketFleet {
   heartbeat(session: LiveSession, now: number): void;
   /** Live figures, which are a sign of life too. */
   report(session: LiveSession, read: ReadStats, now: number): void;
-  /** The session's agent beats in this interval from now on, as it says. */
+  /** The session's agent acknowledges this interval. */
   acknowledged(session: LiveSession, intervalMs: number): void;
   deregister(session: LiveSession, detail?: string): Promise<RemovalOutcome>;
   /** The agent closed its socket, not this hub. */

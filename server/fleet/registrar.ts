@@ -199,11 +199,11 @@ export class Registrar {
     return this.#budget.waitMs(nodeId, this.#core.clock.now());
   }
 
-  /** Live figures: a heartbeat, and where they bring conditions, perhaps a change of status. */
+  /** Live figures: a heartbeat, and with conditions perhaps a change of status. */
   report(session: LiveSession, { stats, unread }: ReadStats, now: number): void {
     this.#heartbeats.note(session, now, stats);
     if (unread === 'all') return;
-    // What an earlier instance reported lasts until this one's first word on its health.
+    // Reports of an earlier instance count until the first report of this one.
     const conditions = stats.conditions ?? (session.conditionsInherited ? [] : undefined);
     session.conditionsInherited = false;
     if (conditions) this.#conditions.report(session, conditions, unread);

@@ -1,6 +1,16 @@
 import type { FleetEvent, FleetNode, HeartbeatTiming, NodeStats } from '../../shared/index.ts';
 
-/** Where a time is in the log of a shard. */
+/**
+ * The store of the fleet: records, heartbeats, and one event log, split into shards by node id. It compares, writes and
+ * appends; the rules decide what is written, so that implementations cannot drift. Every implementation passes the same
+ * contract suite.
+ *
+ * A shard has a data set, named by an epoch. `attach` adopts the present data set (and makes one if there is none);
+ * after that every verb returns `epoch` (or throws `LostDataError`) once the data set is another one, because the shard
+ * has then lost its data.
+ *
+ * Every verb may throw `StoreAwayError`: the outcome is then unknown, and a write may still have happened.
+ */
 export interface LogPlace {
   at: Position['at'];
   keptSince: number | undefined;
@@ -80,7 +90,12 @@ export interface FleetStore {
    */
   onBell(listener: (shard: number) => void): () => void;
 
-  /** The log of one shard after `after` up to and with `upTo`, oldest first, at most `limit` entries; or a gap. */
+  /**
+   * Restores records and tombstones that the shard may have lost. Absent: written, flagged `restored`, with an
+   * `updated`/`store_restored` event. Stored, still flagged and of a lower version: replaced likewise. The same change,
+   * a flagged one of the same session that is no older, or a newer tombstone: unchanged. Anything else is returned, to
+   * be merged by a commit.
+   */
   replay(shard: number, after: Position, upTo: Position, limit: number): Promise<LogEntry[] | 'gap'>;
 
   /**
@@ -123,7 +138,7 @@ export interface NodeRecord {
   node: FleetNode;
   /** The fencing token of the node's newest registration. A secret between agent and hub. */
   session: string;
-  /** The version that this registration made. */
+  /** The removal itself, if it was seen: the `registeredAt` of the registration that it ended, and its time. */
   sessionSeq: number;
   /** The start of the agent's process that registered. */
   instanceId: string;
@@ -264,14 +279,14 @@ export interface TickRequest {
   after: Position;
   /** The most log entries; an answer may bring fewer. */
   limit: number;
-  /** How many overdue nodes to examine, after the first `skip`; 0 examines none. */
+  /** The position up to which the log was read, unreadable entries included; absent if nothing was logged. */
   overdue: { skip: number; limit: number };
 }
 
 export type TickAnswer =
   /** The data set is another one: the data was lost. */
   | { kind: 'epoch' }
-  /** The position's own entry is gone: trimmed because the reader was slow, or lost with the log's tail. */
+  /** The overdue nodes that were examined, of which some beat (and were postponed), and whether there are more. */
   | { kind: 'gap'; cause: 'trimmed' | 'lost' }
   | {
       kind: 'news';
@@ -293,7 +308,7 @@ export type TickAnswer =
       now: number | undefined;
     };
 
-/** A node whose deadline passed and whose heartbeat is gone. */
+/** A node whose stored state differs from the hub's. */
 export interface SilentNode {
   record: NodeRecord;
   /** Time since the deadline, milliseconds. */
@@ -339,7 +354,7 @@ export class StoreRefusedError extends Error {
   override name = 'StoreRefusedError';
 }
 
-/** How long a tombstone stays. */
+/** Entries that each shard's log keeps, roughly: more than a fleet of 50,000 writes when it all reconnects. */
 export const TOMBSTONE_MS = 24 * 3_600_000;
 /** The shortest time that a restored tombstone stays. */
 export const LEAST_TOMBSTONE_MS = 3_600_000;

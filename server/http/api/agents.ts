@@ -86,7 +86,7 @@ export function takenOrProblem(
   }
 }
 
-/** Stats of at most 8 KiB, and as the JSON that is stored; what does not fit is dropped. */
+/** Stats of at most 8 KiB, and the JSON for the store; what does not fit is dropped. */
 function fittingStats(
   read: NodeStats,
   dropped: Dropped[],
@@ -135,7 +135,7 @@ function readFitting(
   );
 }
 
-/** What was dropped, as a part of an answer. */
+/** The dropped fields, as a part of an answer. */
 const droppedOf = (dropped: readonly Dropped[]) => (dropped.length > 0 ? { dropped: namedOf(dropped) } : {});
 
 /** Registers the agent of a request; `timing` is its protocol's own. Throws a `Problem` if it is not written. */

@@ -62,7 +62,7 @@ export class Reading {
     this.#dropped.push(dropped);
   }
 
-  /** Says with the answer what was dropped. */
+  /** Adds the dropped fields to the answer. */
   end(reply: FastifyReply): FastifyReply {
     if (this.#dropped.length === 0) return reply;
     const paths = new Set(this.#dropped.map(({ path }) => encodeURI(path)));

@@ -139,7 +139,7 @@ export function readNode(
   kept.heartbeat = readTiming(value.heartbeat);
   // One that cannot be read does not clear the others.
   if (Array.isArray(value.conditions)) kept.conditions ??= value.conditions.filter(isCondition);
-  // How its agent showed who it is cannot be read, or is of a newer hub: it is not held weaker than a token's.
+  // The proof of its agent is unreadable, or of a newer hub: it counts at least as a token's.
   if (value.trust !== undefined) kept.trust ??= TRUSTED;
   // A newer hub may know more statuses: its nodes are live until they fall silent. Without a status it is no record.
   if (kept.status === undefined && !isText(value.status)) return undefined;
