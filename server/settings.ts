@@ -1,7 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import {
-  agreeTiming,
   durationSchema,
   formatDuration,
   type HeartbeatTiming,
@@ -446,7 +445,8 @@ function checkPace(settings: HubSettings): void {
       `HEARTBEAT_INTERVAL_MAX (${longest}) must be at least HEARTBEAT_INTERVAL (${interval})`,
     );
   }
-  const { timeoutMs } = agreeTiming(hubTimingOf(settings), HEARTBEAT_INTERVAL_MAX);
+  // Not agreeTiming(), which would cut the timeout to the limit.
+  const timeoutMs = (HEARTBEAT_TIMEOUT * HEARTBEAT_INTERVAL_MAX) / HEARTBEAT_INTERVAL;
   if (timeoutMs > LIMITS.longestTimeoutMs) {
     const ratio = `${formatDuration(HEARTBEAT_TIMEOUT)} : ${interval}`;
     throw new SettingsError(
