@@ -42,20 +42,6 @@ export interface AgentContext {
   refusals: Refusals;
 }
 
-type State =
-  | { kind: 'awaiting registration'; since: number }
-  | { kind: 'registering' }
-  | { kind: 'live'; session: LiveSession }
-  /** `ending` is absent if the hub began the close, which means nothing for the node. */
-  | { kind: 'closed'; ending?: Ending };
-
-/** How a connection closed, if its agent began the close. */
-interface Ending {
-  goodbye: boolean;
-  code: number;
-  detail?: string;
-}
-
 /** Messages of one session that may wait for the store at a time. */
 const PENDING_MESSAGES = 8;
 
@@ -539,3 +525,17 @@ class FactUpdates {
 
 /** The name of a node in a message. */
 const nameOf = ({ node }: Register): string => node.nodeId ?? node.hostname;
+
+type State =
+  | { kind: 'awaiting registration'; since: number }
+  | { kind: 'registering' }
+  | { kind: 'live'; session: LiveSession }
+  /** `ending` is absent if the hub began the close, which means nothing for the node. */
+  | { kind: 'closed'; ending?: Ending };
+
+/** How a connection closed, if its agent began the close. */
+interface Ending {
+  goodbye: boolean;
+  code: number;
+  detail?: string;
+}

@@ -26,15 +26,6 @@ const DRAIN_ANSWER_MS = 1_000;
 
 const STATUS = { unauthenticated: 401, forbidden: 403, rate_limited: 429 } as const;
 
-/** The refusal of an upgrade before the handshake. */
-interface Refused {
-  status: 401 | 403 | 429 | 503;
-  reason: Refusal;
-  why: string;
-  /** After a 429. */
-  retryAfterMs?: number;
-}
-
 /** The agents' sockets: admits them, sweeps their deadlines, and closes them when the hub shuts down. */
 export class AgentGateway {
   readonly #context: AgentContext;
@@ -185,4 +176,13 @@ export class AgentGateway {
       this.#context.clock.after(ms, resolve);
     });
   }
+}
+
+/** The refusal of an upgrade before the handshake. */
+interface Refused {
+  status: 401 | 403 | 429 | 503;
+  reason: Refusal;
+  why: string;
+  /** After a 429. */
+  retryAfterMs?: number;
 }

@@ -5,7 +5,6 @@ import { type Channel, type ChannelOwner, WsChannel } from './channel.ts';
 
 /** A network socket refers to its channel, so that one listener of each kind serves all sockets. */
 const CHANNEL = Symbol('channel');
-type LeanStream = Duplex & { [CHANNEL]?: LeanChannel };
 
 /** A connection that ended without a Close frame (RFC 6455, section 7.1.5). */
 const NO_CLOSE_FRAME = 1006;
@@ -261,3 +260,5 @@ export function textFrame(text: string): Buffer {
 export function pongFrame(payload: Buffer): Buffer {
   return payload.length === 0 ? PONG : Buffer.concat([Buffer.from([PONG_FIRST, payload.length]), payload]);
 }
+
+type LeanStream = Duplex & { [CHANNEL]?: LeanChannel };

@@ -25,10 +25,6 @@ export interface EngineConnection {
   close(discard: boolean): unknown;
 }
 
-interface OutgoingPacket {
-  data?: string | Buffer;
-}
-
 export interface ConnectionParts {
   remoteAddress: string;
   clock: Clock;
@@ -141,4 +137,8 @@ export class DashboardConnection {
   #countReceived(): void {
     if (!this.#received.take(this.#clock.now())) this.cutOff('it sends too much');
   }
+}
+
+interface OutgoingPacket {
+  data?: string | Buffer;
 }

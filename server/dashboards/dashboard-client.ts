@@ -34,8 +34,6 @@ const WAITING_REQUESTS = 16;
 /** The size of one answer to `history` as JSON, roughly. */
 const HISTORY_BYTES = 1024 * 1024;
 
-type Answer = (answer: unknown) => void;
-
 /** One connected dashboard: requests are checked by schema and answered; no message can fail the hub. */
 export class DashboardClient implements StatsWatcher {
   readonly connection: DashboardConnection;
@@ -193,3 +191,5 @@ function newestWithin(events: readonly FleetEvent[]): FleetEvent[] {
   });
   return events.slice(0, fit < 0 ? events.length : fit);
 }
+
+type Answer = (answer: unknown) => void;

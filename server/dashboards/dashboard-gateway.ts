@@ -34,12 +34,6 @@ const CLOSE_CHECK_MS = 20;
 /** Checks within which a connection has to authenticate: about 10 s. */
 const AUTHENTICATE_WITHIN_CHECKS = 10;
 
-interface Unauthenticated {
-  /** Wrong tokens are counted by address. */
-  readonly address: string;
-  checks: number;
-}
-
 export interface DashboardGatewayParts {
   fleet: FleetReader;
   clock: Clock;
@@ -307,4 +301,10 @@ export class DashboardGateway {
   #reloaded(reason: string): void {
     for (const client of this.#clients.values()) client.resync(reason);
   }
+}
+
+interface Unauthenticated {
+  /** Wrong tokens are counted by address. */
+  readonly address: string;
+  checks: number;
 }

@@ -13,12 +13,6 @@ export interface StatsWatcher {
   sendStats(stats: Record<string, LiveStats>): boolean;
 }
 
-interface Watched {
-  ids: readonly string[];
-  /** The last figures sent of each node, as JSON. */
-  sent: Map<string, string>;
-}
-
 /** Reads the live figures of all nodes that any dashboard of this hub watches, in one call a second. */
 export class StatsWatch {
   readonly #fleet: FleetReader;
@@ -105,4 +99,10 @@ function sendChanged(
   // Own properties only: an id may be a name such as `constructor`.
   if (!watcher.sendStats(Object.fromEntries(changed.map(([id, stats]) => [id, stats])))) return;
   for (const [id, , json] of changed) sent.set(id, json);
+}
+
+interface Watched {
+  ids: readonly string[];
+  /** The last figures sent of each node, as JSON. */
+  sent: Map<string, string>;
 }

@@ -36,14 +36,6 @@ export interface SubscriptionContext {
   groups: FilterGroups;
 }
 
-type State =
-  /** Not acknowledged yet: the log is asked whether it still reaches back to the cursor. */
-  | { kind: 'deciding' }
-  | { kind: 'snapshotting' }
-  | { kind: 'replaying'; held: Changes[]; heldEvents: number }
-  | { kind: 'live' }
-  | { kind: 'ended' };
-
 /**
  * One dashboard's subscription, from its request to its end: first the snapshot or the changes since a cursor, then the
  * changes that the log got meanwhile, then those that the group holds, then the room.
@@ -250,3 +242,11 @@ export class Subscription implements GroupMember {
 function isExpected(error: unknown): boolean {
   return error instanceof ReplayGap || error instanceof StoreAwayError || error instanceof LostDataError;
 }
+
+type State =
+  /** Not acknowledged yet: the log is asked whether it still reaches back to the cursor. */
+  | { kind: 'deciding' }
+  | { kind: 'snapshotting' }
+  | { kind: 'replaying'; held: Changes[]; heldEvents: number }
+  | { kind: 'live' }
+  | { kind: 'ended' };

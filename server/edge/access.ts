@@ -59,20 +59,6 @@ export interface AccessParts {
 
 const localNames: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-/** The name in a Host header, without its port and the trailing dot. */
-function hostName(host: string): string {
-  return host
-    .replace(/:\d{0,5}$/, '')
-    .replace(/\.$/, '')
-    .toLowerCase();
-}
-
-/** Parses an origin. Undefined for `null` and other texts, such as a URL with a path or a user. */
-function originUrl(text: string): URL | undefined {
-  const url = /^https?:\/\/[^/@?#\s]+\/?$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
-  return url;
-}
-
 /** Whether a caller says that it was registered before; such callers go ahead of newcomers. */
 export const saysKnown = ({ headers }: IncomingMessage): boolean => headers[KNOWN_HEADER] === '1';
 
@@ -231,4 +217,18 @@ function principalIn(
   if (!needed && allowed.every(({ size }) => size === 0)) return ANONYMOUS;
   if (token === undefined) return 'missing';
   return findIn(allowed, token) ?? (findIn(others, token) ? 'forbidden' : 'wrong');
+}
+
+/** The name in a Host header, without its port and the trailing dot. */
+function hostName(host: string): string {
+  return host
+    .replace(/:\d{0,5}$/, '')
+    .replace(/\.$/, '')
+    .toLowerCase();
+}
+
+/** Parses an origin. Undefined for `null` and other texts, such as a URL with a path or a user. */
+function originUrl(text: string): URL | undefined {
+  const url = /^https?:\/\/[^/@?#\s]+\/?$/i.test(text) && URL.canParse(text) ? new URL(text) : undefined;
+  return url;
 }

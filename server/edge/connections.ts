@@ -25,13 +25,6 @@ export interface ConnectionLimits {
   behindProxy: boolean;
 }
 
-interface Stranger {
-  socket: Socket;
-  address: string;
-  since: number;
-  closed: () => void;
-}
-
 /**
  * The network connections of a hub's port. A **stranger** is a connection without a right token so far. No connection
  * is refused for its address, since many machines may share one: if an address, or the hub, has too many strangers, the
@@ -140,4 +133,11 @@ export class Connections {
       'No file descriptors are left for more connections: raise LimitNOFILE (ulimit -n), or add hubs or workers',
     );
   }
+}
+
+interface Stranger {
+  socket: Socket;
+  address: string;
+  since: number;
+  closed: () => void;
 }

@@ -27,8 +27,6 @@ const IDLE_TIMEOUT_MS = 60_000;
 /** How long connections without a request may keep the server from closing. */
 const CONNECTIONS_WITHIN_MS = 500;
 
-type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
-
 /**
  * The port of a hub, from the connection to the request: connections are accepted, bounded and given deadlines;
  * requests are read one at a time per connection, and go to one request handler and to the routes of upgrades. It
@@ -118,3 +116,5 @@ export class Listener {
 
 const closed = (server: NetServer): Promise<void> =>
   new Promise((resolve) => void server.close(() => resolve()));
+
+type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;

@@ -19,16 +19,6 @@ const words: Readonly<Record<RefusalReason, string>> = {
   not_your_node: 'Refused: the agent that speaks for this node showed more',
 };
 
-interface Gathered {
-  count: number;
-  addresses: Set<string>;
-}
-
-/** Refusals since the last line of their kind, until the next. */
-interface Waiting extends Gathered {
-  cancel: Cancel;
-}
-
 /**
  * Counts refusals by entrance and reason, and logs them: the first at once, those of the next minute in one line.
  * Lines, addresses and memory are bounded, whatever the number of refusals.
@@ -73,4 +63,14 @@ export class Refusals {
     for (const { cancel } of this.#waiting.values()) cancel();
     this.#waiting.clear();
   }
+}
+
+interface Gathered {
+  count: number;
+  addresses: Set<string>;
+}
+
+/** Refusals since the last line of their kind, until the next. */
+interface Waiting extends Gathered {
+  cancel: Cancel;
 }

@@ -13,13 +13,6 @@ const REST_OF_BODY_MS = 1_000;
 /** The time for starting waiting requests in one round of the event loop, before sockets are read again. */
 const SLICE_MS = 5;
 
-interface Waiting {
-  request: IncomingMessage;
-  response: ServerResponse;
-}
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
 const busy = new WeakSet<Duplex>();
 
 /** Whether a request of this connection is not answered yet. */
@@ -159,3 +152,10 @@ export class RequestLine {
     this.#waiting.delete(socket);
   }
 }
+
+interface Waiting {
+  request: IncomingMessage;
+  response: ServerResponse;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void;

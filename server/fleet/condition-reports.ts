@@ -14,13 +14,6 @@ const MOST_RESTING = 100_000;
 export type Reporter = Pick<LiveSession, 'nodeId' | 'session' | 'record' | 'ended'> &
   Partial<Pick<LiveSession, 'take'>>;
 
-interface Report {
-  reporter: Reporter;
-  conditions: Condition[];
-  /** Types that were reported and cannot be read: what is known of them stays. */
-  unread: ReadonlySet<string> | undefined;
-}
-
 /**
  * Writes the conditions that agents report: the first report at once, then the newest of each second; for a node with
  * too many changes, when its next change is allowed.
@@ -88,4 +81,11 @@ function onTopOf(older: Report | undefined, newest: Report): Report {
     conditions: withUnread(newest.conditions, unread, older.conditions),
     unread: unreadInBoth.size > 0 ? unreadInBoth : undefined,
   };
+}
+
+interface Report {
+  reporter: Reporter;
+  conditions: Condition[];
+  /** Types of unreadable conditions: their known state stays. */
+  unread: ReadonlySet<string> | undefined;
 }

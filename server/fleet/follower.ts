@@ -49,17 +49,6 @@ export interface FollowerParts {
   nodes: NodeCount;
 }
 
-type News = Extract<TickAnswer, { kind: 'news' }>;
-
-type Phase =
-  /** The shard's data set is to be adopted: the hub starts. */
-  | { kind: 'starting' }
-  /** The view of this shard is to be loaded. */
-  | { kind: 'loading'; why: string }
-  | { kind: 'following'; position: Position; caughtUp: boolean }
-  /** The store lost data of this shard; this hub's knowledge is to be restored. */
-  | { kind: 'lost'; why: string; waiting: LostNode[] };
-
 /**
  * Follows one shard for one hub, one step at a time: at every bell, and when a node is due. A step
  *
@@ -389,3 +378,14 @@ export class Follower {
     void this.wake();
   }
 }
+
+type News = Extract<TickAnswer, { kind: 'news' }>;
+
+type Phase =
+  /** The shard's data set is to be adopted: the hub starts. */
+  | { kind: 'starting' }
+  /** The view of this shard is to be loaded. */
+  | { kind: 'loading'; why: string }
+  | { kind: 'following'; position: Position; caughtUp: boolean }
+  /** The store lost data of this shard; this hub's knowledge is to be restored. */
+  | { kind: 'lost'; why: string; waiting: LostNode[] };

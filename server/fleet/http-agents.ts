@@ -51,8 +51,6 @@ export type HttpHeartbeatOutcome =
   /** The store is out of reach. */
   | { kind: 'busy' };
 
-type Refusal = Extract<HttpHeartbeatOutcome, { kind: 'superseded' | 'not-http' | 'not-yours' }>;
-
 /**
  * Agents without a socket: they register and beat by requests. The decisions are those for sockets, except that no
  * connection can be lost: silence alone expires these nodes.
@@ -246,3 +244,5 @@ function isLoss(by: Extract<BeatVerdict, { kind: 'refused' }>['by'], { sessionSe
       return by satisfies never;
   }
 }
+
+type Refusal = Extract<HttpHeartbeatOutcome, { kind: 'superseded' | 'not-http' | 'not-yours' }>;

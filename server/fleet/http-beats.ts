@@ -5,12 +5,6 @@ export type BeatVerdict =
   | { kind: 'taken'; returned: boolean }
   | { kind: 'refused'; by: Exclude<BeatAnswer, 'epoch'>['refused'][number] };
 
-interface Waiting {
-  beat: Beat;
-  resolve: (verdict: BeatVerdict) => void;
-  reject: (error: unknown) => void;
-}
-
 /**
  * Heartbeats that came as requests: each is written at once and its request gets the store's answer. While one call to
  * a shard is in progress the next ones gather and go together, so that a fleet of such agents costs a call per round
@@ -79,4 +73,10 @@ function tell(batch: readonly Waiting[], { returned, refused }: Exclude<BeatAnsw
     const by = refusals.size === 0 ? undefined : refusals.get(`${beat.id} ${beat.session}`);
     resolve(by ? { kind: 'refused', by } : { kind: 'taken', returned: back.has(beat.id) });
   }
+}
+
+interface Waiting {
+  beat: Beat;
+  resolve: (verdict: BeatVerdict) => void;
+  reject: (error: unknown) => void;
 }

@@ -39,16 +39,6 @@ export type Away = { kind: 'away' };
 
 export type Decide = (stored: Stored, stamp: Stamp) => Change | undefined;
 
-interface Waiting {
-  decide: Decide;
-  /** When it was requested, hub time. */
-  since: number;
-  /** The newest state of the node that is known without a read, when this write begins. */
-  known: (() => Stored | undefined) | undefined;
-  resolve: (settled: Settled) => void;
-  reject: (error: unknown) => void;
-}
-
 /**
  * The writes of this hub, each decided on the stored state. Those of one node are made one after the other, so that
  * only another hub can interfere.
@@ -168,4 +158,14 @@ function storedBy({ id, record, event, removed }: Change): Stored {
 
 function newer(known: Stored | undefined, last: Stored | undefined): Stored | undefined {
   return last && (!known || versionOf(last) > versionOf(known)) ? last : known;
+}
+
+interface Waiting {
+  decide: Decide;
+  /** When it was requested, hub time. */
+  since: number;
+  /** The newest state of the node that is known without a read, when this write begins. */
+  known: (() => Stored | undefined) | undefined;
+  resolve: (settled: Settled) => void;
+  reject: (error: unknown) => void;
 }

@@ -13,12 +13,6 @@ const SHORTEST_LOOK_MS = 100;
 const LONGEST_LOOK_MS = 1_000;
 
 /**
- * The progress of a session towards its shorter timing: it is to be sent, was sent, or was acknowledged. An agent that
- * does not announce acknowledgements proves it by its rhythm.
- */
-type Easing = 'to send' | 'sent' | 'acknowledged' | Rhythm;
-
-/**
  * The interval of this hub's agents. If a limit is set, the interval grows with the fleet; all hubs read the same
  * leases and reach about the same result.
  *
@@ -263,3 +257,9 @@ function addTo(byShard: Map<number, LiveSession[]>, session: LiveSession): void 
   if (some) some.push(session);
   else byShard.set(session.shard, [session]);
 }
+
+/**
+ * The progress of a session towards its shorter timing: it is to be sent, was sent, or was acknowledged. An agent that
+ * does not announce acknowledgements proves it by its rhythm.
+ */
+type Easing = 'to send' | 'sent' | 'acknowledged' | Rhythm;

@@ -54,13 +54,6 @@ export type UpdateOutcome =
   | { kind: 'identity-changed' }
   | { kind: Unwritten };
 
-/** A registration that was written. */
-interface Claimed {
-  kind: 'claimed';
-  registration: Registration;
-  change: Change;
-}
-
 /** Writes what agents send about themselves: registrations, updates, and reports of their health. */
 export class Registrar {
   /** Registrations that were held back so far. */
@@ -370,4 +363,11 @@ export function unwritten({ kind }: Exclude<Settled | Away, { kind: 'done' }>): 
     default:
       return kind satisfies never;
   }
+}
+
+/** A registration that was written. */
+interface Claimed {
+  kind: 'claimed';
+  registration: Registration;
+  change: Change;
 }

@@ -7,13 +7,6 @@ export interface TimeAnswer {
   storeNow: number;
 }
 
-/** The lead of the store's clock over hub time: between `least` and `most`, as measured at `at`. */
-interface Ahead {
-  least: number;
-  most: number;
-  at: number;
-}
-
 /** A smaller difference is no step: clocks are read in milliseconds, and a step this small does no harm. */
 const TOLERANCE_MS = 250;
 /** The largest drift between two clocks, a clock that is being corrected slowly included. */
@@ -58,4 +51,11 @@ export class StoreClock {
 function apartMs(from: Ahead, to: Ahead): number {
   if (to.least > from.most) return to.least - from.most;
   return to.most < from.least ? to.most - from.least : 0;
+}
+
+/** The lead of the store's clock over hub time: between `least` and `most`, as measured at `at`. */
+interface Ahead {
+  least: number;
+  most: number;
+  at: number;
 }

@@ -5,7 +5,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 
 /** In order of preference. */
 const ENCODINGS = ['br', 'gzip', 'identity'] as const;
-type Encoding = (typeof ENCODINGS)[number];
 
 /** Half the time of the best quality, and slightly larger. */
 const BROTLI_QUALITY = 9;
@@ -24,18 +23,6 @@ export function encodingFor(accepted: string | undefined): Encoding {
   }
   const takes = (encoding: Encoding) => weights.get(encoding) ?? weights.get('*') ?? 0;
   return ENCODINGS.find((encoding) => takes(encoding) > 0) ?? 'identity';
-}
-
-/** Whether `If-None-Match` names this entity tag; by the weak comparison of RFC 9110. */
-function namesTag(header: string | undefined, tag: string): boolean {
-  if (header === undefined) return false;
-  const tags = header.split(',').map((text) => text.trim().replace(/^W\//, ''));
-  return tags.includes(tag) || tags.includes('*');
-}
-
-interface Made {
-  bodies: Readonly<Record<Encoding, Buffer>>;
-  hash: string;
 }
 
 /** A document that is the same for every client while the hub runs: made, compressed and tagged once. */
@@ -70,4 +57,18 @@ async function make(text: string): Promise<Made> {
   ]);
   const hash = createHash('sha256').update(identity).digest('base64url').slice(0, 22);
   return { bodies: { br, gzip: zipped, identity }, hash };
+}
+
+type Encoding = (typeof ENCODINGS)[number];
+
+/** Whether `If-None-Match` names this entity tag; by the weak comparison of RFC 9110. */
+function namesTag(header: string | undefined, tag: string): boolean {
+  if (header === undefined) return false;
+  const tags = header.split(',').map((text) => text.trim().replace(/^W\//, ''));
+  return tags.includes(tag) || tags.includes('*');
+}
+
+interface Made {
+  bodies: Readonly<Record<Encoding, Buffer>>;
+  hash: string;
 }

@@ -29,24 +29,6 @@ export interface NodePage {
   end: OrderKey | undefined;
 }
 
-/** One node in the index. `text`: the text that `q` searches, built on the first search. */
-interface Entry {
-  node: FleetNode;
-  text: string | undefined;
-}
-
-interface Order {
-  entries: SortedEntries<Ordered>;
-  /** While the order is built: the nodes that changed meanwhile. */
-  touched: Set<string> | undefined;
-}
-
-interface Ordered extends OrderKey {
-  entry: Entry;
-}
-
-type Facet = Map<string, Set<Entry>>;
-
 const sortValue = (node: FleetNode, sort: NodeSortKey): string => node[sort] ?? '';
 
 export const keyOf = (node: FleetNode, sort: NodeSortKey): OrderKey => ({
@@ -295,3 +277,21 @@ function endOf(nodes: readonly FleetNode[], sort: NodeSortKey): OrderKey | undef
   const last = nodes.at(-1);
   return last && keyOf(last, sort);
 }
+
+/** One node in the index. `text`: the text that `q` searches, built on the first search. */
+interface Entry {
+  node: FleetNode;
+  text: string | undefined;
+}
+
+interface Order {
+  entries: SortedEntries<Ordered>;
+  /** While the order is built: the nodes that changed meanwhile. */
+  touched: Set<string> | undefined;
+}
+
+interface Ordered extends OrderKey {
+  entry: Entry;
+}
+
+type Facet = Map<string, Set<Entry>>;

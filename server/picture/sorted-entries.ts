@@ -14,19 +14,6 @@ export function compareKeys(a: OrderKey, b: OrderKey): number {
   return a.id < b.id ? -1 : 1;
 }
 
-/** The first index at which `isAtOrAfter` holds; the list's length if there is none. */
-function lowerBound<T>(list: readonly T[], isAtOrAfter: (item: T) => boolean): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const item = list[middle];
-    if (item !== undefined && isAtOrAfter(item)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
 /**
  * Entries in order, for lists that are paged while they change: a list of short sorted chunks, so that an insertion
  * touches one chunk and a page begins after a binary search.
@@ -102,4 +89,17 @@ export class SortedEntries<T extends OrderKey> {
       return last !== undefined && compareKeys(last, key) >= 0;
     });
   }
+}
+
+/** The first index at which `isAtOrAfter` holds; the list's length if there is none. */
+function lowerBound<T>(list: readonly T[], isAtOrAfter: (item: T) => boolean): number {
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const item = list[middle];
+    if (item !== undefined && isAtOrAfter(item)) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -4,14 +4,6 @@ import type { Tombstone } from '../store/fleet-store.ts';
 /** Removals that are kept per shard, to restore them into a store that lost them. */
 const MOST_PER_SHARD = 10_000;
 
-interface Removed extends Tombstone {
-  removal: NonNullable<Tombstone['removal']>;
-  /** The node registered again since: only what is older than the removal is still gone. */
-  returned: boolean;
-  /** Not read in the log yet: this hub wrote it, and the store may still lose it. */
-  unread: boolean;
-}
-
 /** The removals that a hub saw, by shard: the newest of each node, even if the node registered again since. */
 export class Tombstones {
   readonly #shards: Array<Map<string, Removed>>;
@@ -78,4 +70,12 @@ export class Tombstones {
     for (const { returned, id, version, removal } of this.#shards[shard]?.values() ?? [])
       if (!returned) yield { id, version, removal };
   }
+}
+
+interface Removed extends Tombstone {
+  removal: NonNullable<Tombstone['removal']>;
+  /** The node registered again since: only what is older than the removal is still gone. */
+  returned: boolean;
+  /** Not read in the log yet: this hub wrote it, and the store may still lose it. */
+  unread: boolean;
 }

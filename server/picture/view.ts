@@ -21,15 +21,6 @@ import type { FleetView, ViewListener } from './fleet-view.ts';
 import { NodeLists } from './node-lists.ts';
 import { Tombstones } from './tombstones.ts';
 
-/** A caller that waits for a write to be visible. */
-interface Waiter {
-  id: string;
-  seq: number;
-  /** Hub time of its deadline. */
-  until: number;
-  done: () => void;
-}
-
 /** How long the answer to a write waits for this hub's own view to show it. */
 const VIEW_WAIT_MS = 1_000;
 
@@ -259,4 +250,13 @@ export class View implements FleetView {
 /** The store's tombstone had expired when the node registered again, so that its versions begin at 1 again. */
 function beginsAnew({ type, seq, node }: FleetEvent, { version, removal }: Tombstone): boolean {
   return type === 'registered' && seq <= version && removal !== undefined && node.registeredAt > removal.at;
+}
+
+/** A caller that waits for a write to be visible. */
+interface Waiter {
+  id: string;
+  seq: number;
+  /** Hub time of its deadline. */
+  until: number;
+  done: () => void;
 }

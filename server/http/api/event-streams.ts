@@ -24,27 +24,11 @@ export function sseEvent(name: string, data: unknown, id?: string): string {
   return `${id === undefined ? '' : `id: ${id}\n`}event: ${name}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-function sseEvents(events: readonly FleetEvent[], cursor: string): string {
-  const last = events.length - 1;
-  return events
-    .map((event, index) => sseEvent(event.type, event, index === last ? cursor : undefined))
-    .join('');
-}
-
 export interface EventStreamParts {
   fleet: FleetReader;
   clock: Clock;
   log: Log;
   readers: ReaderBudget;
-}
-
-interface Stream {
-  response: ServerResponse;
-  watch: SlowReaderWatch;
-  /** Events that came while the stream catches up; undefined once it is live. */
-  held: string[] | undefined;
-  heldBytes: number;
-  ended: boolean;
 }
 
 /**
@@ -237,3 +221,19 @@ export class EventStreams {
 
 const unreadOf = (response: ServerResponse): number =>
   Math.max(response.writableLength, response.socket?.writableLength ?? 0);
+
+function sseEvents(events: readonly FleetEvent[], cursor: string): string {
+  const last = events.length - 1;
+  return events
+    .map((event, index) => sseEvent(event.type, event, index === last ? cursor : undefined))
+    .join('');
+}
+
+interface Stream {
+  response: ServerResponse;
+  watch: SlowReaderWatch;
+  /** Events that came while the stream catches up; undefined once it is live. */
+  held: string[] | undefined;
+  heldBytes: number;
+  ended: boolean;
+}

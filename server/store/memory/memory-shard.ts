@@ -33,23 +33,6 @@ const MOST_NEWS = 20;
  */
 const AHEAD_MS = 1_000;
 
-/** The whole state of a node, in one object: there is one for every node of the fleet. */
-interface Held {
-  record: NodeRecord;
-  restored: boolean;
-  /** The timing that the record's session got after its registration. */
-  timing: HeartbeatTiming | undefined;
-  /** When its heartbeat expires; in the distant past without one. */
-  beatsUntil: number;
-  /** The heartbeat's stats, as JSON. They expire with it. */
-  stats: string | undefined;
-  /** Its deadline: when its heartbeat is examined. */
-  dueAt: number;
-}
-
-/** An entry of the log in memory: nearly every node has one. */
-type Logged = Omit<LogEntry, 'at'>;
-
 /** The expiry of an absent heartbeat. */
 const LONG_AGO = Number.NEGATIVE_INFINITY;
 const NEVER = Number.POSITIVE_INFINITY;
@@ -341,3 +324,20 @@ export class MemoryShard {
 
 /** The position of entry `n` in the log. */
 const placeOf = (n: number): string => `${n}-0`;
+
+/** The whole state of a node, in one object: there is one for every node of the fleet. */
+interface Held {
+  record: NodeRecord;
+  restored: boolean;
+  /** The timing that the record's session got after its registration. */
+  timing: HeartbeatTiming | undefined;
+  /** When its heartbeat expires; in the distant past without one. */
+  beatsUntil: number;
+  /** The heartbeat's stats, as JSON. They expire with it. */
+  stats: string | undefined;
+  /** Its deadline: when its heartbeat is examined. */
+  dueAt: number;
+}
+
+/** An entry of the log in memory: nearly every node has one. */
+type Logged = Omit<LogEntry, 'at'>;

@@ -19,16 +19,6 @@ export interface Batch {
 /** Makes one call, and returns the outcome of each change; an `Error` is the reason of its refusal. */
 export type CommitCall = (batch: Batch) => Promise<Array<CommitOutcome | Error>>;
 
-interface Waiting {
-  epoch: string;
-  change: Change;
-  /** Made just before sending: in a storm thousands wait, and waiting texts are a burden on the garbage collector. */
-  args: string[] | undefined;
-  since: number;
-  resolve: (outcome: CommitOutcome) => void;
-  reject: (error: Error) => void;
-}
-
 /**
  * The changes of one shard on their way to Redis, in the order of the requests. Changes of one round of the event loop
  * go in one call, and so do changes requested during a call: a single change goes at once, and a storm makes few and
@@ -126,4 +116,14 @@ export function toOutcomes(reply: unknown, changes: number): Array<CommitOutcome
       ? outcome
       : new Error(asText(outcome)),
   );
+}
+
+interface Waiting {
+  epoch: string;
+  change: Change;
+  /** Made just before sending: in a storm thousands wait, and waiting texts are a burden on the garbage collector. */
+  args: string[] | undefined;
+  since: number;
+  resolve: (outcome: CommitOutcome) => void;
+  reject: (error: Error) => void;
 }

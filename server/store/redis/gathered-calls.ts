@@ -9,16 +9,6 @@ export interface Share {
   args: ReadonlyArray<string | number>;
 }
 
-interface Asked {
-  shard: number;
-  /** The bytes of its arguments, roughly. */
-  bytes: number;
-  /** Called once the number of shards in the call is known, so that each can take its part of the call's limit. */
-  share: (together: number) => Share;
-  resolve: (reply: unknown) => void;
-  reject: (error: unknown) => void;
-}
-
 /**
  * Gathers the calls of one script within one round of the event loop. A hub reads all its shards, and writes all their
  * heartbeats, in the same round: on one server that is one call and one reply. On a Cluster each shard has its own
@@ -87,4 +77,14 @@ export class GatheredCalls {
       for (const { reject } of group) reject(error);
     }
   }
+}
+
+interface Asked {
+  shard: number;
+  /** The bytes of its arguments, roughly. */
+  bytes: number;
+  /** Called once the number of shards in the call is known, so that each can take its part of the call's limit. */
+  share: (together: number) => Share;
+  resolve: (reply: unknown) => void;
+  reject: (error: unknown) => void;
 }

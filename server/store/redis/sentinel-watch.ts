@@ -12,11 +12,6 @@ const BELIEVED_FOR_MS = 10_000;
 /** Published by one Sentinel when it has promoted a replica, and by each when it learns of it. */
 const CHANNELS = ['+promoted-slave', '+switch-master'];
 
-interface Switch {
-  from: string;
-  to: HostPort;
-}
-
 /**
  * Subscribes to the Sentinels for a new primary. Without that, a hub would leave the old one only when its connection
  * ends: seconds late if that hangs, and after a failover by hand the old one accepts writes for another ten seconds,
@@ -83,4 +78,9 @@ export function readSwitch(channel: string, text: string, name: string): Switch 
     channel === '+switch-master' ? words : [words[5], words[6], words[7], words[2], words[3]];
   if (of !== name || !oldHost || !oldPort || !host || !Number.isInteger(Number(port))) return undefined;
   return { from: `${oldHost}:${oldPort}`, to: { host, port: Number(port) } };
+}
+
+interface Switch {
+  from: string;
+  to: HostPort;
 }
