@@ -33,7 +33,7 @@ export class RequestLine {
   /** Connections whose next request may begin. */
   #ready: Socket[] = [];
   #count = 0;
-  #turnIsDue = false;
+  #roundIsDue = false;
 
   /** Stands between this server and its request handler, which must have been set. */
   constructor(server: Server, clock: Clock) {
@@ -115,13 +115,13 @@ export class RequestLine {
   }
 
   #callTurn(): void {
-    if (this.#turnIsDue) return;
-    this.#turnIsDue = true;
+    if (this.#roundIsDue) return;
+    this.#roundIsDue = true;
     setImmediate(() => this.#round());
   }
 
   #round(): void {
-    this.#turnIsDue = false;
+    this.#roundIsDue = false;
     const ends = this.#clock.now() + SLICE_MS;
     const sockets = this.#ready;
     this.#ready = [];
