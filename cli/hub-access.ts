@@ -3,7 +3,7 @@ import { DASHBOARD_PATH, withoutSecret, withScheme } from '../shared/index.ts';
 import type { Environment } from './secrets.ts';
 import { UsageError } from './usage-error.ts';
 
-export const DEFAULT_HUB = 'http://127.0.0.1:8080';
+const DEFAULT_HUB = 'http://127.0.0.1:8080';
 
 /** The hub that a command asks, and what it shows there. */
 export interface HubAccess {

@@ -1,10 +1,14 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { FleetAgent } from '../agent/index.ts';
 import { createMachineAgent } from '../agent/machine-agent.ts';
-import { createSimulatedAgent } from '../agent/simulated-agent.ts';
+import { systemClock } from '../agent/session/clock.ts';
+import { toAgentUrl } from '../agent/session/hub-urls.ts';
 import type { Hub } from '../server/hub.ts';
 import { VERSION } from '../server/runtime/version.ts';
 import { formatDuration, printableLines } from '../shared/index.ts';
+import { numbersOf } from '../simulate/profiles/index.ts';
+import { steady } from '../simulate/profiles/steady.ts';
+import { Simulation } from '../simulate/simulation.ts';
 import { createLogger } from './agent-log.ts';
 import { hubSettings, settingsHelp, startHubOrSay, warnOfOldSettings, withHubFlags } from './hub.ts';
 import { takeEnvironment } from './secrets.ts';
@@ -13,8 +17,8 @@ import { UsageError } from './usage-error.ts';
 
 /** What one process with a file limit of 20,000 holds, both ends of each socket counted. */
 const MOST_SIMULATED = 9_000;
-/** Simulated agents that start at a time. */
-const SIMULATED_AT_ONCE = 100;
+const SIMULATED_PER_SECOND = 1_000;
+const MACHINES_PER_RACK = 20;
 
 function simulatedCount(text: string): number {
   const count = Number(text);
@@ -54,49 +58,59 @@ export function upCommand(): Command {
         `Rollcall listens on ${hub.url}  (store: ${settings.REDIS_URL ? 'Redis' : 'memory'}, heartbeats every ${formatDuration(settings.HEARTBEAT_INTERVAL)}, offline after ${formatDuration(settings.HEARTBEAT_TIMEOUT)})`,
       );
       const token = settings.AGENT_TOKENS[0];
-      const door = { hubUrl: hub.url, logger: log, ...(token !== undefined && { token }) };
-      const machine = await createMachineAgent({ ...door, version: VERSION });
-      const agents = [machine];
+      const { url: hubUrl } = hub;
+      const machine = await createMachineAgent({
+        ...{ hubUrl, logger: log, version: VERSION },
+        ...(token !== undefined && { token }),
+      });
       const stopping = new AbortController();
       const { signal } = stopping;
-      const started = startAll({ hub, machine, agents, door, simulate, signal }).catch((error: unknown) => {
+      const simulation = simulate > 0 ? simulationOf(simulate, hubUrl, token) : undefined;
+      const over = runAgents({ hub, machine, simulation, signal }).catch((error: unknown) => {
         // The start of an agent that is stopped meanwhile fails, as it should.
         if (!signal.aborted) log.error({ err: error }, 'Not all agents could be started');
       });
       await ended;
       say('Stopping.');
       stopping.abort();
-      await Promise.all(agents.map((agent) => agent.stop()));
-      await started;
+      await Promise.all([machine.stop(), over]);
       await hub.stop();
     });
 }
 
 const say = (line: string): void => void process.stdout.write(`${printableLines(line)}\n`);
 
-interface Start {
+/** Agents that beat and nothing else, until they are ended. */
+function simulationOf(agents: number, hubUrl: string, token: string | undefined): Simulation {
+  const options = {
+    ...{ agents, racks: Math.ceil(agents / MACHINES_PER_RACK), prefix: 'sim', hubUrls: [toAgentUrl(hubUrl)] },
+    ...(token !== undefined && { token }),
+    ...{ statsShare: 1, connectsPerSecond: SIMULATED_PER_SECOND, durationMs: Number.POSITIVE_INFINITY },
+    ...{ seed: 1, localAddresses: [], profile: steady, numbers: numbersOf(steady, {}) },
+  };
+  return new Simulation({ ...options, end: 'goodbye' }, systemClock);
+}
+
+interface Agents {
   hub: Hub;
   machine: FleetAgent;
-  /** Gets every agent that is started. */
-  agents: FleetAgent[];
-  door: Parameters<typeof createSimulatedAgent>[1];
-  simulate: number;
-  /** No more agents are to be started. */
+  simulation: Simulation | undefined;
+  /** Ends the simulation. */
   signal: AbortSignal;
 }
 
-async function startAll({ hub, machine, agents, door, simulate, signal }: Start): Promise<void> {
+async function runAgents({ hub, machine, simulation, signal }: Agents): Promise<void> {
   const { node } = await machine.start();
   say(`This machine is node ${node.id}  (${node.hostname}): ${node.status}`);
-  for (let from = 0; from < simulate && !signal.aborted; from += SIMULATED_AT_ONCE) {
-    const count = Math.min(SIMULATED_AT_ONCE, simulate - from);
-    const batch = Array.from({ length: count }, (_, index) => createSimulatedAgent(from + index + 1, door));
-    agents.push(...batch);
-    await Promise.all(batch.map((agent) => agent.start()));
-  }
   if (signal.aborted) return;
-  if (simulate > 0) say(`${simulate} simulated agents are connected.`);
-  say(whatNext(hub));
+  if (!simulation) {
+    say(whatNext(hub));
+    return;
+  }
+  await simulation.run(signal, () => {
+    say(`${simulation.agents.length} simulated agents are connected.`);
+    say(whatNext(hub));
+  });
 }
 
 function whatNext({ port }: Hub): string {

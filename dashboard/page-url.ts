@@ -19,7 +19,7 @@ export interface PageUrl {
   feed: FeedKind;
 }
 
-export const DEFAULT_SORT: Sort = { key: 'status', descending: false };
+const DEFAULT_SORT: Sort = { key: 'status', descending: false };
 
 const ownKeys: ReadonlySet<string> = new Set(['sort', 'group', 'view', 'node', 'feed']);
 

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
-import { driftingStats } from '../agent/simulated-node.ts';
+import { driftingStats } from '../simulate/simulated-node.ts';
 import { launchBrowser } from '../test/page/browser.ts';
 import { type FilledHub, startFilledHub } from '../test/support/filled-hub.ts';
 

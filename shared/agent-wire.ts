@@ -73,7 +73,6 @@ export const heartbeatMessageSchema = z.object({
   type: z.literal('heartbeat'),
   ...heartbeatTimingSchema.shape,
 });
-export type HeartbeatMessage = z.output<typeof heartbeatMessageSchema>;
 
 /**
  * The hub cannot reach its store: the agent is to register elsewhere within this time, and keeps this session until it

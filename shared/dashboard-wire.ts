@@ -94,7 +94,7 @@ export const resyncSchema = z.object({ reason: z.string() });
 export const connectErrorSchema = z.object({ code: z.enum(['unauthenticated', 'forbidden']) });
 export type ConnectError = z.output<typeof connectErrorSchema>;
 
-export type Ack<T> = (answer: T | Refusal) => void;
+type Ack<T> = (answer: T | Refusal) => void;
 export type NodeAnswer = { ok: true; node: FleetNode; stats: LiveStats };
 export type HistoryAnswer = { ok: true; events: FleetEvent[] };
 export const nodeAnswerSchema = z.object({ ok: z.literal(true), node: nodeSchema, stats: liveStatsSchema });

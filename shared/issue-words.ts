@@ -6,7 +6,7 @@ const QUOTED_LENGTH = 64;
 const TYPING_ERRORS = 2;
 
 /** What is wrong with a value in words, as zod's `error`: its own texts are for programmers. */
-export const issueWords: z.core.$ZodErrorMap = (issue) => {
+const issueWords: z.core.$ZodErrorMap = (issue) => {
   switch (issue.code) {
     case 'invalid_value':
       return noneOf(issue.input, issue.values.map(String));
@@ -58,7 +58,7 @@ export function noneOf(value: unknown, choices: readonly string[]): string {
 }
 
 /** The choice that a text was meant to be, where it begins like one or has few wrong letters. */
-export function nearest(text: string, choices: readonly string[]): string | undefined {
+function nearest(text: string, choices: readonly string[]): string | undefined {
   const word = text.slice(0, QUOTED_LENGTH).toLowerCase();
   if (word.length < 2) return undefined;
   let best: { choice: string; wrong: number } | undefined;

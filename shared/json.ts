@@ -7,7 +7,7 @@ export function isWellFormed(text: string): boolean {
 }
 
 /** Where and why a value cannot be stored as JSON. */
-export interface JsonFault {
+interface JsonFault {
   path: PropertyKey[];
   why: string;
 }
@@ -86,7 +86,7 @@ export const NOT_EXACT = 'is a number too large to keep its digits (2^53 and bey
  * Whether a number that was parsed from JSON is still the one that was written, as far as can be told: a whole number
  * from 2^53 on may have been another one, and 1e999 is read as Infinity, which JSON.stringify writes as null.
  */
-export function isExactNumber(value: number): boolean {
+function isExactNumber(value: number): boolean {
   return Number.isSafeInteger(value) || (Number.isFinite(value) && !Number.isInteger(value));
 }
 

@@ -138,7 +138,7 @@ export const figureSchema = z.number().nonnegative().max(MOST, NOT_EXACT).nullab
 const numberOrNull = figureSchema.exactOptional();
 
 /** A figure that may be negative. */
-export const metricSchema = z.number().min(-MOST, NOT_EXACT).max(MOST, NOT_EXACT).nullable();
+const metricSchema = z.number().min(-MOST, NOT_EXACT).max(MOST, NOT_EXACT).nullable();
 
 /** A health check of the machine that its agent made: `fail` makes the node `degraded`. */
 export const conditionSchema = z.object({
@@ -183,7 +183,7 @@ export const evidenceSchema = z.object({
 });
 export type Evidence = z.infer<typeof evidenceSchema>;
 
-export const connectionSchema = z.object({
+const connectionSchema = z.object({
   hubId: z.string(),
   transport: z.enum(['websocket', 'http']),
   remoteAddress: z.string(),
@@ -233,7 +233,7 @@ export const proofSchema = z.enum(['none', 'token', 'credential', 'certificate']
 export type Proof = z.infer<typeof proofSchema>;
 
 /** What the hubs know of who speaks for a node. Absent in records of version 0.1. */
-export const trustSchema = z.object({ by: proofSchema });
+const trustSchema = z.object({ by: proofSchema });
 
 export type Trust = z.infer<typeof trustSchema>;
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { driftingStats, simulatedNode } from '../agent/simulated-node.ts';
 import { AGENT_PROTOCOL, type RegisterInput } from '../shared/index.ts';
 import { pingFrame, textFrame } from './frames.ts';
+import { driftingStats, simulatedNode } from './simulated-node.ts';
 
 /** How many different stats there are: prebuilt, so that the load costs the simulator little. */
 const VARIANTS = 64;
@@ -21,12 +21,12 @@ export interface Site {
 export const SIMULATION_LABEL = 'simulation';
 
 /** Ids count from 1 and stay the same from run to run. */
-export const nodeIdOf = (prefix: string, index: number): string => `${prefix}-${index + 1}`;
+const nodeIdOf = (prefix: string, index: number): string => `${prefix}-${index + 1}`;
 export const rackOf = (index: number, racks: number): number => index % racks;
 export const rackName = (rack: number): string => `rack-${rack + 1}`;
 
 /** The registration of agent `index` (from 0): a machine of the simulated fleet, in its rack and zone. */
-export function registration(index: number, instanceId: string, site: Site): RegisterInput {
+function registration(index: number, instanceId: string, site: Site): RegisterInput {
   const { prefix, racks, intervalMs } = site;
   const nodeId = nodeIdOf(prefix, index);
   const rack = rackOf(index, racks);

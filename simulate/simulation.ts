@@ -36,7 +36,7 @@ export interface SimulationOptions {
   /** The share of beats that carry stats. */
   statsShare: number;
   connectsPerSecond: number;
-  /** How long the profile runs, once the agents are there. */
+  /** How long the profile runs, once the agents are there; infinity: until the run is ended. */
   durationMs: number;
   seed: number;
   /** Where to connect from, in turn; none: as the system likes. */
@@ -162,15 +162,16 @@ export class Simulation {
   }
 
   /**
-   * Runs from the first connection to the last goodbye; `signal` ends it early, and still in order. Rejects with a
-   * `HubOutOfReachError` where no agent was let in.
+   * Runs from the first connection to the last goodbye; `signal` ends it early, and still in order. `connected` is
+   * called before the profile begins. Rejects with a `HubOutOfReachError` where no agent was let in.
    */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(signal: AbortSignal, connected: () => void = () => {}): Promise<void> {
     this.#signal = signal;
     this.#wheel.start();
     try {
       await this.#reach();
       await this.#connect();
+      if (!signal.aborted) connected();
       await this.#play();
       await this.#settle();
       this.atEnd = { registered: this.tally.registered, removed: this.#in('removed') };

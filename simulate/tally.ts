@@ -4,7 +4,7 @@ import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 const MOST_KINDS = 50;
 
 /** How often each of a few things happened. */
-export class Counts {
+class Counts {
   readonly #counts = new Map<string, number>();
   total = 0;
 

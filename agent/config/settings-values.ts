@@ -116,7 +116,7 @@ function parseJson(text: string, context: z.RefinementCtx): unknown {
   return z.NEVER;
 }
 
-export function mapValues(
+function mapValues(
   values: Record<string, unknown>,
   map: (value: unknown) => unknown,
 ): Record<string, unknown> {

@@ -17,7 +17,7 @@ import {
   portSettingSchema,
 } from './settings-values.ts';
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const hubUrlSchema = listSettingSchema
   .refine((urls) => urls.length > 0, 'must name a hub')

@@ -2,7 +2,7 @@ import type { HeartbeatTiming } from '../../shared/index.ts';
 import { RoundTrips } from './round-trips.ts';
 
 /** A hub is gone when this many pings in a row went unanswered. */
-export const MOST_MISSES = 3;
+const MOST_MISSES = 3;
 
 /**
  * What is due now. `beat`: send the interval's ping, and stats. `probe`: send a ping, the last one was not

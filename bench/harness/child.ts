@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { pinned } from './processes.ts';
 
 /** Every process of Node that is measured gets the same young generation, so that none wins by its collector. */
-export const NODE_FLAGS = ['--max-semi-space-size=16'] as const;
+const NODE_FLAGS = ['--max-semi-space-size=16'] as const;
 
 const READY_WITHIN_MS = 60_000;
 /** What `answerOrders` sends. */

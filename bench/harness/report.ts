@@ -50,7 +50,7 @@ const aimTable = (aims: readonly Aim[]): Table => ({
 });
 
 /** Every aim of a run in one table: which were met, which were missed, and which rows failed. */
-export function summaryTable(rows: readonly RowResult[]): Table {
+function summaryTable(rows: readonly RowResult[]): Table {
   return {
     head: ['what', 'aim', 'measured', ''],
     rows: rows.flatMap(({ name, aims, failed }) => [

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 
 /** One aim of a row: what was wanted, what was measured, and whether it holds. `unknown`: it could not be measured. */
-export const aimSchema = z.object({
+const aimSchema = z.object({
   aim: z.string(),
   measured: z.string(),
   verdict: z.enum(['met', 'missed', 'unknown']),
 });
 export type Aim = z.output<typeof aimSchema>;
 
-export const tableSchema = z.object({
+const tableSchema = z.object({
   caption: z.string().exactOptional(),
   head: z.array(z.string()),
   rows: z.array(z.array(z.string())),
@@ -16,7 +16,7 @@ export const tableSchema = z.object({
 export type Table = z.output<typeof tableSchema>;
 
 /** What one row of the bench found. `numbers` are the samples behind the tables, by name. */
-export const rowResultSchema = z.object({
+const rowResultSchema = z.object({
   name: z.string(),
   title: z.string(),
   how: z.string(),

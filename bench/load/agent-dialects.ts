@@ -15,7 +15,7 @@ import { connectPacket, PACKET, PacketReader, PINGREQ, publishPacket } from './m
 export type Beat = 'ping' | 'stats';
 
 /** What the connection of an agent hears from its dialect. */
-export interface AgentEvents {
+interface AgentEvents {
   send(bytes: Buffer): void;
   /** The server knows it now. */
   joined(): void;
@@ -34,7 +34,7 @@ export interface AgentDialect {
   change(id: string, marker: string | undefined): Buffer;
 }
 
-export interface DialectOptions {
+interface DialectOptions {
   /** MQTT's keepalive; a broker gives up after one and a half of it. */
   keepAliveSeconds: number;
   /** It was registered before: a hub that is busy may prefer it. */

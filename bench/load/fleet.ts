@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { sharedNow } from '../harness/processes.ts';
 import { Histogram } from '../harness/statistics.ts';
 import { Agent, type AgentOwner } from './agent.ts';
@@ -167,7 +168,7 @@ export class AgentFleet implements AgentOwner {
     for (const agent of this.#live()) {
       sent.push([agent.id, sharedNow()]);
       agent.beat('ping');
-      if (spacingMs > 0) await new Promise((resolve) => setTimeout(resolve, spacingMs));
+      if (spacingMs > 0) await pause(spacingMs);
     }
     return sent;
   }

@@ -3,7 +3,7 @@ import type { Agent } from './agent.ts';
 import type { Beat } from './agent-dialects.ts';
 
 /** A source of heartbeats. `answered` is called for each answer, `lost` for each agent that went away. */
-export interface Loop {
+interface Loop {
   answered(agent: Agent): void;
   lost(agent: Agent): void;
   stop(): void;

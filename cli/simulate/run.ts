@@ -9,7 +9,7 @@ import { planText, progressText, summaryText } from './report.ts';
 import type { SimulateSettings } from './settings.ts';
 
 /** How `simulate` ends, as a process sees it. */
-export const SIMULATE_EXIT = { well: 0, wrong: 1, unreachable: 3 } as const;
+const SIMULATE_EXIT = { well: 0, wrong: 1, unreachable: 3 } as const;
 
 /** How often progress is told on a terminal, where each line replaces the one before, and elsewhere. */
 const TERMINAL_MS = 1_000;

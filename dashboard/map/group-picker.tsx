@@ -5,7 +5,7 @@ import type { ChangeUrl } from '../use-page-url.ts';
 import { useStore } from '../use-store.ts';
 
 /** What the map can be grouped by: what some node has, and what does not fall into too many parts. */
-export function facetsToGroupBy({ counts: { facets } }: Pick<FleetStore, 'counts'>): Facet[] {
+function facetsToGroupBy({ counts: { facets } }: Pick<FleetStore, 'counts'>): Facet[] {
   const usable = facets.all.filter((facet) => facets.values(facet).size <= MOST_GROUPS);
   const rank = (facet: Facet): number => (labelOf(facet) === undefined ? 1 : 0);
   return usable.sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));

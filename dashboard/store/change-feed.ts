@@ -67,9 +67,6 @@ const severitiesOf: Readonly<Record<FeedKind, readonly Severity[]>> = {
   membership: ['membership'],
 };
 
-export const isOfKind = (change: Change, kind: FeedKind): boolean =>
-  severitiesOf[kind].includes(severityOf(change));
-
 /** One change of one node: a later life of the same id may count its versions from 1 again. */
 const identityOf = ({ nodeId, seq, at }: Pick<FeedItem, 'nodeId' | 'seq' | 'at'>): string =>
   `${nodeId} ${seq} ${at}`;

@@ -11,7 +11,7 @@ export interface Sort {
 }
 
 /** What needs eyes comes first. */
-export const SEVERITY: Readonly<Record<Status, number>> = {
+const SEVERITY: Readonly<Record<Status, number>> = {
   offline: 0,
   unreachable: 1,
   degraded: 2,

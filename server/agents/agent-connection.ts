@@ -325,7 +325,7 @@ export class AgentConnection implements ChannelOwner, Link, Dated {
   async #gaveUp(): Promise<boolean> {
     const { fleet, clock } = this.#context;
     if (fleet.stalls.graceLeftMs(STALL_MS, clock.now()) <= 0) return false;
-    await new Promise<void>((resolve) => clock.after(READ_WITHIN_MS, resolve));
+    await clock.sleep(READ_WITHIN_MS);
     return this.#state.kind === 'closed' && !this.#state.ending?.goodbye;
   }
 

@@ -161,20 +161,14 @@ export class AgentGateway {
     const perStep = Math.ceil(all.length / Math.max(1, steps));
     for (let from = 0; from < all.length; from += perStep) {
       for (const agent of all.slice(from, from + perStep)) agent.drain();
-      if (from + perStep < all.length) await this.#wait(DRAIN_STEP_MS);
+      if (from + perStep < all.length) await this.#context.clock.sleep(DRAIN_STEP_MS);
     }
     for (let waited = 0; waited < DRAIN_ANSWER_MS && this.size > 0; waited += DRAIN_STEP_MS) {
-      await this.#wait(DRAIN_STEP_MS);
+      await this.#context.clock.sleep(DRAIN_STEP_MS);
     }
     for (const agent of this.#deadlines.all()) agent.terminate();
     for (const end of this.#ends) end();
     this.#handshakes.close();
-  }
-
-  #wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#context.clock.after(ms, resolve);
-    });
   }
 }
 

@@ -154,10 +154,10 @@ const IN_EIGHT_BYTES = 127;
 const MOST_IN_TWO_BYTES = 0xffff;
 
 /** An empty pong. */
-export const PONG = Buffer.from([PONG_FIRST, 0]);
+const PONG = Buffer.from([PONG_FIRST, 0]);
 
 /** Whether a chunk is exactly one empty ping of a client. */
-export function isEmptyPing(chunk: Buffer): boolean {
+function isEmptyPing(chunk: Buffer): boolean {
   return chunk.length === 2 + MASK_BYTES && chunk[0] === PING && chunk[1] === MASKED;
 }
 
@@ -257,7 +257,7 @@ export function textFrame(text: string): Buffer {
 }
 
 /** The pong to a ping with this payload. */
-export function pongFrame(payload: Buffer): Buffer {
+function pongFrame(payload: Buffer): Buffer {
   return payload.length === 0 ? PONG : Buffer.concat([Buffer.from([PONG_FIRST, payload.length]), payload]);
 }
 

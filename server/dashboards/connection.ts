@@ -129,7 +129,7 @@ export class DashboardConnection {
   async drained(): Promise<boolean> {
     await nextTurn();
     while (!this.closed && this.unreadBytes > DRAINED_BYTES) {
-      await new Promise<void>((resolve) => void this.#clock.after(DRAIN_CHECK_MS, resolve));
+      await this.#clock.sleep(DRAIN_CHECK_MS);
     }
     return !this.closed;
   }

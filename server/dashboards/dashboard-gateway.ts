@@ -195,7 +195,7 @@ export class DashboardGateway {
     await this.#io.close();
     for (let waited = 0; waited < CLOSE_ANSWER_MS; waited += CLOSE_CHECK_MS) {
       if (connections.every((connection) => connection.ended)) break;
-      await new Promise<void>((resolve) => void this.#context.clock.after(CLOSE_CHECK_MS, resolve));
+      await this.#context.clock.sleep(CLOSE_CHECK_MS);
     }
     for (const connection of connections) connection.destroy();
   }

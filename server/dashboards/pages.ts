@@ -10,7 +10,7 @@ import {
 /** The size of one packet to a dashboard as JSON, roughly. */
 export const PACKET_BYTES = 256 * 1024;
 /** The most events in one packet of changes. */
-export const PACKET_EVENTS = 500;
+const PACKET_EVENTS = 500;
 /** Bytes of an event beside its node. */
 const EVENT_ENVELOPE_BYTES = 512;
 
@@ -26,7 +26,7 @@ export function jsonSize(value: object): number {
 }
 
 /** A node with the fields of a subscription. */
-export function nodeFor(fields: Subscribe['fields'], node: FleetNode): FleetNode | NodeSummary {
+function nodeFor(fields: Subscribe['fields'], node: FleetNode): FleetNode | NodeSummary {
   return fields === 'summary' ? summarize(node) : node;
 }
 
@@ -36,7 +36,7 @@ export function eventFor(fields: Subscribe['fields'], event: FleetEvent, left: b
 }
 
 /** Splits items into pages below both limits; an item that alone is too large gets a page of its own. */
-export function* paged<T>(
+function* paged<T>(
   items: Iterable<T>,
   sizeOf: (item: T) => number,
   maxItems: number = Number.POSITIVE_INFINITY,

@@ -6,7 +6,7 @@ export type Read<T> = { ok: true; request: T } | Refusal;
 const MESSAGE_LENGTH = 256;
 
 /** A refusal with the fault of a request, field first. */
-export function invalid(path: readonly PropertyKey[], why: string): Refusal {
+function invalid(path: readonly PropertyKey[], why: string): Refusal {
   const field = path.length > 0 ? printable(path.map(String).join('.')) : 'the request';
   return { ok: false, code: 'invalid', message: `${field}: ${why}`.slice(0, MESSAGE_LENGTH) };
 }

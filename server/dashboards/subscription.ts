@@ -11,7 +11,7 @@ import {
 } from '../../shared/index.ts';
 import type { FleetReader } from '../fleet/ports.ts';
 import { CursorCodec, subscriptionKey } from '../picture/cursor.ts';
-import { isAhead, isWithin, ReplayGap, replay } from '../picture/replay.ts';
+import { isWithin, ReplayGap, replay, viewReaches } from '../picture/replay.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { LostDataError, type Position, StoreAwayError } from '../store/fleet-store.ts';
@@ -22,9 +22,6 @@ import type { DashboardSocket } from './socket-server.ts';
 
 const gzip = promisify(gzipCallback);
 
-/** How long a hub waits for its own view if a cursor from another hub is ahead of it. */
-const VIEW_WAIT_MS = 1_000;
-const VIEW_CHECK_MS = 20;
 /** The most events held for a member that catches up; beyond it they are read from the log instead. */
 const HELD_EVENTS = 2_000;
 
@@ -147,11 +144,7 @@ export class Subscription implements GroupMember {
   /** The hub that issued the cursor may be ahead of this one. */
   async #viewReaches(since: readonly Position[]): Promise<boolean> {
     const { fleet, clock } = this.#context;
-    for (let waited = 0; isAhead(since, fleet.view.positions()); waited += VIEW_CHECK_MS) {
-      if (waited >= VIEW_WAIT_MS || this.#state.kind === 'ended') return false;
-      await new Promise<void>((resolve) => void clock.after(VIEW_CHECK_MS, resolve));
-    }
-    return true;
+    return viewReaches(fleet.view, since, clock, () => this.#state.kind === 'ended');
   }
 
   /** False if the subscription ended before the last page. */

@@ -23,7 +23,7 @@ const anyPrivate = readNetworks(PRIVATE);
  * An address in one spelling: without a port, brackets and zone, and an IPv4 address mapped into IPv6 as IPv4.
  * Undefined for other texts, such as `unknown` or `_hidden`.
  */
-export function readAddress(text: string): string | undefined {
+function readAddress(text: string): string | undefined {
   const bracketed = /^\[([^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1];
   const [address = ''] = (bracketed ?? text.replace(/^([^:]+):\d{1,5}$/, '$1')).split('%', 1);
   if (isIP(address) === 0) return undefined;

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { Principal } from '../rules/principal.ts';
 
 /** The shortest token that the settings take, also behind a name. */
-export const SHORTEST_TOKEN = 8;
+const SHORTEST_TOKEN = 8;
 
 /** A name, a colon and the token. Tokens of older fleets may contain a colon. */
 const named = new RegExp(`^([A-Za-z][A-Za-z0-9_.-]{0,63}):(.{${SHORTEST_TOKEN},})$`);

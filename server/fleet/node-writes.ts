@@ -141,7 +141,7 @@ export class NodeWrites {
 
   #pause(doublings: number): Promise<void> {
     const ms = Math.ceil(Math.random() * Math.min(LONGEST_PAUSE_MS, 2 ** (doublings + 1)));
-    return new Promise((resolve) => void this.#clock.after(ms, resolve));
+    return this.#clock.sleep(ms);
   }
 }
 

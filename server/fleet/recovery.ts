@@ -13,14 +13,6 @@ import type { Pacing } from './pacing.ts';
 /** Lost records that are restored in one call. */
 const RESTORE_PAGE = 200;
 
-/** This hub's knowledge of a shard when the shard lost its data. */
-export interface Knowledge {
-  /** The view held the whole shard, up to the newest entry that was read. */
-  viewIsWhole: boolean;
-  /** Its log was not read for a while, so that registrations on other hubs may be lost without a trace. */
-  missedSome: boolean;
-}
-
 /**
  * Restores what the store lost: records, sessions and removals that this hub knows. Nodes with another record in the
  * store are merged by the rules of restore.

@@ -132,7 +132,7 @@ export function createHttpApp(parts: HttpAppParts): HttpFace {
       gate.close();
       streams.close();
       for (let waited = 0; gate.inFlight > 0 && waited < withinMs; waited += DRAIN_CHECK_MS) {
-        await new Promise<void>((resolve) => void clock.after(DRAIN_CHECK_MS, resolve));
+        await clock.sleep(DRAIN_CHECK_MS);
       }
       if (gate.inFlight > 0) listener.server.closeAllConnections();
     },

@@ -5,7 +5,7 @@ import type { DialectName } from '../edge/dialects.ts';
 import { type ProblemCode, problemSchema, statusOf } from './problem.ts';
 
 /** The right that an operation requires; `open`: none. */
-export type OperationAccess = Right | 'open';
+type OperationAccess = Right | 'open';
 
 /** The security schemes of the OpenAPI document. */
 const SCHEME: Readonly<Record<Right, string>> = { reader: 'read', agent: 'agent', admin: 'admin' };
@@ -32,7 +32,7 @@ export interface DialectFace {
   name: DialectName;
   /** Whether this address needs no token. */
   opensTo(remoteAddress: string): boolean;
-  /** An error in the shape of the dialect's document. */
+  /** An error in the shape of the dialect. */
   error(status: number, code: ProblemCode, message: string): unknown;
 }
 

@@ -5,11 +5,8 @@ import type { Slices } from '../runtime/slices.ts';
 import { comparePositions, type FleetStore, type LogEntry, type Position } from '../store/fleet-store.ts';
 import { CursorCodec, subscriptionKey } from './cursor.ts';
 import type { FleetView } from './fleet-view.ts';
-import { isAhead } from './replay.ts';
+import { isAhead, viewReaches } from './replay.ts';
 
-/** How long a hub waits for its own view if a cursor from another hub is ahead of it. */
-const VIEW_WAIT_MS = 1_000;
-const VIEW_CHECK_MS = 20;
 /** Entries of a shard in one read. */
 const ENTRIES_PER_READ = 250;
 const LEAST_PER_READ = 16;
@@ -52,10 +49,7 @@ export class EventLog {
     const positions = this.codec.decode(cursor, this.#view.positions());
     if (!positions) return 'gap';
     // The hub that issued the cursor may be ahead of this one.
-    for (let waited = 0; isAhead(positions, this.#view.positions()); waited += VIEW_CHECK_MS) {
-      if (waited >= VIEW_WAIT_MS) break;
-      await new Promise<void>((resolve) => void this.#clock.after(VIEW_CHECK_MS, resolve));
-    }
+    await viewReaches(this.#view, positions, this.#clock);
     return positions;
   }
 

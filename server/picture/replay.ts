@@ -1,6 +1,11 @@
+import type { Clock } from '../runtime/clock.ts';
 import type { Slices } from '../runtime/slices.ts';
 import { comparePositions, type FleetStore, type LogEntry, type Position } from '../store/fleet-store.ts';
+import type { FleetView } from './fleet-view.ts';
 
+/** How long a hub waits for its own view if a cursor from another hub is ahead of it. */
+const VIEW_WAIT_MS = 1_000;
+const VIEW_CHECK_MS = 20;
 /** Log entries in one read. */
 const ENTRIES_PER_READ = 500;
 
@@ -18,6 +23,20 @@ export interface ReplayStep {
 /** Whether one of these positions is ahead of the others. */
 export function isAhead(positions: readonly Position[], others: readonly Position[]): boolean {
   return positions.some(({ at }, shard) => comparePositions(at, others[shard]?.at ?? at) > 0);
+}
+
+/** Waits until the view is as far as a cursor from another hub, which may have been ahead. False: it is not in time. */
+export async function viewReaches(
+  view: Pick<FleetView, 'positions'>,
+  positions: readonly Position[],
+  clock: Clock,
+  isOver: () => boolean = () => false,
+): Promise<boolean> {
+  for (let waited = 0; isAhead(positions, view.positions()); waited += VIEW_CHECK_MS) {
+    if (waited >= VIEW_WAIT_MS || isOver()) return false;
+    await clock.sleep(VIEW_CHECK_MS);
+  }
+  return true;
 }
 
 /**

@@ -15,6 +15,7 @@ export interface Clock {
   wall(): number;
   after(delayMs: number, run: () => void): Cancel;
   every(intervalMs: number, run: () => void): Cancel;
+  sleep(ms: number): Promise<void>;
 }
 
 /** The difference between the two clocks from which `wall()` follows. */
@@ -44,6 +45,10 @@ class SystemClock implements Clock {
   every(intervalMs: number, run: () => void): Cancel {
     const timer = setInterval(run, intervalMs);
     return () => clearInterval(timer);
+  }
+
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.after(ms, resolve));
   }
 }
 

@@ -33,7 +33,7 @@ export interface ProfileNumbers {
   jitterMs: number;
 }
 
-export interface FleetShape {
+interface FleetShape {
   agents: number;
   racks: number;
 }

@@ -212,7 +212,7 @@ describe('heartbeat', () => {
     const hub = await startHub({ timing: { intervalMs: 60_000, timeoutMs: 180_000 } });
     const { agent, clock, ends, register } = makeAgent(hub);
     await register();
-    clock.sleep(3_600_000);
+    clock.suspend(3_600_000);
     clock.tick(1_000);
     expect(ends).toEqual([{ reason: 'this machine slept', next: 'reconnect-now', retryInMs: 0 }]);
     clock.tick(1);
@@ -251,7 +251,7 @@ describe('heartbeat', () => {
     clock.tick(500);
     await soon(() => ends.length === 2);
     expect(ends[1]).toMatchObject({ next: 'wait', retryInMs: 150_000 });
-    clock.sleep(60_000);
+    clock.suspend(60_000);
     clock.tick(1_000);
     expect(hub.attempts).toBe(2);
     hub.script.refuse = { status: 503 };
@@ -261,7 +261,7 @@ describe('heartbeat', () => {
     clock.tick(1_000);
     await soon(() => ends.length === 4);
     expect(ends[3]?.retryInMs).toBe(2_000);
-    clock.sleep(60_000);
+    clock.suspend(60_000);
     clock.tick(1_000);
     await soon(() => hub.attempts === 5);
   });

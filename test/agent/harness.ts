@@ -1,10 +1,10 @@
 import { afterEach } from 'vitest';
 import { type AgentState, FleetAgent, type FleetAgentOptions, type SessionEnd } from '../../agent/index.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { soon } from '../support/soon.ts';
-import { type FakeClock, fakeClock } from './fake-clock.ts';
 import { type Script, ScriptedHub } from './scripted-hub.ts';
 
-export interface LogLine {
+interface LogLine {
   level: 'debug' | 'info' | 'warn' | 'error';
   fields: Record<string, unknown>;
   message: string;
@@ -42,7 +42,7 @@ const STEP_MS = 25;
 
 /** Every jitter is half of what it could be, unless `random` says otherwise. */
 export function makeAgent(hub: ScriptedHub, options: Partial<FleetAgentOptions> = {}): Harness {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const log: LogLine[] = [];
   /** Of the session that is live. */
   let sent = 0;

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { HUB_BOUNDS } from '../../agent/session/hub-bounds.ts';
 import { hubMessageSchema } from '../../agent/session/hub-messages.ts';
 import { limitedLog } from '../../agent/session/limited-log.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { soon } from '../support/soon.ts';
-import { fakeClock } from './fake-clock.ts';
 import { makeAgent, startHub } from './harness.ts';
 
 describe('what an agent takes from its hub', () => {
@@ -86,7 +86,7 @@ describe('what an agent takes from its hub', () => {
 
 describe('limitedLog', () => {
   it('[AGB-5] writes a line of one wording 30 times a minute, and says how many it left out', () => {
-    const clock = fakeClock();
+    const clock = new FakeClock();
     const lines: Array<[object, string]> = [];
     const write = (fields: object, message: string) => void lines.push([fields, message]);
     const log = limitedLog({ debug: write, info: write, warn: write, error: write }, clock);

@@ -1,17 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { createMachineAgent } from '../../agent/index.ts';
-import { createSimulatedAgent } from '../../agent/simulated-agent.ts';
-import { driftingStats, simulatedNode } from '../../agent/simulated-node.ts';
-import { nodeFactsSchema, statsSchema } from '../../shared/index.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { soon } from '../support/soon.ts';
-import { fakeClock } from './fake-clock.ts';
 import { startHub } from './harness.ts';
 import { fakeMachine } from './machine/fake-machine.ts';
 
 describe('createMachineAgent', () => {
   it('registers the facts of the machine, what its owner says over them, and its stats', async () => {
     const hub = await startHub();
-    const clock = fakeClock();
+    const clock = new FakeClock();
     const machine = fakeMachine(
       {},
       { addresses: () => [{ family: 'IPv4', address: '192.168.1.10', internal: false }] },
@@ -59,43 +56,5 @@ describe('createMachineAgent', () => {
   it('refuses what the hub would refuse', async () => {
     const made = createMachineAgent({ hubUrl: 'http://h', machine: fakeMachine(), node: { nodeId: 'a b' } });
     await expect(made).rejects.toMatchObject({ code: 'invalid_options' });
-  });
-});
-
-describe('simulated agents', () => {
-  it('are the same machines at each start, each another one', () => {
-    const nodes = Array.from({ length: 3_000 }, (_, index) => simulatedNode(index + 1));
-    expect(nodes[0]).toMatchObject({ nodeId: 'sim-0001', hostname: 'sim-0001' });
-    expect(nodes[0]).toEqual(simulatedNode(1));
-    expect(new Set(nodes.map(({ nodeId }) => nodeId)).size).toBe(3_000);
-    expect(new Set(nodes.map(({ address }) => address)).size).toBe(3_000);
-    for (const node of nodes.slice(0, 12)) expect(nodeFactsSchema.safeParse(node).success).toBe(true);
-  });
-
-  it('have every kind in every zone', () => {
-    const seen = new Set(
-      Array.from({ length: 24 }, (_, index) => simulatedNode(index + 1)).map(
-        ({ kind, labels }) => `${kind} ${labels?.zone}`,
-      ),
-    );
-    expect(seen.size).toBe(12);
-  });
-
-  it('have figures that drift within bounds', () => {
-    const read = driftingStats(1_000, () => 0.999, fakeClock());
-    let last = read();
-    for (let call = 0; call < 500; call += 1) {
-      last = read();
-      expect(statsSchema.safeParse(last).success).toBe(true);
-    }
-    expect(last).toMatchObject({ cpuPercent: 98, memoryUsedMib: 980, memoryTotalMib: 1_000 });
-  });
-
-  it('register like any other', async () => {
-    const hub = await startHub();
-    const agent = createSimulatedAgent(7, { hubUrl: hub.url });
-    const { nodeId } = await agent.start();
-    expect(nodeId).toBe('sim-0007');
-    await agent.stop();
   });
 });

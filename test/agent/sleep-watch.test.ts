@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { gapBetween, onWake } from '../../agent/session/sleep-watch.ts';
-import { fakeClock } from './fake-clock.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 describe('what the time between two looks was', () => {
   const before = { wallMs: 1_000_000, nowMs: 5_000, bootMs: 90_000 };
@@ -37,15 +37,15 @@ describe('what the time between two looks was', () => {
 });
 
 it('[AGT-7] wakes its listeners once after a sleep of more than ten seconds', () => {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const woke = vi.fn();
   onWake(clock, woke);
   clock.tick(600_000);
   expect(woke).not.toHaveBeenCalled();
-  clock.sleep(9_000);
+  clock.suspend(9_000);
   clock.tick(1_000);
   expect(woke).not.toHaveBeenCalled();
-  clock.sleep(11_000);
+  clock.suspend(11_000);
   clock.tick(1_000);
   expect(woke.mock.calls).toEqual([['slept']]);
   clock.tick(60_000);
@@ -53,19 +53,19 @@ it('[AGT-7] wakes its listeners once after a sleep of more than ten seconds', ()
 });
 
 it('says that it is unsure after a step forwards and after a stop of the process', () => {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const woke = vi.fn();
   onWake(clock, woke);
   clock.step(3_600_000);
   clock.tick(2_000);
   expect(woke.mock.calls).toEqual([['unsure']]);
-  clock.freeze(60_000);
+  clock.jump(60_000);
   clock.tick(2_000);
   expect(woke.mock.calls).toEqual([['unsure'], ['unsure']]);
 });
 
 it('needs one timer for all, and none without listeners', () => {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const first = onWake(clock, () => {});
   const second = onWake(clock, () => {});
   expect(clock.timers()).toBe(1);
@@ -74,7 +74,7 @@ it('needs one timer for all, and none without listeners', () => {
   second();
   expect(clock.timers()).toBe(0);
   const woke = vi.fn();
-  clock.sleep(60_000);
+  clock.suspend(60_000);
   onWake(clock, woke);
   clock.tick(2_000);
   expect(woke).not.toHaveBeenCalled();

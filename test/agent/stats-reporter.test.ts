@@ -2,10 +2,10 @@ import { describe, expect, it, vi } from 'vitest';
 import { silentLogger } from '../../agent/session/log.ts';
 import { type StatsProvider, StatsReporter, StatsWriter } from '../../agent/session/stats-reporter.ts';
 import type { NodeStats } from '../../shared/index.ts';
-import { fakeClock } from './fake-clock.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 function makeReporter(provider: StatsProvider) {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const sent: NodeStats[] = [];
   const warn = vi.fn();
   const reporter = new StatsReporter({

@@ -54,7 +54,7 @@ describe.concurrent('rollcall up', () => {
       memory: { totalMib: expect.any(Number) },
       agent: { name: 'rollcall-agent' },
     });
-    expect(nodes.filter(({ labels }) => labels.simulated === 'true')).toHaveLength(5);
+    expect(nodes.filter(({ labels }) => labels.simulation === 'sim')).toHaveLength(5);
     up.signal('SIGTERM');
     expect(await up.exit).toEqual({ code: 0, signal: null });
     expect(up.words).toMatch(/\nStopping\.\n$/);

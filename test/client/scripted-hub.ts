@@ -8,7 +8,7 @@ export type Script = (
   request: unknown,
 ) => void;
 
-export const hubState = { state: 'live', since: '2026-03-05T12:00:00.000Z', hubs: 1 };
+const hubState = { state: 'live', since: '2026-03-05T12:00:00.000Z', hubs: 1 };
 export const accepted = { ok: true, cursor: 'c', resumed: false, total: 1, hub: hubState };
 
 /** Something in a hub's place, which answers each `subscribe` as the test says, and signs of life as a hub does. */

@@ -17,7 +17,7 @@ export interface Replicated {
   stop(): Promise<void>;
 }
 
-export interface Place {
+interface Place {
   primary: RedisServer;
   replicas: readonly RedisServer[];
 }

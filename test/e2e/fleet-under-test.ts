@@ -11,7 +11,7 @@ import { until } from '../support/until.ts';
 
 /** Heartbeats that make a test short, and leave the agents room to keep them. */
 export const FAST_TIMEOUT_MS = budget(4_000);
-export const FAST = {
+const FAST = {
   HEARTBEAT_INTERVAL: `${budget(1_000)}ms`,
   HEARTBEAT_TIMEOUT: `${FAST_TIMEOUT_MS}ms`,
 } as const;

@@ -20,7 +20,7 @@ import { DASHBOARD_PATH, type HeartbeatTiming } from '../../shared/index.ts';
 import { FaultyStore } from '../support/faulty-store.ts';
 import { testFleet } from '../support/test-fleet.ts';
 
-export interface Answered {
+interface Answered {
   status: number;
   headers: Headers;
   text: string;
@@ -44,7 +44,7 @@ export interface TestApiOptions {
   memory?: MemoryFleet;
   /** Another store than that of memory. It is closed with the API. */
   stored?: FleetStore;
-  /** Of dialects, where it is not that of their documents. */
+  /** Of dialects, where it is not that of their protocols. */
   dialectTiming?: HeartbeatTiming;
   hubId?: string;
   rules?: Partial<AccessRules>;

@@ -29,6 +29,7 @@ class StoppableClock implements Clock {
   wall = (): number => this.#clock.wall();
   after = (ms: number, run: () => void): Cancel => this.#clock.after(ms, () => this.#run(run));
   every = (ms: number, run: () => void): Cancel => this.#clock.every(ms, () => this.#run(run));
+  sleep = (ms: number): Promise<void> => new Promise((resolve) => void this.after(ms, resolve));
 
   #run(run: () => void): void {
     if (!this.stopped) run();

@@ -6,7 +6,7 @@ import { budget } from '../support/budget.ts';
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /** Where the browser is: CHROMIUM_PATH, else the first that the PATH has. Throws where there is none. */
-export function chromiumPath(): string {
+function chromiumPath(): string {
   const given = process.env.CHROMIUM_PATH;
   if (given) return given;
   const folders = (process.env.PATH ?? '').split(delimiter);

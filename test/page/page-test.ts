@@ -2,16 +2,16 @@ import { randomBytes } from 'node:crypto';
 import axe from 'axe-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { FAST, FleetUnderTest } from '../e2e/fleet-under-test.ts';
+import { FleetUnderTest } from '../e2e/fleet-under-test.ts';
 import { budget } from '../support/budget.ts';
 import { Programs } from '../support/program.ts';
 import { type RedisServer, startRedis } from '../support/redis-server.ts';
 import { launchBrowser } from './browser.ts';
 
-export { expect, FAST };
+export { expect };
 
 /** A page in a browser that remembers what it complained of, and whom it asked for something. */
-export class OpenPage {
+class OpenPage {
   readonly page: Page;
   readonly complaints: string[] = [];
   readonly requests: URL[] = [];

@@ -47,6 +47,11 @@ describe('the interval of a fleet of so many sessions', () => {
     );
   });
 
+  it('[PACE-7] stays where it just fits, on a step or not', () => {
+    expect(decideInterval(60_000, 12_000, limits)).toBe(12_000);
+    expect(decideInterval(60_001, 12_000, limits)).toBe(13_000);
+  });
+
   it('[PACE-7] comes down only with a tenth to spare, so that a size around a step does not flap', () => {
     expect(decideInterval(50_001, 10_000, limits)).toBe(13_000);
     expect(decideInterval(49_999, 13_000, limits)).toBe(13_000);

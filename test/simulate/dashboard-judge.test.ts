@@ -4,13 +4,13 @@ import { DashboardJudge } from '../../simulate/dashboard-judge.ts';
 import { numbersOf } from '../../simulate/profiles/index.ts';
 import { steady } from '../../simulate/profiles/steady.ts';
 import { Simulation } from '../../simulate/simulation.ts';
-import { fakeClock } from '../agent/fake-clock.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { fleetNode } from '../support/fixtures.ts';
 import { FakeLink } from './fake-links.ts';
 
 /** Two agents, of which only the first is started; the store's clock is an hour ahead. */
 async function setup() {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const links: FakeLink[] = [];
   const ending = new AbortController();
   const simulation = new Simulation(

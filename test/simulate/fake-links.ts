@@ -6,10 +6,10 @@ import type { Dial, DialOptions, Link, LinkListener } from '../../simulate/link.
 import { SocketAgent } from '../../simulate/socket-agent.ts';
 import { Tally } from '../../simulate/tally.ts';
 import { Wheel } from '../../simulate/wheel.ts';
-import { fakeClock } from '../agent/fake-clock.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 /** The frames that a client wrote: their opcodes, and texts unmasked. */
-export function framesOf(bytes: Buffer): Array<{ opcode: number; text: string }> {
+function framesOf(bytes: Buffer): Array<{ opcode: number; text: string }> {
   const frames: Array<{ opcode: number; text: string }> = [];
   for (let at = 0; at < bytes.length; ) {
     const short = (bytes[at + 1] ?? 0) & 0x7f;
@@ -80,7 +80,7 @@ export class FakeLink implements Link {
 
 /** One agent over fake links, under a fake clock. Random numbers are 0.5, or what the test sets. */
 export function oneAgent({ statsShare = 0, index = 0 } = {}) {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const wheel = new Wheel(clock);
   const links: FakeLink[] = [];
   const world = { random: 0.5 };

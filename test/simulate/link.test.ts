@@ -6,8 +6,8 @@ import { type DialOptions, dialSocket, type Link } from '../../simulate/link.ts'
 import { deregisterFrame, registrationFrame } from '../../simulate/machine.ts';
 import { slowDial } from '../../simulate/slow-link.ts';
 import { Wheel } from '../../simulate/wheel.ts';
-import { fakeClock } from '../agent/fake-clock.ts';
 import { ScriptedHub } from '../agent/scripted-hub.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 import { until } from '../support/until.ts';
 import { FakeLink } from './fake-links.ts';
 
@@ -160,7 +160,7 @@ it('the head of an answer is waited for, and retryAfterMs of its body wins over 
 
 describe('[SIM-6] a slow link', () => {
   function slow(jitterMs = 0) {
-    const clock = fakeClock();
+    const clock = new FakeClock();
     const wheel = new Wheel(clock);
     wheel.start();
     const made: FakeLink[] = [];

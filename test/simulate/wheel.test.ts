@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { type Sleeper, Wheel } from '../../simulate/wheel.ts';
-import { fakeClock } from '../agent/fake-clock.ts';
+import { FakeClock } from '../support/fake-clock.ts';
 
 function setup() {
-  const clock = fakeClock();
+  const clock = new FakeClock();
   const wheel = new Wheel(clock);
   wheel.start();
   const woken: number[] = [];

@@ -9,7 +9,7 @@ async function create(options: { logEntries?: number }): Promise<ContractFleet> 
   let now = Date.UTC(2026, 2, 1, 12);
   const noTimer = () => () => {};
   const fleet = new MemoryFleet(
-    { now: () => now, wall: () => now, after: noTimer, every: noTimer },
+    { now: () => now, wall: () => now, after: noTimer, every: noTimer, sleep: async () => {} },
     16,
     options.logEntries,
   );

@@ -1,10 +1,10 @@
-import { simulatedNode } from '../../agent/simulated-node.ts';
 import { type Hub, startHub } from '../../server/hub.ts';
 import { systemClock } from '../../server/runtime/clock.ts';
 import { silentLog } from '../../server/runtime/log.ts';
 import { readHubSettings } from '../../server/settings.ts';
 import { MemoryFleet, MemoryStore } from '../../server/store/memory/memory-store.ts';
 import type { NodeStats } from '../../shared/index.ts';
+import { simulatedNode } from '../../simulate/simulated-node.ts';
 import { registerAgent, registerMessage, sendStats, type TestAgent } from './test-fleet.ts';
 
 /** A hub in this process with a fleet that has no sockets: for measurements and pictures. */

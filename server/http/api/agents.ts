@@ -41,7 +41,7 @@ const INSTANCES = uuidV5('rollcall.http.instance', uuidV5.URL);
  * The instance of an agent that does not name one: its address. The same machine that registers again is then
  * `reconnected`, another one with the same id while the first still beats is `superseded`.
  */
-export const instanceOf = (remoteAddress: string): string => uuidV5(remoteAddress, INSTANCES);
+const instanceOf = (remoteAddress: string): string => uuidV5(remoteAddress, INSTANCES);
 
 /** A registration in the form of the socket's protocol. */
 function registerMessage(

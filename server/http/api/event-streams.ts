@@ -17,7 +17,7 @@ const DRAINED_BYTES = 1_000_000;
 const DRAIN_CHECK_MS = 10;
 const EVENTS_PER_PAGE = 250;
 /** The most streams of one hub. */
-export const MOST_STREAMS = 10_000;
+const MOST_STREAMS = 10_000;
 
 /** One event in the form of server-sent events. `id`: the cursor, if everything up to here has been sent. */
 export function sseEvent(name: string, data: unknown, id?: string): string {
@@ -145,7 +145,7 @@ export class EventStreams {
   /** Waits until most of the sent bytes are taken. */
   async #drained(stream: Stream): Promise<boolean> {
     while (!stream.ended && unreadOf(stream.response) > DRAINED_BYTES) {
-      await new Promise<void>((resolve) => void this.#clock.after(DRAIN_CHECK_MS, resolve));
+      await this.#clock.sleep(DRAIN_CHECK_MS);
     }
     return !stream.ended;
   }

@@ -76,7 +76,7 @@ function* within<T>(bytes: number, items: readonly T[], textOf: (item: T) => str
 }
 
 /** Parses the filter that remains in a query without the list's own parameters. */
-export function readFilter(query: URLSearchParams) {
+function readFilter(query: URLSearchParams) {
   const wrong = query.getAll('label').find((label) => !label.includes('='));
   if (wrong !== undefined)
     throw new Problem('invalid', `label: ${JSON.stringify(wrong.slice(0, 64))} is not key=value`, 'label');

@@ -18,7 +18,7 @@ import {
 
 /** The API's requests and answers, beside the definitions in `shared`. */
 
-export const PAGE_LIMIT = { default: 100, most: 1_000 } as const;
+const PAGE_LIMIT = { default: 100, most: 1_000 } as const;
 
 const limitFault = `must be a whole number from 1 to ${PAGE_LIMIT.most}`;
 export const limitSchema = z
@@ -95,7 +95,7 @@ export const nodeAnswerSchema = z.object({ ...nodeSchema.shape, stats: liveStats
 export const removedAnswerSchema = z.object({ nodeId: idSchema, removed: z.literal(true) });
 
 const countsSchema = z.record(z.string(), z.number().int());
-export const hubLeaseSchema = z.object({
+const hubLeaseSchema = z.object({
   hubId: z.string(),
   address: z.string(),
   sessions: z.number().int(),

@@ -103,7 +103,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       registers: true,
       summary: 'Connect: register, or register again',
       access: 'agent',
-      body: { schema: registerSchema, examples: { document: exampleRequest } },
+      body: { schema: registerSchema, examples: { agent: exampleRequest } },
       answers: { 200: answer('The whole node', example) },
       errors,
     }),
@@ -136,7 +136,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       body: {
         schema: heartbeatSchema,
         examples: {
-          document: {
+          agent: {
             nodeId: example.id,
             cpuUsagePercent: 35.2,
             memoryUsedMib: 98_304,
@@ -178,7 +178,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       id: 'connectListNodes',
       summary: 'Connect: every node',
       access: 'reader',
-      body: { schema: z.object({}), examples: { document: {} } },
+      body: { schema: z.object({}), examples: { agent: {} } },
       answers: { 200: answer('All nodes', { nodes: [example] }) },
       errors,
     }),

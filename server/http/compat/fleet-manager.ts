@@ -90,7 +90,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       registers: true,
       summary: 'Fleet manager: register, or update a registration',
       access: 'agent',
-      body: { schema: registerSchema, examples: { document: exampleRegistration } },
+      body: { schema: registerSchema, examples: { agent: exampleRegistration } },
       answers: {
         200: answer('Registered', {
           node_id: exampleNode.id,
@@ -138,7 +138,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       body: {
         schema: heartbeatSchema,
         examples: {
-          document: {
+          agent: {
             node_id: exampleNode.id,
             uptime_seconds: 86_400,
             free_memory_kb: 200,

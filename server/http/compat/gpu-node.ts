@@ -50,7 +50,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       registers: true,
       summary: 'GPU nodes: register',
       access: 'agent',
-      body: { schema: registerSchema, examples: { document: exampleRegistration } },
+      body: { schema: registerSchema, examples: { agent: exampleRegistration } },
       answers: {
         200: answer('Registered', {
           node_id: 'gpu-node-1',
@@ -92,7 +92,7 @@ function routes(app: FastifyInstance, { fleet, access, timing, route }: Dialect)
       access: 'agent',
       heartbeat: true,
       params: nodeParamsSchema,
-      body: { schema: heartbeatSchema, examples: { document: exampleHeartbeat } },
+      body: { schema: heartbeatSchema, examples: { agent: exampleHeartbeat } },
       answers: { 200: answer('Taken', { node_id: 'gpu-node-1', status: 'ok' }) },
       errors,
     }),

@@ -229,7 +229,7 @@ function operationsOf({ id, messages }: Channel) {
 }
 
 /** The AsyncAPI 3 document of both sockets, made from the schemas that read their messages. */
-export function asyncApiDocument(): Record<string, unknown> {
+function asyncApiDocument(): Record<string, unknown> {
   return {
     asyncapi: '3.0.0',
     info: {

@@ -4,7 +4,7 @@ import type { RedisLink } from './redis-link.ts';
 import { asList } from './replies.ts';
 
 /** One shard's part of a script call. */
-export interface Share {
+interface Share {
   keys: readonly string[];
   args: ReadonlyArray<string | number>;
 }

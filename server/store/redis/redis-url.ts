@@ -8,7 +8,7 @@ export interface HostPort {
   port: number;
 }
 
-export interface Credentials {
+interface Credentials {
   username?: string;
   password?: string;
 }

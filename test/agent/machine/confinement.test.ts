@@ -3,7 +3,7 @@ import { CgroupReader } from '../../../agent/machine/cgroup.ts';
 import { FullestDisk } from '../../../agent/machine/disks.ts';
 import { memoryFacts, readMemory } from '../../../agent/machine/memory.ts';
 import { disksThatMatter, parseMounts } from '../../../agent/machine/mounts.ts';
-import { fakeClock } from '../fake-clock.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { fakeMachine } from './fake-machine.ts';
 
 const MIB = 1024 * 1024;
@@ -141,7 +141,7 @@ describe('the disks that matter', () => {
   });
 
   test('[FACT-5] the fullest tells; one that hangs holds up no other, and is not asked again', async () => {
-    const clock = fakeClock();
+    const clock = new FakeClock();
     const asked: string[] = [];
     const answers: Record<string, Promise<number>> = {
       '/a': Promise.resolve(10),

@@ -8,8 +8,8 @@ import { thisMachine } from '../../../agent/machine/machine.ts';
 import { hashedMachineId } from '../../../agent/machine/machine-id.ts';
 import { memoryFacts } from '../../../agent/machine/memory.ts';
 import { nodeFactsSchema } from '../../../shared/index.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 import { soon } from '../../support/soon.ts';
-import { fakeClock } from '../fake-clock.ts';
 import { fakeMachine } from './fake-machine.ts';
 
 const ipv4 = (address: string, internal = false) => ({ family: 'IPv4', address, internal });
@@ -107,7 +107,7 @@ describe('cpu', () => {
 });
 
 describe('memory', () => {
-  it('keeps a sixteenth for the system, as the seed does', () => {
+  it('keeps a sixteenth for the system', () => {
     expect(memoryFacts(fakeMachine())).toEqual({ totalMib: 262_144, allocatableMib: 245_760 });
   });
 
@@ -208,7 +208,7 @@ describe('machineFacts', () => {
   });
 
   it('leaves out what hangs, after eight seconds', async () => {
-    const clock = fakeClock();
+    const clock = new FakeClock();
     const hang = () => new Promise<never>(() => {});
     const machine = fakeMachine({}, { graphics: hang, readText: hang });
     let facts: unknown;

@@ -3,8 +3,8 @@ import { MachineStats } from '../../../agent/index.ts';
 import { cpuPercent, parseProcStat } from '../../../agent/machine/cpu.ts';
 import { parseMemInfo } from '../../../agent/machine/memory.ts';
 import { statsSchema } from '../../../shared/index.ts';
+import { FAKE_START, FakeClock } from '../../support/fake-clock.ts';
 import { soon } from '../../support/soon.ts';
-import { fakeClock } from '../fake-clock.ts';
 import { fakeMachine } from './fake-machine.ts';
 
 const meminfo = 'MemTotal:       268435456 kB\nMemFree:         1000 kB\nMemAvailable:   167772160 kB\n';
@@ -33,7 +33,7 @@ it('reads /proc/meminfo', () => {
 describe('MachineStats', () => {
   it('reads figures that the hub accepts; rates from the second reading on', async () => {
     const files: Record<string, string> = { '/proc/stat': procStat(100, 900), '/proc/meminfo': meminfo };
-    const stats = new MachineStats(fakeMachine(files), fakeClock());
+    const stats = new MachineStats(fakeMachine(files), new FakeClock());
     const first = await stats.read();
     expect(first).toMatchObject({
       cpuPercent: null,
@@ -41,7 +41,7 @@ describe('MachineStats', () => {
       memoryTotalMib: 262_144,
       memoryPercent: 37.5,
     });
-    expect(first).toMatchObject({ uptimeSeconds: 86_400, at: '2026-01-02T09:27:41.446Z' });
+    expect(first).toMatchObject({ uptimeSeconds: 86_400, at: new Date(FAKE_START).toISOString() });
     files['/proc/stat'] = procStat(135.26, 964.74);
     await flush();
     const second = await stats.read();
@@ -55,7 +55,7 @@ describe('MachineStats', () => {
       { busy: 60, total: 200 },
     ];
     const machine = fakeMachine({}, { cpuTimes: () => times.shift() ?? { busy: 0, total: 0 } });
-    const stats = new MachineStats(machine, fakeClock());
+    const stats = new MachineStats(machine, new FakeClock());
     await stats.read();
     expect(await stats.read()).toMatchObject({
       cpuPercent: 50,
@@ -78,7 +78,7 @@ describe('MachineStats', () => {
         diskPercent: broken,
       },
     );
-    const stats = new MachineStats(machine, fakeClock());
+    const stats = new MachineStats(machine, new FakeClock());
     await stats.read();
     await flush();
     expect(await stats.read()).toEqual({
@@ -88,12 +88,12 @@ describe('MachineStats', () => {
       memoryPercent: null,
       diskPercent: null,
       uptimeSeconds: null,
-      at: '2026-01-02T09:27:41.446Z',
+      at: new Date(FAKE_START).toISOString(),
     });
   });
 
   it('asks the disk every thirty seconds, and never twice at once', async () => {
-    const clock = fakeClock();
+    const clock = new FakeClock();
     const answers: Array<(percent: number) => void> = [];
     const machine = fakeMachine(
       {},

@@ -1,6 +1,6 @@
+import type { AgentNode } from '../agent/session/agent-options.ts';
+import { type AgentClock, systemClock } from '../agent/session/clock.ts';
 import type { NodeStats } from '../shared/index.ts';
-import type { AgentNode } from './session/agent-options.ts';
-import { type AgentClock, systemClock } from './session/clock.ts';
 
 interface Model {
   kind: string;
@@ -9,7 +9,7 @@ interface Model {
   extra: Partial<AgentNode>;
 }
 
-/** The kinds of the simulated fleet: the machines of the seed documents. Memory in MiB. */
+/** The kinds of the simulated fleet: hypervisors, GPU nodes, hosts of game servers, edge devices. Memory in MiB. */
 const models: readonly [Model, ...Model[]] = [
   {
     kind: 'hypervisor',
