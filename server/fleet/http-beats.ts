@@ -57,7 +57,7 @@ export class HttpBeats {
         batch.map(({ beat }) => beat),
       );
       if (answer === 'epoch') throw new LostDataError(`shard ${shard} lost its data`);
-      tell(batch, answer);
+      resolveAll(batch, answer);
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
@@ -66,7 +66,7 @@ export class HttpBeats {
   }
 }
 
-function tell(batch: readonly Waiting[], { returned, refused }: Exclude<BeatAnswer, 'epoch'>): void {
+function resolveAll(batch: readonly Waiting[], { returned, refused }: Exclude<BeatAnswer, 'epoch'>): void {
   const back = new Set(returned);
   const refusals = new Map(refused.map((by) => [`${by.id} ${by.session}`, by]));
   for (const { beat, resolve } of batch) {
