@@ -4,6 +4,8 @@
  */
 
 const asciiName = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?$/;
+/** No text is known that needs more than three. */
+const MOST_PASSES = 8;
 const notAscii = /[^\p{ASCII}]/u;
 /** What the URL standard takes for an IPv4 address: `10`, `0x7f.1`; as a host name it is a name. */
 const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/;
@@ -15,8 +17,15 @@ const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/;
 export function normalHostname(name: string): string {
   const lower = name.toLowerCase();
   if (asciiName.test(lower) && !lower.includes('xn--')) return withoutFinalDots(lower);
-  const composed = name.normalize('NFC');
-  return withoutFinalDots(asciiForm(composed) ?? composed);
+  // What the parser makes of odd text (an ignored character before a dot, say) may have another spelling in turn.
+  let spelling = name;
+  for (let pass = 0; pass < MOST_PASSES; pass += 1) {
+    const composed = spelling.normalize('NFC');
+    const next = withoutFinalDots(asciiForm(composed) ?? composed);
+    if (next === spelling) break;
+    spelling = next;
+  }
+  return spelling;
 }
 
 /** All of them, so that the spelling is its own; a name of dots alone stays. */

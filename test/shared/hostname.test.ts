@@ -113,7 +113,7 @@ describe('the one spelling of a host name', () => {
         expect(normalHostname(normal)).toBe(normal);
         expect(normal).not.toBe('');
       }),
-      fuzzing(2_000),
+      fuzzing(5_000),
     );
   });
 
