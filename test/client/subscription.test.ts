@@ -37,12 +37,14 @@ describe('a subscription by the wire', () => {
   });
 
   /** A connection on which every subscription is answered with the same. */
-  const connect = async (answer: unknown): Promise<void> => {
-    const before = asked.length;
+  const connected = (answer: unknown): void =>
     subscription.connected((request, answered) => {
       asked.push(request);
       setImmediate(answered, null, answer);
     });
+  const connect = async (answer: unknown): Promise<void> => {
+    const before = asked.length;
+    connected(answer);
     await until('it was answered', () => asked.length > before && subscription.state !== 'asking');
   };
   const zipped = (rows: NodeSummary[], remaining: number) => ({
@@ -189,7 +191,7 @@ describe('a subscription by the wire', () => {
   });
 
   it('asks again where the hub is not ready, and ends where it refuses or is not understood', async () => {
-    await connect({ ok: false, code: 'not_ready', message: 'loading' }).catch(() => {});
+    connected({ ok: false, code: 'not_ready', message: 'loading' });
     await until('it asked again', () => asked.length > 2);
     expect(heard).toContain('postponed: loading');
     subscription.lost();
