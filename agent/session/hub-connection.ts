@@ -1,6 +1,14 @@
 import type { Agent, IncomingMessage } from 'node:http';
 import { type ClientOptions, type RawData, WebSocket } from 'ws';
-import { connectionWords, faultOf, IN_WORDS, KNOWN_HEADER, readRetryAfterMs } from '../../shared/index.ts';
+import { z } from 'zod';
+import {
+  connectionWords,
+  faultOf,
+  IN_WORDS,
+  KNOWN_HEADER,
+  printable,
+  readRetryAfterMs,
+} from '../../shared/index.ts';
 import { readRetryAfterHeader } from './backoff.ts';
 import type { AgentClock } from './clock.ts';
 import { HUB_BOUNDS, HubBounds } from './hub-bounds.ts';
@@ -178,9 +186,11 @@ export class HubConnection {
     let body = '';
     const answered = (): void => {
       const retryAfterMs = (header === undefined ? undefined : readRetryAfterMs(body)) ?? header;
+      const why = readWhy(body);
       this.#fail({
         kind: 'refused',
         status: response.statusCode ?? 0,
+        ...(why !== undefined && { why }),
         ...(retryAfterMs !== undefined && { retryAfterMs }),
       });
     };
@@ -253,3 +263,15 @@ export class HubConnection {
     listener?.ended(how);
   }
 }
+
+/** The hub's reason in the body of a refusal; nothing where it is another server's answer. */
+function readWhy(body: string): string | undefined {
+  try {
+    const { message } = refusalBodySchema.parse(JSON.parse(body));
+    return printable(message).slice(0, HUB_BOUNDS.wordsLength);
+  } catch {
+    return undefined;
+  }
+}
+
+const refusalBodySchema = z.object({ error: z.string(), message: z.string().min(1) });

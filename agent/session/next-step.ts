@@ -14,7 +14,7 @@ export type Ended =
   /** The WebSocket was closed. 1005 and 1006 stand for no code and no close frame. */
   | { kind: 'closed'; code: number; reason: string }
   /** The hub answered the upgrade with an HTTP status. */
-  | { kind: 'refused'; status: number; retryAfterMs?: number }
+  | { kind: 'refused'; status: number; why?: string; retryAfterMs?: number }
   /** No connection: refused, no such name, TLS, too slow. */
   | { kind: 'failed'; message: string }
   /** The hub answered `register` with an error. */
@@ -126,7 +126,7 @@ export function describeEnd(ended: Ended): string {
     case 'closed':
       return ended.reason === '' ? `closed with ${ended.code}` : `closed with ${ended.code}: ${ended.reason}`;
     case 'refused':
-      return `the hub answered HTTP ${ended.status}`;
+      return `the hub answered HTTP ${ended.status}${ended.why === undefined ? '' : `: ${ended.why}`}`;
     case 'failed':
       return ended.message;
     case 'rejected':
