@@ -78,7 +78,7 @@ function linesOfATurn(): { write(line: string): void } {
   return {
     write(line) {
       if (waiting === '') setImmediate(flush);
-      // As JSON they are the same; whoever reads the log on a terminal is safe from what others wrote.
+      // As JSON they are the same, and a terminal that shows the log obeys no control character in them.
       waiting += printableLines(line);
     },
   };

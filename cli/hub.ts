@@ -95,7 +95,7 @@ export async function startHubOrSay(settings: HubSettings, log: Log): Promise<Hu
 /** One hub in this process until it is told to stop. */
 async function runHub(settings: HubSettings, log: Logger, read: () => HubSettings): Promise<void> {
   const hub = await startHubOrSay(settings, log);
-  // Before it says that it is there, so that whoever waits for those words can stop it.
+  // Before it says that it is there, so that a program that waits for those words can stop it.
   const ended = untilSignal({ reload: reloader(settings, { read, use: takeUp(log, hub), log }) });
   const { hubId, url } = hub;
   log.info({ hubId, url, store: settings.REDIS_URL ? 'redis' : 'memory' }, 'Hub listening');

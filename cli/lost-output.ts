@@ -1,5 +1,5 @@
 /**
- * Whoever reads our output may go before we are done, as `| head` does, or have no room. That ends no command with
+ * The reader of our output may go before we are done, as `| head` does, or have no room. That ends no command with
  * a trace, and breaks off nothing that it does: what only prints ends by itself, or by `readerGone`.
  */
 export function outliveOutput(): void {

@@ -10,7 +10,7 @@ export type StopSignal = (typeof SIGNALS)[number] | 'SIGHUP';
 /** A hub must be gone by then, whatever its store does. */
 const FORCED_AFTER_MS = 7_500;
 
-/** From now on the process has so long to end by itself. */
+/** The time that the process has to end by itself. */
 export function forceTheEnd(): void {
   setTimeout(() => process.exit(1), FORCED_AFTER_MS).unref();
 }
@@ -48,7 +48,7 @@ export function onSignals(stop: (signal: StopSignal) => void, reload?: () => voi
 }
 
 /**
- * Resolves at the first signal that ends. From then on the process has so long to end by itself; a second signal ends
+ * Resolves at the first signal that ends. From then on the process has that time to end by itself; a second signal ends
  * it at once, or where `again` says so it is passed over.
  */
 export function untilSignal({ again = 'ends', reload }: SignalOptions = {}): Promise<StopSignal> {

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { HttpsProxyAgent } from 'https-proxy-agent';
 import { connectionWords } from '../shared/index.ts';
 
-/** How long a proxy may take to be reached and to open a tunnel: whoever asked for it may be gone by then. */
+/** How long a proxy may take to be reached and to open a tunnel: the request for it may be gone by then. */
 const TUNNEL_WITHIN_MS = 10_000;
 
 /** Tunnels through a proxy (CONNECT). Its errors name the proxy, and never the password in its address. */

@@ -52,7 +52,7 @@ export function upCommand(): Command {
       const log = await createLogger(quiet ? 'warn' : settings.LOG_LEVEL);
       warnOfOldSettings(warnings, log);
       const hub = await startHubOrSay(settings, log);
-      // Before it says that it is there, so that whoever waits for those words can stop it.
+      // Before it says that it is there, so that a program that waits for those words can stop it.
       const ended = untilSignal();
       say(
         `Rollcall listens on ${hub.url}  (store: ${settings.REDIS_URL ? 'Redis' : 'memory'}, heartbeats every ${formatDuration(settings.HEARTBEAT_INTERVAL)}, offline after ${formatDuration(settings.HEARTBEAT_TIMEOUT)})`,

@@ -6,7 +6,7 @@ import { SORT_KEYS, type Sort } from './store/row-view.ts';
 export const VIEWS = ['overview', 'map', 'table', 'changes'] as const;
 export type View = (typeof VIEWS)[number];
 
-/** Everything that one looks at, as it stands in the address: whoever gets the link sees the same. */
+/** The whole state of the page, as it stands in the address: the link shows the same to others. */
 export interface PageUrl {
   filter: Filter;
   /** What is wrong with the filter in the address, where it could not be read. */

@@ -1,5 +1,5 @@
 /*
- * What a client takes from a hub at the most: a hub, or whoever stands in its place, must not be able to fill a client's
+ * What a client takes from a hub at the most: a hub, or a server in its place, must not be able to fill a client's
  * memory. Far above what a hub sends.
  */
 export const CLIENT_LIMITS = {

@@ -8,7 +8,7 @@ export type AfterClose =
   | 'wait'
   /** Back off to the maximum: the same again would fail the same way. */
   | 'back-off'
-  /** Stop: somebody wants this node gone. */
+  /** Stop: this node was removed on purpose. */
   | 'stop';
 
 export interface CloseCode {

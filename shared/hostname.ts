@@ -28,7 +28,7 @@ export function normalHostname(name: string): string {
   return spelling;
 }
 
-/** All of them, so that the spelling is its own; a name of dots alone stays. */
+/** All final dots, so that the spelling is its own; a name of dots alone stays. */
 function withoutFinalDots(name: string): string {
   let end = name.length;
   while (name.endsWith('.', end)) end -= 1;

@@ -25,7 +25,7 @@ const issueWords: z.core.$ZodErrorMap = (issue) => {
   }
 };
 
-/** For `safeParse`, wherever somebody outside hears what is wrong. */
+/** For `safeParse`, wherever the fault is told to a client or a user. */
 export const IN_WORDS = { error: issueWords } as const;
 
 /** Which field is wrong, and why: of a field that is not known and of a wrong key of a map, the field itself. */

@@ -124,7 +124,7 @@ export function jsonBytes(value: unknown): number {
 }
 
 /**
- * Puts a guard before a schema: the raw value must be storable JSON of at most so many bytes. It must come
+ * Puts a guard before a schema: the raw value must be storable JSON of at most `maxBytes`. It must come
  * first, because objects that zod rebuilds have already lost a key such as `__proto__` without a word.
  */
 export function boundedJson<T extends z.ZodType>(schema: T, maxBytes: number) {

@@ -65,7 +65,7 @@ export const labelKeySchema = z
     'must be letters, digits and ._:/- and begin with a letter or digit',
   );
 
-/** At most so many entries of a map; where it may be cut, this many of them are kept. */
+/** The largest number of entries of a map; a map that may be cut keeps this number. */
 const atMost = (maximum: number, what: string) => ({
   error: `has more than ${maximum} ${what}`,
   params: { maximum },
@@ -192,8 +192,8 @@ const connectionSchema = z.object({
 export type Connection = z.infer<typeof connectionSchema>;
 
 /**
- * Text as clients take it from a hub: what it takes in is checked there, and an older one may have taken more. Whoever
- * shows it makes it `printable`.
+ * Text as clients take it from a hub: it was checked where it came in, and an older hub may have accepted more. To be made
+ * `printable` where it is shown.
  */
 const shownText = z.string();
 const shownLabels = z.record(z.string(), shownText);
@@ -228,7 +228,7 @@ export const shownStatsSchema = z.object({
   at: shownText.exactOptional(),
 });
 
-/** How somebody who speaks for a node shows who it is, weakest first. */
+/** How the agent of a node shows its identity, weakest first. */
 export const proofSchema = z.enum(['none', 'token', 'credential', 'certificate']);
 export type Proof = z.infer<typeof proofSchema>;
 

@@ -56,7 +56,7 @@ export class SocketAgent implements Sleeper {
   #confirmed = false;
   /** The timing that the hub gave it last. */
   timing: HeartbeatTiming | undefined;
-  /** When the profile cut its socket; whoever hears of it takes it away. */
+  /** When the profile cut its socket; the listener takes it away. */
   cutAtMs: number | undefined;
   /** How its last attempt or session ended, for people. */
   lastEnd: string | undefined;
@@ -89,7 +89,7 @@ export class SocketAgent implements Sleeper {
   }
 
   /**
-   * RST. It returns as after any loss, with backoff; with `awayMs` it is kept away for so long first, and connects
+   * RST. It returns as after any loss, with backoff; with `awayMs` it is kept away for that time first, and connects
    * then.
    */
   cut(awayMs: number | undefined, disruption: Disruption | undefined): void {

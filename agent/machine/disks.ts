@@ -3,7 +3,7 @@ import { within } from './deadline.ts';
 
 /** A disk that does not answer within this is unknown. */
 const DISK_TIMEOUT_MS = 5_000;
-/** A hanging file system holds one of Node's few threads: from so many on, no other disk is asked. */
+/** A hanging file system holds one of Node's few threads: from this number on, no other disk is asked. */
 const MOST_HANGING = 2;
 
 /** How full the fullest of some disks is. One that hangs holds up nobody, and is not asked again until it answers. */
@@ -17,7 +17,7 @@ export class FullestDisk {
     this.#percentOf = percentOf;
   }
 
-  /** Null where none of them answers. */
+  /** Null where no disk answers. */
   async percent(paths: readonly string[]): Promise<number | null> {
     let fullest: number | null = null;
     for (const path of paths) {

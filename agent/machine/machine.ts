@@ -30,8 +30,8 @@ export interface GpuController {
 }
 
 /**
- * Everything that telemetry asks of a machine, so that tests can ask another one. Each may throw or hang: whoever
- * asks guards it.
+ * Everything that telemetry asks of a machine, so that tests can ask another one. Each may throw or hang: the caller
+ * guards it.
  */
 export interface Machine {
   readonly platform: NodeJS.Platform;
@@ -69,7 +69,7 @@ const CHILD_TIMEOUT_MS = 5_000;
 
 /**
  * All that a program gets that the agent starts. The agent's own environment may hold its token, and `/proc` shows it to
- * whoever is the same user.
+ * every program of the same user.
  */
 function childEnvironment(): NodeJS.ProcessEnv {
   const { PATH, HOME, TMPDIR, TEMP, SystemRoot, ComSpec, PATHEXT, LD_LIBRARY_PATH } = process.env;

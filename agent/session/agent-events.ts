@@ -35,14 +35,14 @@ export interface SessionEnd {
   retryInMs: number | null;
 }
 
-/** The events of a `FleetAgent` and what they carry. None of them needs a listener. */
+/** The events of a `FleetAgent` and what they carry. None needs a listener. */
 export interface FleetAgentEvents {
   state: [change: StateChange];
   /** The hub's reply to each registration. `reply.session` is a secret between agent and hub. */
   registered: [reply: Registered];
-  /** A ping was answered, after so many milliseconds. */
+  /** A ping was answered; its round trip in milliseconds. */
   heartbeat: [roundTripMs: number];
-  /** A ping was not answered in time; so many in a row. */
+  /** A ping was not answered in time; the number of them in a row. */
   missed: [misses: number];
   /** The node's timing, at each registration that changes it and when the hub changes it. */
   timing: [timing: HeartbeatTiming];

@@ -14,7 +14,7 @@ export const BACKOFF = {
 
 /**
  * No delay is longer than this share of the node's timeout, and no attempt either, however long all hubs are away:
- * hubs call nobody silent for a full timeout after they are back, so whoever they had called online must come within
+ * hubs call nobody silent for a full timeout after they are back, so an agent that they had shown online must come within
  * it. One hub of which an attempt hangs: a sixth for the attempt and a sixth for the delay, a third of the timeout,
  * and two thirds for being sent away by a hub that has a whole fleet to take.
  *
@@ -34,7 +34,7 @@ const HUBS_A_ROUND = 3;
  */
 export const LIKELY_TIMEOUT_MS = 30_000;
 
-/** The most that an agent waits of its own accord, or for an attempt, with this timeout and so many hubs to try. */
+/** The most that an agent waits of its own accord, or for an attempt, with this timeout and this number of hubs to try. */
 export function retryCeilingMs(timeoutMs: number = LIKELY_TIMEOUT_MS, hubs = 1): number {
   return (timeoutMs / SHARE_OF_TIMEOUT) * Math.min(1, HUBS_A_ROUND / hubs);
 }

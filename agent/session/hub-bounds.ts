@@ -1,7 +1,7 @@
 /** Milliseconds. */
 const SECOND = 1_000;
 
-/** So many in a row, and so many a second after that. */
+/** The burst, and the rate a second after that. */
 class Allowance {
   readonly #perSecond: number;
   readonly #burst: number;
@@ -26,7 +26,7 @@ class Allowance {
 
 /**
  * What an agent takes from its hub on one connection, as hubs bound what they take from agents: a hub may be broken, or
- * somebody else's.
+ * another program's.
  */
 export class HubBounds {
   readonly #frames: Allowance;

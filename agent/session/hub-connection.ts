@@ -35,7 +35,7 @@ export interface HubConnectionOptions {
   handshakeTimeoutMs: number;
   /** From there to `settle()`. */
   registerTimeoutMs: number;
-  /** For a closing handshake, whoever began it (ws' own default is 30 s). */
+  /** For a closing handshake, on whichever side it began (ws' own default is 30 s). */
   closeTimeoutMs: number;
   clock: AgentClock;
   logger: AgentLogger;

@@ -72,7 +72,7 @@ export interface Ceilings {
 }
 
 /**
- * What an agent with this timeout may wait, and so many hubs to try. One that was not registered since its start goes
+ * The longest wait of an agent with this timeout and this number of hubs to try. One that was not registered since its start goes
  * behind those who were, as long as hubs ask it to.
  */
 export function ceilings(timeoutMs: number | undefined, hubs: number): Ceilings {

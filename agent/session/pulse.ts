@@ -65,7 +65,7 @@ export class Pulse {
     if (this.#answered) return this.#rest(nowMs);
     this.#misses += 1;
     if (this.#misses >= this.#mostMisses) {
-      // Whoever keeps the connection all the same goes on beating.
+      // A caller that keeps the connection all the same goes on beating.
       this.#rest(nowMs);
       return 'lost';
     }

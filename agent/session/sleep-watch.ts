@@ -1,6 +1,6 @@
 import type { AgentClock } from './clock.ts';
 
-/** How often the clocks are looked at. */
+/** How often the clocks are compared. */
 const LOOK_EVERY_MS = 1_000;
 /** Clocks that are further apart than this mean that the machine slept, or that one of them was set. */
 const JUMP_MS = 10_000;

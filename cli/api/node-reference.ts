@@ -23,7 +23,7 @@ export function readReference(text: string): string {
 export const nodePath = (id: string): string => `/api/v1/nodes/${encodeURIComponent(id)}`;
 
 /**
- * The node that somebody means by an id, a host name or the beginning of either; the case matters in ids only. Throws
+ * The node that is meant by an id, a host name or the beginning of either; the case matters in ids only. Throws
  * a `CommandFailure`: `none` where there is no such node, `usage` where there are several.
  */
 export async function getNode(api: ApiClient, reference: string): Promise<z.output<typeof nodeSchema>> {

@@ -13,7 +13,7 @@ export interface Move {
 /** Loads that differ from the mean by less are even enough: a tenth of it, and a few agents in any case. */
 const EVEN_PART = 0.1;
 const EVEN_AGENTS = 4;
-/** A step moves a quarter of what one has too many, and so many at most: moving is work too, and nobody is in a hurry. */
+/** A step moves a quarter of what one has too many, up to a limit: moving is work too, and there is no hurry. */
 const STEP_PART = 0.25;
 const MOST_A_STEP = 250;
 

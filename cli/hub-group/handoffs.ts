@@ -14,7 +14,7 @@ const isClosable = (handle: unknown): handle is Closable =>
 
 /**
  * Connections on their way to a worker. Node keeps each open in the primary until the worker has it, and for ever where
- * the worker dies before: whoever made it would wait for an answer until its own patience ends. They are closed here,
+ * the worker dies before: its client would wait for an answer until its own timeout. They are closed here,
  * so that it tries again at once.
  */
 export class Handoffs {

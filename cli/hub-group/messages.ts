@@ -16,7 +16,7 @@ export const workerMessageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('load'), agents: z.number() }),
   /** It cannot start, and why, as a command says it. */
   z.object({ type: z.literal('failed'), exitCode: z.number(), message: z.string() }),
-  /** Somebody reads this worker's `/metrics`. */
+  /** This worker's `/metrics` is being read. */
   z.object({ type: z.literal('scrape'), id: z.number() }),
   z.object({ type: z.literal('figures'), id: z.number(), figures: figuresSchema }),
 ]);

@@ -26,7 +26,7 @@ export class Roster {
   }
 
   /**
-   * Open to new clients while whoever may get one could serve it: each worker that listens is ready. At first only
+   * Open to new clients while each worker that may get one can serve it: each worker that listens is ready. At first only
    * once all are, so that half a group does not take a whole storm; later a worker that died takes no connections
    * until it listens again, so the others go on without it.
    */

@@ -42,7 +42,7 @@ async function startOrTell(settings: HubSettings, log: Log, primary: PrimaryLink
     return await startHub(settings, { log, group: primary });
   } catch (error) {
     const exitCode = exitCodeOf(error);
-    // Not a failure that is understood: its trace is for whoever mends the hub.
+    // Not an expected failure: its trace is for developers.
     if (exitCode === undefined || !(error instanceof Error)) {
       process.disconnect();
       throw error;

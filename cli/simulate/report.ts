@@ -3,7 +3,7 @@ import type { Progress, SimulationOptions } from '../../simulate/simulation.ts';
 import type { Summary } from '../../simulate/summary.ts';
 import type { Latencies } from '../../simulate/tally.ts';
 
-/** So many disruptions are listed for people; all of them stand in the JSON. */
+/** Disruptions that the text lists; the JSON has all. */
 const MOST_LISTED = 20;
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)} s`;

@@ -190,7 +190,7 @@ export class TextReport implements Report {
 
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** A node in a line: its hostname, and its id where somebody chose one. */
+/** A node in a line: its hostname, and its id where one was chosen. */
 function name({ hostname, id }: ShownNode): string {
   return printable(id === hostname || uuid.test(id) ? hostname : `${hostname} (${id})`);
 }

@@ -24,7 +24,7 @@ const natural = new Intl.Collator('en', { numeric: true });
 
 /**
  * The nodes of a picture in groups, for the map: a node keeps its place for as long as it stays in its group,
- * so that a change of status moves nothing. Made only once somebody looks.
+ * so that a change of status moves nothing. Made only once it is shown.
  */
 export class Grouping {
   #picture: Picture<Row>;

@@ -1,6 +1,6 @@
 import { LIMITS, type LiveStats } from '../../shared/index.ts';
 
-/** Live figures of the nodes that somebody looks at now, and of no others. */
+/** Live figures of the nodes that are shown now, and of no others. */
 export class LiveFigures {
   readonly #figures = new Map<string, LiveStats>();
   /** Who looks at what: the table at its rows, the drawer at its node. */

@@ -44,7 +44,7 @@ export function rowOrder({ key, descending }: Sort): (a: Row, b: Row) => number 
   };
 }
 
-/** The rows that match a filter, in order; both follow each change. Put in order only once somebody looks. */
+/** The rows that match a filter, in order; both follow each change. Put in order only once it is shown. */
 export class RowView {
   #picture: Picture<Row>;
   #key = '';

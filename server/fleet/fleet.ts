@@ -13,7 +13,7 @@ import type { Closing } from '../rules/liveness.ts';
 import { type Cancel, type Clock, instant } from '../runtime/clock.ts';
 import { LimitedLog } from '../runtime/limited-log.ts';
 import type { Log } from '../runtime/log.ts';
-import { Places } from '../runtime/semaphore.ts';
+import { Semaphore } from '../runtime/semaphore.ts';
 import { Slices } from '../runtime/slices.ts';
 import { StallWatch } from '../runtime/stall-watch.ts';
 import type { FleetStore, HubLease } from '../store/fleet-store.ts';
@@ -96,7 +96,7 @@ export class Fleet implements SocketFleet, HttpFleet {
   readonly #closes: Closes;
   readonly #nodes: NodeCount;
   readonly #followers: readonly Follower[];
-  readonly #histories = new Places(HISTORIES_AT_A_TIME);
+  readonly #histories = new Semaphore(HISTORIES_AT_A_TIME);
   readonly #restoredLog: RestoredLog;
   readonly #ends: Cancel[] = [];
   /** Stalls of this hub that were logged. */

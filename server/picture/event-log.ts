@@ -1,6 +1,6 @@
 import { type FleetEvent, jsonBytes } from '../../shared/index.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { Places } from '../runtime/semaphore.ts';
+import { Semaphore } from '../runtime/semaphore.ts';
 import type { Slices } from '../runtime/slices.ts';
 import { comparePositions, type FleetStore, type LogEntry, type Position } from '../store/fleet-store.ts';
 import { CursorCodec, subscriptionKey } from './cursor.ts';
@@ -30,7 +30,7 @@ export class EventLog {
   readonly #view: FleetView;
   readonly #clock: Clock;
   readonly #slices: Slices;
-  readonly #places = new Places(PAGES_AT_A_TIME);
+  readonly #places = new Semaphore(PAGES_AT_A_TIME);
 
   constructor({ store, view, slices }: { store: FleetStore; view: FleetView; slices: Slices }, clock: Clock) {
     this.#store = store;

@@ -2,7 +2,7 @@
  * Limits concurrent work, first come, first served: for work that holds megabytes while it runs. The work must have its
  * own deadline.
  */
-export class Places {
+export class Semaphore {
   #free: number;
   readonly #waiting: Array<() => void> = [];
 

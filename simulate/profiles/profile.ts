@@ -2,7 +2,7 @@ import type { Slowness } from '../slow-link.ts';
 
 /** What a profile does to agents (by their index, from 0). Times are in milliseconds. */
 export type Act =
-  /** RST. Without `awayMs` they come back as after any loss, with backoff; else they are kept away for so long. */
+  /** RST. Without `awayMs` they come back as after any loss, with backoff; else they are kept away for that time. */
   | { kind: 'cut'; agents: readonly number[]; awayMs?: number }
   /** A goodbye, and a new instance after `pauseMs`. */
   | { kind: 'restart'; agents: readonly number[]; pauseMs: number };
