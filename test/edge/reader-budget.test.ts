@@ -170,7 +170,7 @@ describe('event streams that nobody reads', () => {
     // One may find room again: what was unread is checked four times a second.
     const refused = heads.filter((head) => !head.startsWith('HTTP/1.1 200'));
     expect(refused.length).toBeGreaterThan(0);
-    for (const head of refused) expect(head).toMatch(/^HTTP\/1\.1 503 [^]*\r\nretry-after: [1-9]/);
+    for (const head of refused) expect(head).toMatch(/^HTTP\/1\.1 503 .*\r\nretry-after: [1-9]/s);
     expect(most).toBeLessThan(1.25 * readers.bytes);
     await until('some were cut off', () => api.face.streams.size < 12);
     expect(api.face.streams.size).toBeGreaterThan(0);
