@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { oncePerRound } from '../runtime/rounds.ts';
 import type { Connections } from './connections.ts';
 import { endOnError } from './upgrades.ts';
 
@@ -22,7 +23,7 @@ export class Arrivals {
   readonly #connections: Connections | undefined;
   #cameThisRound = false;
   #takenInARow = 0;
-  #roundIsDue = false;
+  readonly #callRound = oncePerRound(() => this.#round());
 
   /** Stands between this server's port and its own handling of connections. To be called before the server listens. */
   constructor(server: Server, connections?: Connections) {
@@ -59,24 +60,17 @@ export class Arrivals {
     this.#connections?.accepted(socket);
     this.#cameThisRound = true;
     this.#takenInARow += 1;
-    this.#callTurn();
-  }
-
-  #callTurn(): void {
-    if (this.#roundIsDue) return;
-    this.#roundIsDue = true;
-    setImmediate(() => this.#round());
+    this.#callRound();
   }
 
   #round(): void {
-    this.#roundIsDue = false;
     const mayWait = this.#cameThisRound && this.#takenInARow < TAKEN_IN_A_ROW;
     this.#cameThisRound = false;
     if (!mayWait) {
       this.#takenInARow = 0;
       for (const socket of this.#waiting.splice(0, SERVED_PER_ROUND)) this.#begin(socket);
     }
-    if (this.#waiting.length > 0) this.#callTurn();
+    if (this.#waiting.length > 0) this.#callRound();
   }
 
   #begin(socket: Socket): void {

@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../runtime/clock.ts';
+import { oncePerRound } from '../runtime/rounds.ts';
 import type { Reader } from './reader-budget.ts';
 
 /** Requests of one connection that wait for the answers to earlier ones; more end the connection. */
@@ -33,7 +34,7 @@ export class RequestLine {
   /** Connections whose next request may begin. */
   #ready: Socket[] = [];
   #count = 0;
-  #roundIsDue = false;
+  readonly #callRound = oncePerRound(() => this.#round());
 
   /** Stands between this server and its request handler, which must have been set. */
   constructor(server: Server, clock: Clock) {
@@ -111,17 +112,10 @@ export class RequestLine {
       return;
     }
     this.#ready.push(socket);
-    this.#callTurn();
-  }
-
-  #callTurn(): void {
-    if (this.#roundIsDue) return;
-    this.#roundIsDue = true;
-    setImmediate(() => this.#round());
+    this.#callRound();
   }
 
   #round(): void {
-    this.#roundIsDue = false;
     const ends = this.#clock.now() + SLICE_MS;
     const sockets = this.#ready;
     this.#ready = [];
@@ -132,7 +126,7 @@ export class RequestLine {
       this.#beginNext(socket);
     }
     this.#ready = [...sockets.slice(begun), ...this.#ready];
-    if (this.#ready.length > 0) this.#callTurn();
+    if (this.#ready.length > 0) this.#callRound();
   }
 
   #beginNext(socket: Socket): void {

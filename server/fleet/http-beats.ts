@@ -1,3 +1,4 @@
+import { oncePerRound } from '../runtime/rounds.ts';
 import { type Beat, type BeatAnswer, type FleetStore, LostDataError } from '../store/fleet-store.ts';
 
 /** The store's answer to one heartbeat. */
@@ -19,7 +20,6 @@ export class HttpBeats {
    * busy.
    */
   readonly #busy: boolean[];
-  #scheduled = false;
 
   constructor(store: FleetStore) {
     this.#store = store;
@@ -37,16 +37,11 @@ export class HttpBeats {
   }
 
   /** Requests of one round of the event loop go together, those of all shards at one moment. */
-  #schedule(): void {
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => {
-      this.#scheduled = false;
-      for (const [shard, batch] of this.#waiting.entries()) {
-        if (batch.length > 0 && !this.#busy[shard]) void this.#send(shard, batch);
-      }
-    });
-  }
+  readonly #schedule = oncePerRound(() => {
+    for (const [shard, batch] of this.#waiting.entries()) {
+      if (batch.length > 0 && !this.#busy[shard]) void this.#send(shard, batch);
+    }
+  });
 
   async #send(shard: number, batch: readonly Waiting[]): Promise<void> {
     this.#waiting[shard] = [];
