@@ -6,14 +6,13 @@ import {
   type BeatAnswer,
   type LogEntry,
   type LostNode,
-  type RefusedBeat,
   type Stored,
   withTiming,
 } from '../store/fleet-store.ts';
 import type { FleetCore } from './core.ts';
 import type { Pacing } from './pacing.ts';
 import type { Recovery } from './recovery.ts';
-import { endedBy, type LiveSession, supersededBy } from './sessions.ts';
+import { endedBy, type LiveSession, supersededBy, whyRefused } from './sessions.ts';
 
 /** Sessions whose nodes are read again at a time. */
 const RECHECK_PAGE = 100;
@@ -63,7 +62,7 @@ export class Fencing {
     for (const refused of answer.refused) {
       const session = this.#core.sessions.get(refused.id);
       if (!session || session.leaving || session.session !== refused.session) continue;
-      const why = whyRefused(refused, session);
+      const why = whyRefused(refused, session.record);
       if (why === 'superseded') superseded.push(session);
       else if (why === 'removed') this.#end(session, CLOSE.removed);
       else lost.push(this.#lostSession(session));
@@ -137,11 +136,4 @@ export class Fencing {
     sessions.detach(session);
     session.link.end(code);
   }
-}
-
-/** Only a newer registration or a removal ends a session. Anything else means that the store lost writes. */
-function whyRefused(refused: RefusedBeat, { record }: LiveSession): 'superseded' | 'removed' | 'lost' {
-  if (refused.by === 'session' && refused.storedSessionSeq >= record.sessionSeq) return 'superseded';
-  if (refused.by === 'tombstone' && refused.storedVersion >= record.sessionSeq) return 'removed';
-  return 'lost';
 }

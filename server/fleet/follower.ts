@@ -60,7 +60,7 @@ export interface FollowerParts {
  */
 export class Follower {
   /** The start of unbroken contact with the store: silence from before expires no node. */
-  storeSince = Number.POSITIVE_INFINITY;
+  #storeSince = Number.POSITIVE_INFINITY;
   readonly #shard: Shard;
   readonly #parts: FollowerParts;
   readonly #core: FleetCore;
@@ -133,7 +133,7 @@ export class Follower {
       this.#lost('its data set was replaced');
       return;
     }
-    this.storeSince = Number.POSITIVE_INFINITY;
+    this.#storeSince = Number.POSITIVE_INFINITY;
     this.#nextAt = 0;
     if (!(error instanceof StoreAwayError)) {
       this.#parts.limitedLog.say('follow', (more) =>
@@ -194,7 +194,7 @@ export class Follower {
   async #recovered(): Promise<void> {
     const { heartbeats, recovery, pacing, closes } = this.#parts;
     const { index } = this.#shard;
-    if (this.storeSince === Number.POSITIVE_INFINITY) this.storeSince = this.#core.clock.now();
+    if (this.#storeSince === Number.POSITIVE_INFINITY) this.#storeSince = this.#core.clock.now();
     this.#shard.writeFailed = false;
     heartbeats.confirmAgain(index);
     await heartbeats.write(index);
@@ -220,7 +220,7 @@ export class Follower {
     this.#noticeStall(startedAt);
     this.#startedAt = startedAt;
     this.#nextAt = startedAt;
-    const mayExpire = phase.caughtUp && startedAt - this.storeSince >= this.#core.timing.timeoutMs;
+    const mayExpire = phase.caughtUp && startedAt - this.#storeSince >= this.#core.timing.timeoutMs;
     const answer = await store.tick(this.#shard.index, {
       after: phase.position,
       limit: ENTRIES_PER_TICK,
@@ -261,7 +261,7 @@ export class Follower {
 
   /** Earlier contact with the store proves nothing for now. */
   #beginAnew(): void {
-    if (this.storeSince !== Number.POSITIVE_INFINITY) this.storeSince = this.#core.clock.now();
+    if (this.#storeSince !== Number.POSITIVE_INFINITY) this.#storeSince = this.#core.clock.now();
   }
 
   /** After a slow answer heartbeats may be as late, for as long as a timeout lasts. */
@@ -304,7 +304,7 @@ export class Follower {
     }
     // Entries that no hub wrote are skipped.
     if (news.upTo !== undefined && news.upTo !== phase.position.at) this.#advance(phase, news.upTo);
-    if (news.unreadable) return this.#reload('an entry of the log cannot be read', this.storeSince);
+    if (news.unreadable) return this.#reload('an entry of the log cannot be read', this.#storeSince);
     phase.caughtUp = !news.moreLogged;
     if (phase.caughtUp) this.#caughtUpAt = this.#startedAt;
     else this.#again = true;
@@ -344,7 +344,7 @@ export class Follower {
 
   async #expire(news: News): Promise<void> {
     const { silent, moreDue } = news;
-    const sight = { storeSince: this.storeSince, slowestMs: this.#slowest.ms };
+    const sight = { storeSince: this.#storeSince, slowestMs: this.#slowest.ms };
     const left = silent.length > 0 ? await this.#parts.expiry.expireSilent(silent, sight) : 0;
     // Nodes that must not be expired yet stay at the front: they are skipped, or they would hide the others.
     this.#skip = moreDue ? this.#skip + left : 0;
@@ -358,7 +358,7 @@ export class Follower {
       { shard: this.#shard.index, why },
       'Lost its place in the event log; loading the shard again',
     );
-    this.storeSince = storeSince;
+    this.#storeSince = storeSince;
     this.#viewIsWhole = false;
     this.#enter({ kind: 'loading', why });
   }
@@ -368,7 +368,7 @@ export class Follower {
     const { clock, membership, sessions } = this.#core;
     const { heartbeats, pacing, recovery } = this.#parts;
     const { index } = this.#shard;
-    this.storeSince = Number.POSITIVE_INFINITY;
+    this.#storeSince = Number.POSITIVE_INFINITY;
     heartbeats.confirmAgain(index);
     // The leases may be lost as well, and a hub without one counts as dead.
     membership.renewNow();

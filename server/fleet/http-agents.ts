@@ -20,6 +20,7 @@ import { isAway } from './node-writes.ts';
 import type { Recovery } from './recovery.ts';
 import type { Held, Registrar, Unwritten } from './registrar.ts';
 import type { RemovalOutcome, Removals } from './removals.ts';
+import { whyRefused } from './sessions.ts';
 
 /** A heartbeat that came as a request. */
 export interface HttpHeartbeat {
@@ -111,7 +112,7 @@ export class HttpAgents {
           return this.#taken(now, heartbeat);
         }
         if (attempt > 0) return { kind: 'superseded' };
-        if (isLoss(verdict.by, record)) await this.#restore(record);
+        if (whyRefused(verdict.by, record) === 'lost') await this.#restore(record);
         record = await this.#read(id);
       }
     } catch (error) {
@@ -228,20 +229,6 @@ export class HttpAgents {
     const conditions = stats.conditions ?? (inherited ? [] : undefined);
     const reporter = { nodeId: node.id, session, record, ended: false };
     if (conditions) this.#conditions.report(reporter, conditions, unread);
-  }
-}
-
-/** Only a newer session or a tombstone ends a session; anything else means that the store lost writes. */
-function isLoss(by: Extract<BeatVerdict, { kind: 'refused' }>['by'], { sessionSeq }: NodeRecord): boolean {
-  switch (by.by) {
-    case 'nothing':
-      return true;
-    case 'session':
-      return by.storedSessionSeq < sessionSeq;
-    case 'tombstone':
-      return by.storedVersion < sessionSeq;
-    default:
-      return by satisfies never;
   }
 }
 

@@ -11,7 +11,7 @@ import {
   SUPERSEDED_BY_ITSELF,
 } from '../../shared/index.ts';
 import type { Principal } from '../rules/principal.ts';
-import type { LogEntry, NodeRecord } from '../store/fleet-store.ts';
+import type { LogEntry, NodeRecord, RefusedBeat } from '../store/fleet-store.ts';
 
 /** The socket of an agent, in the fleet's terms. */
 export interface Link {
@@ -208,4 +208,14 @@ export class Sessions {
   *ofShard(shard: number): IterableIterator<LiveSession> {
     for (const session of this.#byNode.values()) if (session.shard === shard) yield session;
   }
+}
+
+/** Only a newer registration or a removal ends a session. Anything else means that the store lost writes. */
+export function whyRefused(
+  refused: RefusedBeat,
+  { sessionSeq }: Pick<NodeRecord, 'sessionSeq'>,
+): 'superseded' | 'removed' | 'lost' {
+  if (refused.by === 'session' && refused.storedSessionSeq >= sessionSeq) return 'superseded';
+  if (refused.by === 'tombstone' && refused.storedVersion >= sessionSeq) return 'removed';
+  return 'lost';
 }
