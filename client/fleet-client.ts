@@ -184,7 +184,7 @@ export class FleetClient<N extends NodeSummary> extends Emitter<FleetClientEvent
     this.#connection?.checkNow();
   }
 
-  /** Applies changes that wait, for at most so many milliseconds, and returns whether more wait. See `waiting`. */
+  /** Applies changes that wait, for at most `forMs` milliseconds, and returns whether more wait. See `waiting`. */
   apply(forMs: number): boolean {
     return this.#subscription.apply(forMs);
   }

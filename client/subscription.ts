@@ -38,7 +38,7 @@ export interface NodeChange<N extends NodeSummary> {
 export interface SubscriptionListener<N extends NodeSummary> {
   /** The hub took the subscription. `resumed`: what was missed follows, instead of a snapshot. */
   subscribed(how: { resumed: boolean }, hub: HubState): void;
-  /** So many nodes of a snapshot have come. */
+  /** How many nodes of a snapshot have come. */
   progress(received: number, total: number): void;
   /** A snapshot is whole, and takes the place of the picture before it. */
   picture(picture: Picture<N>): void;
@@ -139,7 +139,7 @@ export class Subscription<N extends NodeSummary> {
     this.#to({ kind: 'away' });
   }
 
-  /** A page of a snapshot, of so many bytes on the wire. */
+  /** A page of a snapshot. `bytes`: its size on the wire. */
   page(value: unknown, bytes: number): void {
     if (this.#state.kind !== 'collecting') return;
     clearTimeout(this.#pageTimer);
@@ -149,7 +149,7 @@ export class Subscription<N extends NodeSummary> {
     else this.#collect(page, bytes);
   }
 
-  /** A message of changes, of so many bytes. */
+  /** A message of changes. `bytes`: its size on the wire. */
   changes(value: unknown, bytes: number): void {
     if (this.#unpacking) this.#inOrder(async () => this.#take(value, bytes));
     else this.#take(value, bytes);
